@@ -1,0 +1,3 @@
+//! The long name: `modver`.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The short name: `mv`, ours or the system's.
+
+fn main() {}

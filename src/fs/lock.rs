@@ -1,0 +1,95 @@
+//! Advisory file locks that die with their holder.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use super::{Attempt, Result, at, fault};
+
+/// Shared by many, or held by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockKind {
+    /// Any number of holders, none of them exclusive.
+    Shared,
+    /// One holder.
+    Exclusive,
+}
+
+/// A held lock; released when dropped or when the process dies.
+#[derive(Debug)]
+pub struct FileLock {
+    #[expect(dead_code, reason = "held for its descriptor: closing it releases the lock")]
+    file: File,
+    path: PathBuf,
+}
+
+impl FileLock {
+    /// Takes the lock if it is free; `None` if somebody holds it in a way that excludes this.
+    ///
+    /// # Errors
+    /// When the lock file cannot be created or the file system has no locks.
+    pub fn try_acquire(path: &Path, kind: LockKind) -> Result<Option<Self>> {
+        fault::pass(Attempt::Lock, path)?;
+        let file = open(path)?;
+        let operation = match kind {
+            LockKind::Shared => FlockOperation::NonBlockingLockShared,
+            LockKind::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        };
+        match rustix::fs::flock(file.as_fd(), operation) {
+            Ok(()) => Ok(Some(Self::held(file, path, kind))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(at(Attempt::Lock, path)(error)),
+        }
+    }
+
+    /// Takes the lock, waiting for it. Before it waits it calls `waiting` with what the holder wrote about itself.
+    ///
+    /// # Errors
+    /// When the lock file cannot be created, the file system has no locks, or the wait is interrupted.
+    pub fn acquire(path: &Path, kind: LockKind, waiting: impl FnOnce(&str)) -> Result<Self> {
+        if let Some(lock) = Self::try_acquire(path, kind)? {
+            return Ok(lock);
+        }
+        let holder = super::read(path, 4096).unwrap_or_default();
+        waiting(String::from_utf8_lossy(&holder).trim());
+        let file = open(path)?;
+        let operation = match kind {
+            LockKind::Shared => FlockOperation::LockShared,
+            LockKind::Exclusive => FlockOperation::LockExclusive,
+        };
+        rustix::fs::flock(file.as_fd(), operation).map_err(at(Attempt::Lock, path))?;
+        Ok(Self::held(file, path, kind))
+    }
+
+    fn held(file: File, path: &Path, kind: LockKind) -> Self {
+        if kind == LockKind::Exclusive {
+            // For the message of those who wait; not needed for the lock itself.
+            let text = format!("process {}\n", std::process::id());
+            let _ = file.set_len(0);
+            let _ = std::os::unix::fs::FileExt::write_all_at(&file, text.as_bytes(), 0);
+        }
+        Self {
+            file,
+            path: path.to_owned(),
+        }
+    }
+
+    /// The lock file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(at(Attempt::Open, path))
+}

@@ -1,0 +1,284 @@
+//! The only place that touches files.
+//!
+//! Everything here returns [`FsError`], which carries what was attempted and on which path. Writes that must
+//! survive a crash go through [`TempFile`] or [`write_atomic`]: complete and synced under a temporary name in the
+//! same directory, then renamed, then the directory synced; a reader sees the old file or the new one, never a
+//! part. Locks are advisory (`flock`) and die with the process that holds them. [`Dir`] walks and writes trees by
+//! directory handle and never follows a symbolic link.
+//!
+//! In debug builds every call that changes the disk passes [`fault`], where tests kill the process or inject
+//! errors at the n-th operation; release builds compile that to nothing.
+
+#![allow(clippy::disallowed_methods, reason = "this module is what the ban points to")]
+
+mod dir;
+pub mod fault;
+mod lock;
+mod temp;
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+pub use dir::{Dir, DirEntry, FileKind, Stat, stat_file};
+pub use lock::{FileLock, LockKind};
+pub use temp::TempFile;
+
+/// What was being done to a path when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Attempt {
+    Open,
+    Read,
+    Write,
+    Sync,
+    Create,
+    CreateDir,
+    List,
+    Stat,
+    Rename,
+    Remove,
+    Link,
+    ReadLink,
+    SetMode,
+    Lock,
+    Map,
+    Copy,
+}
+
+impl Attempt {
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Sync => "sync",
+            Self::Create => "create",
+            Self::CreateDir => "create directory",
+            Self::List => "list",
+            Self::Stat => "stat",
+            Self::Rename => "rename",
+            Self::Remove => "remove",
+            Self::Link => "link",
+            Self::ReadLink => "read link",
+            Self::SetMode => "change mode of",
+            Self::Lock => "lock",
+            Self::Map => "map",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// An I/O error with what was attempted and where.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {verb} `{path}`", verb = .attempt.verb(), path = crate::path::quote(std::os::unix::ffi::OsStrExt::as_bytes(.path.as_os_str())))]
+pub struct FsError {
+    /// What was attempted.
+    pub attempt: Attempt,
+    /// On which path.
+    pub path: PathBuf,
+    /// What the operating system said.
+    pub source: io::Error,
+}
+
+impl FsError {
+    /// Whether the path does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        )
+    }
+
+    /// Whether the path exists already.
+    #[must_use]
+    pub fn is_already_exists(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AlreadyExists
+    }
+}
+
+/// Result of an operation on a file.
+pub type Result<T> = std::result::Result<T, FsError>;
+
+/// Adds the attempt and the path to an [`io::Error`].
+pub fn at<E: Into<io::Error>>(attempt: Attempt, path: &Path) -> impl FnOnce(E) -> FsError + '_ {
+    move |source| FsError {
+        attempt,
+        path: path.to_owned(),
+        source: source.into(),
+    }
+}
+
+/// Opens a file for reading.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open(path: &Path) -> Result<fs::File> {
+    fs::File::open(path).map_err(at(Attempt::Open, path))
+}
+
+/// Reads a file of at most `limit` bytes.
+///
+/// # Errors
+/// When it cannot be read or is larger than `limit` (`FileTooLarge`).
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = open(path)?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(at(Attempt::Read, path))?;
+    if bytes.len() as u64 > limit {
+        return Err(at(Attempt::Read, path)(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("larger than {limit} bytes"),
+        )));
+    }
+    Ok(bytes)
+}
+
+/// As [`read`], but a file that does not exist is `None`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_if_exists(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    match read(path, limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Maps a whole file for reading. The file must be one that is never changed in place (packs, shards, stat caches
+/// are only ever replaced by rename).
+///
+/// # Errors
+/// When it cannot be opened or mapped.
+#[allow(unsafe_code)]
+pub fn map(path: &Path) -> Result<memmap2::Mmap> {
+    let file = open(path)?;
+    // SAFETY: the callers' files are immutable once they have their name; modver itself never writes to them in
+    // place. Truncation by another program would raise SIGBUS, as it would for git's packs.
+    unsafe { memmap2::Mmap::map(&file) }.map_err(at(Attempt::Map, path))
+}
+
+/// Replaces `path` by a file with `bytes`, durably and atomically.
+///
+/// # Errors
+/// When any step fails; `path` is then as before.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = TempFile::create_beside(path)?;
+    file.write_all(bytes)?;
+    file.persist(path)
+}
+
+/// Creates a directory and its parents; nothing happens when it exists.
+///
+/// # Errors
+/// When it cannot be created.
+pub fn create_dir_all(path: &Path) -> Result<()> {
+    fault::pass(Attempt::CreateDir, path)?;
+    fs::create_dir_all(path).map_err(at(Attempt::CreateDir, path))
+}
+
+/// Removes a file; `false` when it did not exist.
+///
+/// # Errors
+/// When it exists and cannot be removed.
+pub fn remove_file(path: &Path) -> Result<bool> {
+    fault::pass(Attempt::Remove, path)?;
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(at(Attempt::Remove, path)(error)),
+    }
+}
+
+/// Removes a directory if it is empty; `false` when it is not empty or does not exist.
+///
+/// # Errors
+/// When it cannot be removed for another reason.
+pub fn remove_empty_dir(path: &Path) -> Result<bool> {
+    fault::pass(Attempt::Remove, path)?;
+    match fs::remove_dir(path) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Ok(false),
+        Err(error) => Err(at(Attempt::Remove, path)(error)),
+    }
+}
+
+/// Removes a directory with everything in it (never following links); nothing happens when it does not exist.
+///
+/// # Errors
+/// When something in it cannot be removed.
+pub fn remove_dir_all(path: &Path) -> Result<()> {
+    fault::pass(Attempt::Remove, path)?;
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at(Attempt::Remove, path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Renames within one file system and makes that durable.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fault::pass(Attempt::Rename, from)?;
+    fs::rename(from, to).map_err(at(Attempt::Rename, from))?;
+    sync_parent(to)
+}
+
+/// What `lstat` says about a path; `None` when it does not exist.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn stat(path: &Path) -> Result<Option<Stat>> {
+    match rustix::fs::lstat(path) {
+        Ok(stat) => Ok(Some(Stat::from(stat))),
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
+        Err(error) => Err(at(Attempt::Stat, path)(error)),
+    }
+}
+
+/// The absolute path with all symbolic links resolved.
+///
+/// # Errors
+/// When it does not exist.
+pub fn canonicalize(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).map_err(at(Attempt::Open, path))
+}
+
+/// The names in a directory, in no order.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn list(path: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let entries = fs::read_dir(path).map_err(at(Attempt::List, path))?;
+    entries
+        .map(|entry| entry.map(|e| e.file_name()).map_err(at(Attempt::List, path)))
+        .collect()
+}
+
+/// Bytes free to this user on the file system of `path`.
+///
+/// # Errors
+/// When it cannot be asked.
+pub fn free_space(path: &Path) -> Result<u64> {
+    let stat = rustix::fs::statvfs(path).map_err(at(Attempt::Stat, path))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Makes the entry of `path` in its directory durable.
+///
+/// # Errors
+/// When the directory cannot be synced.
+pub fn sync_parent(path: &Path) -> Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fault::pass(Attempt::Sync, parent)?;
+    let dir = fs::File::open(parent).map_err(at(Attempt::Open, parent))?;
+    dir.sync_all().map_err(at(Attempt::Sync, parent))
+}

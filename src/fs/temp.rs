@@ -1,0 +1,203 @@
+//! A file that does not have its name yet.
+
+use std::fs::{self, File};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Attempt, Result, at, fault, sync_parent};
+
+/// A file under a temporary name; removed when dropped without [`TempFile::persist`].
+#[derive(Debug)]
+pub struct TempFile {
+    file: File,
+    path: PathBuf,
+    persisted: bool,
+}
+
+impl TempFile {
+    /// Creates an empty file with a unique name in `dir`, mode 0666 less the umask.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create_in(dir: &Path) -> Result<Self> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let nanos = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |d| d.subsec_nanos());
+            let path = dir.join(format!(
+                ".modver-tmp-{}-{}-{nanos:08x}",
+                std::process::id(),
+                COUNTER.fetch_add(1, Ordering::Relaxed)
+            ));
+            fault::pass(Attempt::Create, &path)?;
+            let opened = fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o666)
+                .open(&path);
+            match opened {
+                Ok(file) => {
+                    return Ok(Self {
+                        file,
+                        path,
+                        persisted: false,
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(at(Attempt::Create, &path)(error)),
+            }
+        }
+    }
+
+    /// Creates it in the directory of `path`, which it is meant to replace.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create_beside(path: &Path) -> Result<Self> {
+        match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => Self::create_in(parent),
+            _ => Self::create_in(Path::new(".")),
+        }
+    }
+
+    /// Whether `name` is one that [`TempFile`] gives, so that leftovers of killed processes can be removed.
+    #[must_use]
+    pub fn is_temp_name(name: &std::ffi::OsStr) -> bool {
+        name.as_encoded_bytes().starts_with(b".modver-tmp-")
+    }
+
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+        fault::pass(Attempt::Write, &self.path)?;
+        self.file.write_all(bytes).map_err(at(Attempt::Write, &self.path))
+    }
+
+    /// Writes bytes at an offset.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
+        fault::pass(Attempt::Write, &self.path)?;
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(at(Attempt::Write, &self.path))
+    }
+
+    /// Reserves disk space for `len` bytes, so that a full disk shows now; does nothing where unsupported.
+    ///
+    /// # Errors
+    /// When there is not enough space.
+    pub fn reserve(&self, len: u64) -> Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        fault::pass(Attempt::Write, &self.path)?;
+        match rustix::fs::fallocate(self.file.as_fd(), rustix::fs::FallocateFlags::empty(), 0, len) {
+            Err(rustix::io::Errno::NOSPC) => Err(at(Attempt::Write, &self.path)(rustix::io::Errno::NOSPC)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets permission bits.
+    ///
+    /// # Errors
+    /// When they cannot be set.
+    pub fn set_mode(&self, mode: u32) -> Result<()> {
+        fault::pass(Attempt::SetMode, &self.path)?;
+        rustix::fs::fchmod(self.file.as_fd(), rustix::fs::Mode::from_raw_mode(mode))
+            .map_err(at(Attempt::SetMode, &self.path))
+    }
+
+    /// Starts writing dirty pages to disk without waiting, so that the later sync has little left to do.
+    pub fn start_writeback(&self) {
+        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+
+    /// Moves the write position to the start.
+    ///
+    /// # Errors
+    /// When the file cannot seek.
+    pub fn rewind(&mut self) -> Result<()> {
+        self.file
+            .seek(SeekFrom::Start(0))
+            .map(drop)
+            .map_err(at(Attempt::Write, &self.path))
+    }
+
+    /// The open file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Its temporary path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Syncs the content to disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&self) -> Result<()> {
+        fault::pass(Attempt::Sync, &self.path)?;
+        self.file.sync_all().map_err(at(Attempt::Sync, &self.path))
+    }
+
+    /// Syncs, renames to `path` (replacing what is there) and syncs the directory.
+    ///
+    /// # Errors
+    /// When a step fails; `path` is then as before, or complete but perhaps not yet durable.
+    pub fn persist(self, path: &Path) -> Result<()> {
+        self.sync()?;
+        self.rename(path)?;
+        sync_parent(path)
+    }
+
+    /// Renames to `path` without any sync: for files whose loss in a crash costs nothing but work, or whose
+    /// durability the caller arranges (sync before, [`sync_parent`] after, once for many files).
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn rename(mut self, path: &Path) -> Result<()> {
+        fault::pass(Attempt::Rename, &self.path)?;
+        fs::rename(&self.path, path).map_err(at(Attempt::Rename, path))?;
+        self.persisted = true;
+        Ok(())
+    }
+
+    /// Gives the file the name `path` only if nothing has it; `false` when something has (the temporary is gone
+    /// then). Synced before and after.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub fn persist_new(self, path: &Path) -> Result<bool> {
+        self.sync()?;
+        fault::pass(Attempt::Link, path)?;
+        match fs::hard_link(&self.path, path) {
+            Ok(()) => {
+                sync_parent(path)?;
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(at(Attempt::Link, path)(error)),
+        }
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        if !self.persisted {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! modver: versions data, models and pipelines together with code, inside git.
+//!
+//! The library does the work and returns values; it never prints, prompts, reads the environment or exits. The
+//! binaries `modver` and `mv` parse arguments, call one operation and render its outcome.
+//!
+//! Modules import downwards only (checked by `tests/architecture.rs`); modules on one line never import each other:
+//!
+//! ```text
+//! 9 cli
+//! 5 repo
+//! 4 workspace | git | remote
+//! 3 object
+//! 2 store
+//! 1 config | chunk
+//! 0 hash | path | fs | progress
+//! ```
+//!
+//! The files on disk are described in `docs/formats.md`, the words in `docs/architecture.md`.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests set up and inspect files as a user would"
+    )
+)]
+
+pub mod chunk;
+pub mod fs;
+pub mod hash;
+pub mod path;
+pub mod progress;
+pub mod store;

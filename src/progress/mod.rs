@@ -1,0 +1,146 @@
+//! Counters and cancellation as data.
+//!
+//! An operation writes what it has done; whoever draws a progress line reads it at its own pace from another
+//! thread. Nothing here knows a terminal. All methods are cheap and may be called from any thread.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+
+/// What an operation is doing now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// Looking around; nothing to count yet.
+    Scanning,
+    /// Reading, hashing and storing files.
+    Adding,
+    /// Reading and hashing files.
+    Hashing,
+    /// Writing files into the workspace.
+    CheckingOut,
+    /// Asking the remote what it has.
+    Comparing,
+    /// Sending packs.
+    Pushing,
+    /// Receiving packs.
+    Fetching,
+    /// Reading stored chunks back.
+    Verifying,
+    /// Removing what is not needed.
+    Collecting,
+}
+
+const PHASES: [Phase; 9] = [
+    Phase::Scanning,
+    Phase::Adding,
+    Phase::Hashing,
+    Phase::CheckingOut,
+    Phase::Comparing,
+    Phase::Pushing,
+    Phase::Fetching,
+    Phase::Verifying,
+    Phase::Collecting,
+];
+
+/// The operation was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// What was counted up to a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The phase the counters belong to.
+    pub phase: Phase,
+    /// Files done and to do (0 to do: unknown).
+    pub files: (u64, u64),
+    /// Bytes done and to do (0 to do: unknown).
+    pub bytes: (u64, u64),
+}
+
+/// Shared counters of one running operation.
+#[derive(Debug, Default)]
+pub struct Progress {
+    phase: AtomicU8,
+    files_done: AtomicU64,
+    files_total: AtomicU64,
+    bytes_done: AtomicU64,
+    bytes_total: AtomicU64,
+    interrupted: AtomicBool,
+}
+
+impl Progress {
+    /// Counters at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts a phase with totals known so far (0 = unknown); resets what was done.
+    pub fn start(&self, phase: Phase, files_total: u64, bytes_total: u64) {
+        self.files_done.store(0, Relaxed);
+        self.bytes_done.store(0, Relaxed);
+        self.files_total.store(files_total, Relaxed);
+        self.bytes_total.store(bytes_total, Relaxed);
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// More work was found.
+    pub fn grow(&self, files: u64, bytes: u64) {
+        self.files_total.fetch_add(files, Relaxed);
+        self.bytes_total.fetch_add(bytes, Relaxed);
+    }
+
+    /// Work was done.
+    pub fn advance(&self, files: u64, bytes: u64) {
+        self.files_done.fetch_add(files, Relaxed);
+        self.bytes_done.fetch_add(bytes, Relaxed);
+    }
+
+    /// The counters now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            phase: PHASES[usize::from(self.phase.load(Relaxed)) % PHASES.len()],
+            files: (self.files_done.load(Relaxed), self.files_total.load(Relaxed)),
+            bytes: (self.bytes_done.load(Relaxed), self.bytes_total.load(Relaxed)),
+        }
+    }
+
+    /// Asks the operation to stop at the next safe point.
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Relaxed);
+    }
+
+    /// To be called between units of work.
+    ///
+    /// # Errors
+    /// [`Interrupted`] once [`Progress::interrupt`] was called.
+    pub fn check(&self) -> Result<(), Interrupted> {
+        if self.interrupted.load(Relaxed) {
+            Err(Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_and_stops() {
+        let progress = Progress::new();
+        progress.start(Phase::Pushing, 2, 10);
+        progress.grow(1, 5);
+        progress.advance(1, 7);
+        let now = progress.snapshot();
+        assert_eq!((now.phase, now.files, now.bytes), (Phase::Pushing, (1, 3), (7, 15)));
+        assert_eq!(progress.check(), Ok(()));
+        progress.interrupt();
+        assert_eq!(progress.check(), Err(Interrupted));
+        for (i, phase) in PHASES.iter().enumerate() {
+            assert_eq!(*phase as usize, i);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Errors of the store.
+
+use std::path::PathBuf;
+
+use crate::fs::FsError;
+use crate::hash::{ChunkId, FileId, PackId, ShardId};
+use crate::progress::Interrupted;
+
+/// Result of a store operation.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The user stopped it.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// The chunk is nowhere in this store.
+    #[error("chunk {0} is not in the cache")]
+    MissingChunk(ChunkId),
+    /// The file is nowhere in this store.
+    #[error("file {0} is not in the cache")]
+    MissingFile(FileId),
+    /// A recipe or shard names a pack that no shard describes.
+    #[error("pack {0} is not in the cache")]
+    MissingPack(PackId),
+    /// A chunk's stored body does not give the chunk back.
+    #[error("chunk {chunk} in pack {pack} is damaged")]
+    DamagedChunk {
+        /// The chunk.
+        chunk: ChunkId,
+        /// The pack that holds the body.
+        pack: PackId,
+    },
+    /// The chunks of a recipe do not give the file.
+    #[error("the recipe of file {0} gives other content")]
+    DamagedRecipe(FileId),
+    /// A pack is not what its name or the format says.
+    #[error("pack {pack} is damaged: {defect}")]
+    DamagedPack {
+        /// The pack.
+        pack: PackId,
+        /// What is wrong with it.
+        defect: &'static str,
+    },
+    /// A shard is not what its name or the format says.
+    #[error("shard {shard} is damaged: {defect}")]
+    DamagedShard {
+        /// The shard.
+        shard: ShardId,
+        /// What is wrong with it.
+        defect: &'static str,
+    },
+    /// The store was made by a newer or different modver.
+    #[error("the store at `{path}` {reason}", path = .path.display())]
+    Unsupported {
+        /// The store.
+        path: PathBuf,
+        /// What it asks for.
+        reason: String,
+    },
+    /// Somebody else holds the store in a way that excludes this operation.
+    #[error("the cache at `{path}` is locked by {holder}", path = .path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// What the holder wrote about itself.
+        holder: String,
+    },
+    /// A compressor failed; only memory exhaustion can cause it.
+    #[error("cannot compress a chunk of {len} bytes")]
+    Compress {
+        /// The chunk's length.
+        len: usize,
+        /// What the compressor said.
+        source: std::io::Error,
+    },
+    /// A transaction needs more than the format can count (packs of 4 GiB, 2³² slots).
+    #[error("too many chunks for one shard")]
+    TooMany,
+}

@@ -1,0 +1,69 @@
+//! The content-addressed store: packs, shards and the index over them. The local cache and every remote share this
+//! layout (`docs/formats.md`); this layer knows the formats and the local cache, the `remote` layer moves them.
+
+pub mod codec;
+mod error;
+pub mod pack;
+
+pub use error::{Result, StoreError};
+
+use crate::hash::{ChunkId, FileId, PackId};
+use codec::Codec;
+
+/// What a pack holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum PackKind {
+    /// Chunks of files.
+    Data = 0,
+    /// Chunks of tree listings.
+    Tree = 1,
+}
+
+/// One chunk as a pack's table describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Bytes of its body in the pack.
+    pub stored_len: u32,
+    /// Bytes of the chunk.
+    pub raw_len: u32,
+    /// How the body was made from the chunk.
+    pub codec: Codec,
+}
+
+/// Where a chunk is: everything that is needed to read and decode it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// The pack.
+    pub pack: PackId,
+    /// Place in the pack's table, from 0.
+    pub slot: u32,
+    /// Offset of the body in the pack file.
+    pub offset: u64,
+    /// The slot's content.
+    pub chunk: Slot,
+}
+
+/// How a file of more than one chunk is put together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// The file (or listing).
+    pub file: FileId,
+    /// Its bytes.
+    pub size: u64,
+    /// The chunks, in order, as runs of slots.
+    pub terms: Vec<Term>,
+}
+
+/// A run of chunks that stand together in one pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// The pack.
+    pub pack: PackId,
+    /// The first slot.
+    pub first: u32,
+    /// How many slots.
+    pub count: u32,
+}

@@ -1,0 +1,1 @@
+//! Packs: immutable files of many compressed chunks.
