@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::fs::FsError;
 use crate::hash::{ChunkId, FileId, PackId, ShardId};
 use crate::progress::Interrupted;
+use crate::store::marker::MarkerError;
 
 /// Result of a store operation.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -55,13 +56,30 @@ pub enum StoreError {
         defect: &'static str,
     },
     /// The store was made by a newer or different modver.
-    #[error("the store at `{path}` {reason}", path = .path.display())]
-    Unsupported {
+    #[error("cannot use the store at `{path}`", path = .path.display())]
+    Marker {
         /// The store.
         path: PathBuf,
         /// What it asks for.
-        reason: String,
+        source: MarkerError,
     },
+    /// A chunk that came from elsewhere is not what its id says.
+    #[error("chunk {0} arrived damaged")]
+    DamagedBody(ChunkId),
+    /// A file is larger than what is sensible for its purpose.
+    #[error("file {file} is larger than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        file: FileId,
+        /// The limit.
+        limit: u64,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    /// The thread that writes packs has stopped; its own error says why.
+    #[error("the pack writer has stopped")]
+    WriterGone,
     /// Somebody else holds the store in a way that excludes this operation.
     #[error("the cache at `{path}` is locked by {holder}", path = .path.display())]
     Locked {
