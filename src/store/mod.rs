@@ -3,7 +3,11 @@
 
 pub mod codec;
 mod error;
+pub mod index;
 pub mod pack;
+pub mod run;
+pub mod shard;
+mod sorted;
 
 pub use error::{Result, StoreError};
 
