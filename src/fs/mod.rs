@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use dir::{Dir, DirEntry, FileKind, Stat, stat_file};
 pub use lock::{FileLock, LockKind};
+pub use memmap2::Mmap;
 pub use temp::TempFile;
 
 /// What was being done to a path when it failed.
@@ -155,11 +156,11 @@ pub fn read_if_exists(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// When it cannot be opened or mapped.
 #[allow(unsafe_code)]
-pub fn map(path: &Path) -> Result<memmap2::Mmap> {
+pub fn map(path: &Path) -> Result<Mmap> {
     let file = open(path)?;
     // SAFETY: the callers' files are immutable once they have their name; modver itself never writes to them in
     // place. Truncation by another program would raise SIGBUS, as it would for git's packs.
-    unsafe { memmap2::Mmap::map(&file) }.map_err(at(Attempt::Map, path))
+    unsafe { Mmap::map(&file) }.map_err(at(Attempt::Map, path))
 }
 
 /// Replaces `path` by a file with `bytes`, durably and atomically.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::fs::FsError;
-use crate::hash::{ChunkId, FileId, PackId, ShardId};
+use crate::hash::{ChunkId, FileId, PackId, RunId, ShardId};
 use crate::progress::Interrupted;
 use crate::store::marker::MarkerError;
 
@@ -52,6 +52,14 @@ pub enum StoreError {
     DamagedShard {
         /// The shard.
         shard: ShardId,
+        /// What is wrong with it.
+        defect: &'static str,
+    },
+    /// A catalog run is not what its name or the format says.
+    #[error("catalog run {run} is damaged: {defect}")]
+    DamagedRun {
+        /// The run.
+        run: RunId,
         /// What is wrong with it.
         defect: &'static str,
     },

@@ -6,10 +6,20 @@ pub mod codec;
 pub mod draft;
 mod error;
 pub mod index;
+mod cache;
+pub mod codec;
+pub mod draft;
+mod error;
+pub mod gc;
+pub mod index;
 pub mod marker;
 pub mod pack;
+pub mod run;
 pub mod shard;
+mod sorted;
 mod transaction;
+mod verify;
+
 
 pub use cache::{Access, Cache, Reader};
 pub use error::{Result, StoreError};
