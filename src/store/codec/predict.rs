@@ -89,7 +89,7 @@ impl Predictor {
         let lesson = self.classes[class];
         let is_trial = lesson.trust == 0;
         let candidates: &[Codec] = match lesson.codec {
-            _ if is_trial && look.has_elements => &[Codec::Zstd, Codec::Shuffle2, Codec::Shuffle4],
+            _ if is_trial && look.level > 0 => &[Codec::Zstd, Codec::Shuffle2, Codec::Shuffle4],
             _ if is_trial => &[Codec::Zstd],
             Codec::Raw => &[],
             Codec::Zstd => &[Codec::Zstd],

@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::store::codec::Decoder;
 use crate::store::{Location, Result};
 
-/// Bytes of bodies read at once, unless one body is longer.
+/// Bytes read at once; more than any body has.
 const RUN: u64 = 1 << 20;
 
 /// What [`verify`] found in a pack whose table is sound.
@@ -71,6 +71,7 @@ pub fn verify(path: &Path, id: PackId, progress: &Progress, on_damage: &mut dyn 
             }
         }
     }
+    drop(locations);
     let mut at = table.bodies_end();
     while at < pack.file_len() {
         let end = pack.file_len().min(at + RUN);
@@ -94,7 +95,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The bytes from `start` to `end`; they follow those of the last call and are at most [`RUN`] or one body.
+    /// The bytes from `start` to `end`; they follow those of the last call and are at most [`RUN`].
     fn next(&mut self, start: u64, end: u64) -> Result<&[u8]> {
         self.progress.check()?;
         let len = (end - start).min(RUN) as u32;
