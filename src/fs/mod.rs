@@ -150,6 +150,14 @@ pub fn read_if_exists(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// Fills `buf` from an offset of an open file; `path` is for the error. Any number of threads may do so at once.
+///
+/// # Errors
+/// When it cannot be read or is too short.
+pub fn read_exact_at(file: &fs::File, path: &Path, buf: &mut [u8], offset: u64) -> Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buf, offset).map_err(at(Attempt::Read, path))
+}
+
 /// Maps a whole file for reading. The file must be one that is never changed in place (packs, shards, stat caches
 /// are only ever replaced by rename).
 ///

@@ -104,6 +104,12 @@ pub enum StoreError {
         /// What the compressor said.
         source: std::io::Error,
     },
+    /// A chunk that no pack can hold was to be stored.
+    #[error("cannot store a chunk: {defect}")]
+    InvalidSlot {
+        /// What is wrong with it.
+        defect: &'static str,
+    },
     /// A transaction needs more than the format can count (packs of 4 GiB, 2³² slots).
     #[error("too many chunks for one shard")]
     TooMany,
