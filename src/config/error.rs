@@ -88,12 +88,12 @@ pub enum ConfigError {
         defect: ValueDefect,
     },
     /// A section's name is not the name of a remote.
-    #[error("{origin}: {source}")]
+    #[error("{origin}: {defect}")]
     SectionName {
         /// Where it is written.
         origin: Box<Origin>,
         /// What is wrong with it.
-        source: RemoteNameError,
+        defect: RemoteNameError,
     },
     /// A name that was given is not the name of a remote.
     #[error(transparent)]

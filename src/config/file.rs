@@ -90,9 +90,9 @@ impl Reader<'_> {
             }
             for (name, item) in table.iter() {
                 let origin = self.origin(table, name);
-                let remote = RemoteName::new(name).map_err(|source| ConfigError::SectionName {
+                let remote = RemoteName::new(name).map_err(|defect| ConfigError::SectionName {
                     origin: Box::new(origin.clone()),
-                    source,
+                    defect,
                 })?;
                 let fields = as_table(&origin, &format!("{section}.{name}"), item)?;
                 self.section(section, Some(&remote), fields)?;

@@ -75,7 +75,7 @@ pub enum ValueDefect {
     NotCount,
     /// It is not a remote's name.
     #[error("is not the name of a remote: {0}")]
-    RemoteName(#[source] RemoteNameError),
+    RemoteName(RemoteNameError),
     /// It is a URL with a password, key or token in it.
     #[error("has credentials in the URL")]
     Credentials,

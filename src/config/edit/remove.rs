@@ -97,7 +97,7 @@ fn lines_of(text: &str, root: &Table, names: &[&str]) -> Place {
     let Item::Table(removed) = item else {
         let spans = file::key_span(table, last).zip(item.span());
         return spans.map_or(Place::Inline, |(key, value)| {
-            Place::Lines(vec![line_start(text, key.start)..line_end(text, value.end)])
+            Place::Lines(std::iter::once(line_start(text, key.start)..line_end(text, value.end)).collect())
         });
     };
     let leaves: Vec<Range<usize>> = removed
@@ -113,7 +113,8 @@ fn lines_of(text: &str, root: &Table, names: &[&str]) -> Place {
         Some(header) => {
             let start = with_comments_above(text, line_start(text, header.start));
             let end = leaves.iter().map(|leaf| leaf.end).max();
-            Place::Lines(vec![start..end.unwrap_or(0).max(line_end(text, header.end))])
+            let end = end.unwrap_or(0).max(line_end(text, header.end));
+            Place::Lines(std::iter::once(start..end).collect())
         }
         None => Place::Lines(leaves),
     }
