@@ -29,6 +29,7 @@ pub mod chunk;
 pub mod config;
 pub mod fs;
 pub mod hash;
+pub mod object;
 pub mod path;
 pub mod progress;
 pub mod store;
