@@ -39,7 +39,8 @@ where
         if before == after {
             continue;
         }
-        let load = |id: Option<TreeId>| -> Result<Tree> { id.map_or_else(|| Ok(Tree::default()), |id| trees.tree(id)) };
+        let load =
+            |id: Option<TreeId>| -> Result<Tree> { id.map_or_else(|| Ok(Tree::default()), |id| trees.tree(id)) };
         let (before, after) = (load(before)?, load(after)?);
         let mut below = Vec::new();
         for (old, new) in pairs(before.into_entries(), after.into_entries()) {
@@ -115,14 +116,22 @@ mod tests {
                 .collect();
             let tree = Tree::new(entries).unwrap();
             let (id, _) = tree.encode();
-            let node = Node::Dir { id, size: tree.size(), files: tree.files() };
+            let node = Node::Dir {
+                id,
+                size: tree.size(),
+                files: tree.files(),
+            };
             self.0.insert(id, tree);
             node
         }
     }
 
     fn file(content: &str) -> Node {
-        Node::File { id: FileId::of(content.as_bytes()), size: content.len() as u64, executable: false }
+        Node::File {
+            id: FileId::of(content.as_bytes()),
+            size: content.len() as u64,
+            executable: false,
+        }
     }
 
     fn id(node: &Node) -> Option<TreeId> {
@@ -135,10 +144,19 @@ mod tests {
     #[test]
     fn only_differences_are_visited() {
         let mut memory = Memory::default();
-        let same = Node::Dir { id: TreeId::of(b"never read"), size: 5, files: 1 };
+        let same = Node::Dir {
+            id: TreeId::of(b"never read"),
+            size: 5,
+            files: 1,
+        };
         let sub1 = memory.put(&[("x", file("1")), ("y", file("2"))]);
         let sub2 = memory.put(&[("x", file("1")), ("y", file("3"))]);
-        let before = memory.put(&[("a", file("a")), ("same", same.clone()), ("sub", sub1), ("t", file("t"))]);
+        let before = memory.put(&[
+            ("a", file("a")),
+            ("same", same.clone()),
+            ("sub", sub1),
+            ("t", file("t")),
+        ]);
         let after = memory.put(&[("b", file("a")), ("same", same.clone()), ("sub", sub2), ("t", same)]);
         let mut seen = Vec::new();
         diff::<_, ObjectError>(&memory, id(&before), id(&after), &mut |change| {
@@ -149,7 +167,12 @@ mod tests {
         let seen: Vec<_> = seen.iter().map(|(p, b, a)| (p.as_str(), *b, *a)).collect();
         assert_eq!(
             seen,
-            [("a", true, false), ("b", false, true), ("t", true, true), ("sub/y", true, true)]
+            [
+                ("a", true, false),
+                ("b", false, true),
+                ("t", true, true),
+                ("sub/y", true, true)
+            ]
         );
         let mut count = 0;
         diff::<_, ObjectError>(&memory, None, id(&after), &mut |_| {

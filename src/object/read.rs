@@ -73,7 +73,11 @@ pub enum Visit {
 ///
 /// # Errors
 /// When a tree cannot be read, or the visitor fails.
-pub fn walk<S, E>(trees: &S, root: TreeId, mut visit: impl FnMut(&RepoPath, &Node) -> std::result::Result<Visit, E>) -> std::result::Result<(), E>
+pub fn walk<S, E>(
+    trees: &S,
+    root: TreeId,
+    mut visit: impl FnMut(&RepoPath, &Node) -> std::result::Result<Visit, E>,
+) -> std::result::Result<(), E>
 where
     S: Trees + ?Sized,
     E: From<ObjectError>,

@@ -9,7 +9,7 @@ const KIND_EXECUTABLE: u8 = 1;
 const KIND_SYMLINK: u8 = 2;
 const KIND_DIR: u8 = 3;
 /// The longest link target a listing can hold, in bytes.
-pub const MAX_TARGET: usize = 65_535;
+const MAX_TARGET: usize = 65_535;
 
 /// Why bytes are not a listing.
 #[derive(Debug, thiserror::Error)]
@@ -371,15 +371,25 @@ mod tests {
         let tree = Tree::new(vec![
             Entry {
                 name: Name::new(b"run.sh").unwrap(),
-                node: Node::File { id: FileId::of(b"x"), size: 1, executable: true },
+                node: Node::File {
+                    id: FileId::of(b"x"),
+                    size: 1,
+                    executable: true,
+                },
             },
             Entry {
                 name: Name::new(b"empty").unwrap(),
-                node: Node::Dir { id: Tree::default().encode().0, size: 0, files: 0 },
+                node: Node::Dir {
+                    id: Tree::default().encode().0,
+                    size: 0,
+                    files: 0,
+                },
             },
             Entry {
                 name: Name::new(b"latest").unwrap(),
-                node: Node::Symlink { target: b"run.sh"[..].into() },
+                node: Node::Symlink {
+                    target: b"run.sh"[..].into(),
+                },
             },
         ])
         .unwrap();

@@ -25,7 +25,13 @@ pub fn build(roots: impl IntoIterator<Item = (RootId, Vec<ShardId>)>) -> Result<
         .into_iter()
         .map(|(root, shards)| (root, shards.into_iter().collect()))
         .collect();
-    let shards: Vec<ShardId> = roots.values().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let shards: Vec<ShardId> = roots
+        .values()
+        .flatten()
+        .copied()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     let count = |n: usize| u32::try_from(n).map_err(|_| StoreError::TooMany);
     let refs = roots.values().map(BTreeSet::len).sum();
 

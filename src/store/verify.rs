@@ -65,7 +65,11 @@ impl Cache {
         }
         drop(index);
         packs.sort();
-        progress.start(Phase::Verifying, packs.len() as u64, packs.iter().map(|(_, len, _)| len).sum());
+        progress.start(
+            Phase::Verifying,
+            packs.len() as u64,
+            packs.iter().map(|(_, len, _)| len).sum(),
+        );
         for (id, len, chunks) in packs {
             progress.check()?;
             report.packs += 1;
@@ -79,7 +83,7 @@ impl Cache {
                     report.bytes += len;
                     let mut damaged = Vec::new();
                     match pack::verify(&path, id, progress, &mut |chunk| damaged.push(chunk)) {
-                        Ok(_) if damaged.is_empty() => {}
+                        Ok(verdict) if verdict.is_sound() => {}
                         Ok(_) | Err(StoreError::DamagedPack { .. } | StoreError::DamagedChunk { .. }) => {
                             report.damage.push(Damage::Pack {
                                 pack: id,

@@ -51,7 +51,11 @@ impl Marks {
 
     /// Unmarks one slot: it is damaged.
     pub fn drop_slot(&mut self, pack: &PackId, slot: u32) {
-        if let Some(word) = self.bits.get_mut(pack).and_then(|bits| bits.get_mut(slot as usize / 64)) {
+        if let Some(word) = self
+            .bits
+            .get_mut(pack)
+            .and_then(|bits| bits.get_mut(slot as usize / 64))
+        {
             *word &= !(1 << (slot % 64));
         }
     }

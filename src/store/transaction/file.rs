@@ -108,7 +108,12 @@ impl Transaction {
         })
     }
 
-    fn process(&self, kind: PackKind, recipe: RecipeKey, windows: &Receiver<Result<Window>>) -> Result<(FileId, u64)> {
+    fn process(
+        &self,
+        kind: PackKind,
+        recipe: RecipeKey,
+        windows: &Receiver<Result<Window>>,
+    ) -> Result<(FileId, u64)> {
         let receive = || windows.recv().map_err(|_| StoreError::WriterGone)?;
         let mut hasher = Hasher::new();
         let mut len = 0u64;
@@ -147,7 +152,11 @@ impl Transaction {
         }
         let file = FileId::from_bytes(hasher.finish());
         if chunks > 1 {
-            self.send(Message::EndRecipe { recipe, file, size: len })?;
+            self.send(Message::EndRecipe {
+                recipe,
+                file,
+                size: len,
+            })?;
         } else {
             self.send(Message::DropRecipe { recipe })?;
         }
@@ -231,7 +240,12 @@ fn read_ahead(
 }
 
 /// Fills `bytes` behind the room in front as far as the file goes.
-fn read_window(file: &mut (dyn Read + Send), mut bytes: Vec<u8>, path: &Path, progress: &Progress) -> Result<Vec<u8>> {
+fn read_window(
+    file: &mut (dyn Read + Send),
+    mut bytes: Vec<u8>,
+    path: &Path,
+    progress: &Progress,
+) -> Result<Vec<u8>> {
     let mut len = chunk::MAX;
     while len < bytes.len() {
         match file.read(&mut bytes[len..]) {

@@ -10,6 +10,8 @@
 //! entry per chunk since the last flush.
 
 mod file;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::HashMap;
@@ -31,7 +33,7 @@ use file::Buffers;
 use write::{Body, Message, Writer};
 
 /// Packs between two flushes: 1 GiB of bodies.
-pub const FLUSH_PACKS: usize = 16;
+const FLUSH_PACKS: usize = 16;
 /// Messages under way to the writer; a body has at most 256 KiB.
 const QUEUE: usize = 96;
 
@@ -117,7 +119,9 @@ impl Transaction {
     /// When the cache cannot be written.
     pub fn add_bytes(&self, kind: PackKind, bytes: &[u8]) -> Result<FileId> {
         if bytes.len() > chunk::MAX {
-            return self.add_reader(kind, &mut &bytes[..], std::path::Path::new("(memory)")).map(|(id, _)| id);
+            return self
+                .add_reader(kind, &mut &bytes[..], std::path::Path::new("(memory)"))
+                .map(|(id, _)| id);
         }
         let id = ChunkId::of(bytes);
         if !self.knows(&id)? {
@@ -171,9 +175,16 @@ impl Transaction {
     ) -> Result<()> {
         let key = self.new_recipe();
         for chunk in chunks {
-            self.send(Message::Known { chunk: chunk?, recipe: key })?;
+            self.send(Message::Known {
+                chunk: chunk?,
+                recipe: key,
+            })?;
         }
-        self.send(Message::EndRecipe { recipe: key, file, size })
+        self.send(Message::EndRecipe {
+            recipe: key,
+            file,
+            size,
+        })
     }
 
     /// Makes everything added durable and visible.

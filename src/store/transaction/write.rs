@@ -90,7 +90,10 @@ impl Writer {
         let packs_dir = cache.packs_dir();
         let publisher = std::thread::spawn(move || {
             for (number, sealed) in inbox {
-                if outbox.send(sealed.publish(&packs_dir).map(|info| (number, info))).is_err() {
+                if outbox
+                    .send(sealed.publish(&packs_dir).map(|info| (number, info)))
+                    .is_err()
+                {
                     break;
                 }
             }
@@ -126,7 +129,12 @@ impl Writer {
     fn take(&mut self, messages: &Receiver<Message>) -> Result<()> {
         for message in messages {
             match message {
-                Message::Chunk { kind, slot, body, recipe } => self.chunk(kind, slot, &body, recipe)?,
+                Message::Chunk {
+                    kind,
+                    slot,
+                    body,
+                    recipe,
+                } => self.chunk(kind, slot, &body, recipe)?,
                 Message::Known { chunk, recipe } => self.known(&chunk, recipe)?,
                 Message::EndRecipe { recipe, file, size } => {
                     let draft = self.drafts.remove(&recipe).unwrap_or_default();
