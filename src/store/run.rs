@@ -25,7 +25,13 @@ pub fn build(roots: impl IntoIterator<Item = (RootId, Vec<ShardId>)>) -> Result<
         .into_iter()
         .map(|(root, shards)| (root, shards.into_iter().collect()))
         .collect();
-    let shards: Vec<ShardId> = roots.values().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let shards: Vec<ShardId> = roots
+        .values()
+        .flatten()
+        .copied()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
     let count = |n: usize| u32::try_from(n).map_err(|_| StoreError::TooMany);
     let refs = roots.values().map(BTreeSet::len).sum();
 
@@ -240,14 +246,15 @@ fn sections(bytes: &[u8]) -> std::result::Result<(u32, u32), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::shard::testing::ident;
     use proptest::prelude::*;
 
     fn root(n: u16) -> RootId {
-        RootId::from_bytes(*ShardId::of(&n.to_le_bytes()).as_bytes())
+        RootId::from_bytes(ident(n))
     }
 
     fn shard(n: u8) -> ShardId {
-        ShardId::of(&[n])
+        ShardId::from_bytes(ident(100 + u16::from(n)))
     }
 
     fn open(bytes: Vec<u8>) -> CatalogRun {

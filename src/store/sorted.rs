@@ -99,7 +99,11 @@ pub(super) fn lower_bound<'a>(
             guesses += 1;
             #[allow(clippy::cast_precision_loss, reason = "a guess")]
             let part = wanted.saturating_sub(low_value) as f64 / (high_value - low_value) as f64;
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped, and a guess")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped, and a guess"
+            )]
             let offset = (part * f64::from(high - low)) as u32;
             low + offset.min(high - low - 1)
         } else {

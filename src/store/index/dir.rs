@@ -77,7 +77,10 @@ fn list_shards(shards_dir: &Path) -> Result<BTreeSet<ShardId>> {
             continue;
         };
         for name in list_if_exists(&shards_dir.join(prefix))? {
-            let id = name.to_str().filter(|name| name.starts_with(prefix)).map(str::parse::<ShardId>);
+            let id = name
+                .to_str()
+                .filter(|name| name.starts_with(prefix))
+                .map(str::parse::<ShardId>);
             ids.extend(id.and_then(std::result::Result::ok));
         }
     }

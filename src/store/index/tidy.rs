@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use super::dir::{publish_file, shard_path};
 use super::Index;
+use super::dir::{publish_file, shard_path};
 use crate::fs::{self, TempFile};
 use crate::hash::{Hasher, ShardId};
 use crate::store::shard::{Shard, merge_into};
@@ -23,7 +23,12 @@ impl Index {
     /// more: n transactions rewrite a record O(log n) times. At most 16 shards remain.
     #[must_use]
     pub fn merge_plan(&self) -> Option<Vec<ShardId>> {
-        let sizes: Vec<u64> = self.shards.iter().rev().map(|shard| shard.bytes().len() as u64).collect();
+        let sizes: Vec<u64> = self
+            .shards
+            .iter()
+            .rev()
+            .map(|shard| shard.bytes().len() as u64)
+            .collect();
         let count = plan(&sizes)?;
         Some(self.shard_ids().skip(self.shards.len() - count).collect())
     }

@@ -166,7 +166,10 @@ impl ShardBuilder {
 
 /// What decides between two recipes of one file.
 pub(super) fn preference(recipe: &Recipe) -> impl Iterator<Item = (u64, [u8; ID_LEN], u32)> {
-    let head = [(recipe.terms.len() as u64, [0; ID_LEN], 0), (recipe.size, [0; ID_LEN], 0)];
+    let head = [
+        (recipe.terms.len() as u64, [0; ID_LEN], 0),
+        (recipe.size, [0; ID_LEN], 0),
+    ];
     let terms = recipe.terms.iter();
     head.into_iter()
         .chain(terms.map(|term| (u64::from(term.first), *term.pack.as_bytes(), term.count)))
@@ -185,7 +188,11 @@ fn put_order(out: &mut Vec<u8>, slots_at: usize) {
             (id.first_chunk().map_or(0, |prefix| u64::from_be_bytes(*prefix)), slot)
         })
         .collect();
-    order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| id_of(a.1).cmp(id_of(b.1))).then(a.1.cmp(&b.1)));
+    order.sort_unstable_by(|a, b| {
+        a.0.cmp(&b.0)
+            .then_with(|| id_of(a.1).cmp(id_of(b.1)))
+            .then(a.1.cmp(&b.1))
+    });
     out.extend_from_slice(&fan.to_bytes());
     out.reserve(order.len() * 4);
     out.extend(order.iter().flat_map(|(_, slot)| slot.to_le_bytes()));

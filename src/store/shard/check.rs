@@ -91,7 +91,11 @@ impl Shard {
         if next_term != self.layout.counts.terms {
             return Err(self.damaged("it has terms without a recipe"));
         }
-        if self.all_packs().zip(named).any(|(pack, named)| pack.kind.is_none() && !named) {
+        if self
+            .all_packs()
+            .zip(named)
+            .any(|(pack, named)| pack.kind.is_none() && !named)
+        {
             return Err(self.damaged("it has a pack that nothing names"));
         }
         self.check_fan(self.layout.recipe_fan, &fan)

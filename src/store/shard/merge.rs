@@ -64,7 +64,9 @@ pub fn merge_into(
             ..pack.info
         };
         if let Some(source) = pack.source
-            && let Some(place) = moved.get_mut(source.shard).and_then(|places| places.get_mut(source.index as usize))
+            && let Some(place) = moved
+                .get_mut(source.shard)
+                .and_then(|places| places.get_mut(source.index as usize))
         {
             *place = Some(next_slot);
         }
@@ -157,7 +159,11 @@ fn choose_packs(shards: &[&Shard], recipes: &[Recipe]) -> Vec<Chosen> {
 /// ascends with its old one and each input's order remains sorted.
 fn put_order(shards: &[&Shard], moved: &[Vec<Option<u32>>], out: &mut Buffered<'_>) -> Result<()> {
     let mut heap = BinaryHeap::with_capacity(shards.len());
-    let mut cursors: Vec<_> = shards.iter().zip(moved).map(|(shard, moved)| Cursor::new(shard, moved)).collect();
+    let mut cursors: Vec<_> = shards
+        .iter()
+        .zip(moved)
+        .map(|(shard, moved)| Cursor::new(shard, moved))
+        .collect();
     for (i, cursor) in cursors.iter_mut().enumerate() {
         heap.extend(cursor.next_slot().map(|(id, slot)| Reverse((id, slot, i))));
     }
@@ -187,7 +193,10 @@ impl<'a> Cursor<'a> {
             self.place += 1;
             let pack = self.shard.pack_of_slot(slot);
             if let Some(first) = self.moved.get(pack as usize).copied().flatten() {
-                return Some((self.shard.slot_id(slot), first + slot - self.shard.pack_at(pack).first_slot));
+                return Some((
+                    self.shard.slot_id(slot),
+                    first + slot - self.shard.pack_at(pack).first_slot,
+                ));
             }
         }
         None

@@ -115,8 +115,10 @@ impl Shard {
         let key = chunk.as_bytes();
         let range = bucket(&self.bytes, self.layout.fan, key);
         let end = range.end;
-        let place = lower_bound(range, key, |place| self.ordered_slot(place).map(|slot| self.slot_id(slot)))
-            .ok_or_else(|| self.damaged("a slot number is out of range"))?;
+        let place = lower_bound(range, key, |place| {
+            self.ordered_slot(place).map(|slot| self.slot_id(slot))
+        })
+        .ok_or_else(|| self.damaged("a slot number is out of range"))?;
         if place >= end {
             return Ok(None);
         }
@@ -196,7 +198,9 @@ impl Shard {
         let codec = Codec::from_u8((form >> 24) as u8).ok_or_else(|| self.damaged("a slot has an unknown codec"))?;
         let stored_len = end
             .checked_sub(offset)
-            .filter(|len| offset >= BODIES_START && end <= pack.bodies_end && *len <= raw_len && raw_len <= MAX_RAW_LEN)
+            .filter(|len| {
+                offset >= BODIES_START && end <= pack.bodies_end && *len <= raw_len && raw_len <= MAX_RAW_LEN
+            })
             .ok_or_else(|| self.damaged("a slot's lengths are impossible"))?;
         Ok(Location {
             pack: pack.id,
