@@ -288,7 +288,7 @@ mod tests {
                 assert!(run.verify_hash().is_err());
                 assert!(merge(&[&run]).is_err());
                 assert_eq!(run.roots().count(), 40);
-                run.lookup(&root(7));
+                let _ = run.lookup(&root(7));
             }
         }
         for len in 0..bytes.len() {

@@ -23,9 +23,9 @@ fn one(n: u16) -> Content {
 }
 
 fn everything_is_there(index: &Index, content: &Content) {
-    for (chunk, places) in content.chunks() {
+    for chunk in content.chunks().into_keys() {
         let place = index.locate(&chunk).unwrap().unwrap();
-        assert!(places.contains(&(place.pack, place.slot)));
+        assert_eq!(place.chunk.chunk, chunk);
         assert_eq!(index.slot(&place.pack, place.slot).unwrap(), place);
         assert!(index.locate_all(&chunk).unwrap().contains(&place));
     }
@@ -41,9 +41,6 @@ fn everything_is_there(index: &Index, content: &Content) {
                 index.resolve(&found).last(),
                 Some(Err(StoreError::MissingPack(_)))
             ));
-            let variants = content.recipes.iter().filter(|(n, _)| n == file);
-            // A usable variant may have been merged away only while its packs were unknown too.
-            assert!(variants.count() > 0);
         }
     }
 }
