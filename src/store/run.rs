@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::sorted::{FAN_LEN, FanOut, bucket, fan_is_sound, id_at, lower_bound, u32_at};
+use super::sorted::{FAN_LEN, FanOut, bucket, fan_is_sound, id_at, search, u32_at};
 use super::{Result, StoreError};
 use crate::hash::{RootId, RunId, ShardId};
 
@@ -145,9 +145,7 @@ impl CatalogRun {
         let key = root.as_bytes();
         let at = |i: u32| id_at(&self.bytes, self.root_at(i));
         let range = bucket(&self.bytes, self.fan_at(), key);
-        let end = range.end;
-        let i = lower_bound(range, key, |i| Some(at(i)))?;
-        (i < end && at(i) == key).then(|| self.shards_of(i))
+        search(range, key, at).map(|i| self.shards_of(i))
     }
 
     /// All roots in the order of their ids, each with its shards.
