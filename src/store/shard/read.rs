@@ -12,7 +12,7 @@ use super::{
 use crate::fs::Mmap;
 use crate::hash::{ChunkId, FileId, ID_LEN, PackId, ShardId};
 use crate::store::codec::Codec;
-use crate::store::sorted::{bucket, fan_is_sound, id_at, lower_bound, u32_at, u64_at};
+use crate::store::sorted::{bucket, fan_is_sound, id_at, search, u32_at, u64_at};
 use crate::store::{Location, PackKind, Recipe, Result, Slot, StoreError, Term};
 
 /// The bytes of a shard, in memory or in a mapped file.
@@ -52,6 +52,8 @@ pub struct Shard {
     id: ShardId,
     pub(super) bytes: ShardBytes,
     pub(super) layout: Layout,
+    /// The first slot of each pack, close together: finding a slot's pack is a good part of a lookup.
+    first_slots: Vec<u32>,
 }
 
 impl fmt::Debug for Shard {
@@ -80,7 +82,15 @@ impl Shard {
     pub fn parse(id: ShardId, bytes: impl Into<ShardBytes>) -> Result<Self> {
         let bytes = bytes.into();
         let layout = sections(&bytes).map_err(|defect| StoreError::DamagedShard { shard: id, defect })?;
-        Ok(Self { id, bytes, layout })
+        let first_slots = (0..layout.counts.packs)
+            .map(|i| pack_record(&bytes, i).first_slot)
+            .collect();
+        Ok(Self {
+            id,
+            bytes,
+            layout,
+            first_slots,
+        })
     }
 
     /// The shard's name.
@@ -107,24 +117,18 @@ impl Shard {
         self.layout.counts.recipes
     }
 
-    /// Where the chunk is; the first place if there are several.
+    /// Where the chunk is; one of the places if there are several.
     ///
     /// # Errors
     /// [`StoreError::DamagedShard`] when the records that answer this are not sound.
     pub fn find(&self, chunk: &ChunkId) -> Result<Option<Location>> {
         let key = chunk.as_bytes();
         let range = bucket(&self.bytes, self.layout.fan, key);
-        let end = range.end;
-        let place = lower_bound(range, key, |place| {
-            self.ordered_slot(place).map(|slot| self.slot_id(slot))
-        })
-        .ok_or_else(|| self.damaged("a slot number is out of range"))?;
-        if place >= end {
-            return Ok(None);
-        }
-        match self.ordered_slot(place) {
-            Some(slot) if self.slot_id(slot) == key => self.location(slot).map(Some),
-            _ => Ok(None),
+        let place = search(range, key, |place| self.slot_id(self.raw_ordered_slot(place)));
+        match place.map(|place| self.ordered_slot(place)) {
+            Some(Some(slot)) => self.location(slot).map(Some),
+            Some(None) => Err(self.damaged("a slot number is out of range")),
+            None => Ok(None),
         }
     }
 
@@ -135,11 +139,9 @@ impl Shard {
     pub fn recipe(&self, file: &FileId) -> Result<Option<Recipe>> {
         let key = file.as_bytes();
         let range = bucket(&self.bytes, self.layout.recipe_fan, key);
-        let end = range.end;
-        match lower_bound(range, key, |i| Some(self.recipe_id(i))) {
-            Some(i) if i < end && self.recipe_id(i) == key => self.recipe_at(i).map(Some),
-            _ => Ok(None),
-        }
+        search(range, key, |i| self.recipe_id(i))
+            .map(|i| self.recipe_at(i))
+            .transpose()
     }
 
     /// All recipes, in the order of their ids.
@@ -243,16 +245,7 @@ impl Shard {
     /// The index of the pack that has this slot, which must exist. Packs without slots begin where the next
     /// begins, so the last one that begins at or before the slot is it.
     pub(super) fn pack_of_slot(&self, slot: u32) -> u32 {
-        let (mut low, mut high) = (0, self.layout.counts.packs);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if u32_at(&self.bytes, HEADER_LEN + middle as usize * PACK_LEN + 36) <= slot {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low.saturating_sub(1)
+        (self.first_slots.partition_point(|first| *first <= slot) as u32).saturating_sub(1)
     }
 
     fn location(&self, slot: u32) -> Result<Location> {
@@ -263,10 +256,15 @@ impl Shard {
     /// The slot number at a place of the sorted order; `None` if there is no such place or slot.
     pub(super) fn ordered_slot(&self, place: u32) -> Option<u32> {
         (place < self.layout.counts.slots)
-            .then(|| u32_at(&self.bytes, self.layout.order + place as usize * 4))
+            .then(|| self.raw_ordered_slot(place))
             .filter(|slot| *slot < self.layout.counts.slots)
     }
 
+    fn raw_ordered_slot(&self, place: u32) -> u32 {
+        u32_at(&self.bytes, self.layout.order + place as usize * 4)
+    }
+
+    /// The chunk id of a slot; what is beyond the slots gives some id or zeros.
     pub(super) fn slot_id(&self, slot: u32) -> &[u8; ID_LEN] {
         id_at(&self.bytes, self.layout.slots + slot as usize * SLOT_LEN)
     }
