@@ -27,6 +27,7 @@
 
 pub mod chunk;
 pub mod fs;
+pub mod git;
 pub mod hash;
 pub mod path;
 pub mod progress;
