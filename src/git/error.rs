@@ -208,10 +208,7 @@ impl GitError {
         }
     }
 
-    pub(super) fn object(
-        id: impl ToString,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub(super) fn object(id: impl ToString, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Object {
             id: id.to_string(),
             source: source.into(),

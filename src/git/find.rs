@@ -99,8 +99,8 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
             }
             return Ok(None);
         }
-        let may_be_pointer = name.as_bytes().ends_with(POINTER_SUFFIX.as_bytes())
-            && is_pointer_path(&RepoPath::root().join(&name));
+        let may_be_pointer =
+            name.as_bytes().ends_with(POINTER_SUFFIX.as_bytes()) && is_pointer_path(&RepoPath::root().join(&name));
         let kind = match entry.kind {
             Some(kind) => Some(kind),
             None => dir.stat(&name)?.map(|stat| stat.kind),

@@ -72,3 +72,124 @@ fn entry(name: &Name) -> Vec<u8> {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Sandbox, path};
+    use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    fn name(bytes: impl AsRef<[u8]>) -> Name {
+        Name::new(bytes.as_ref()).unwrap()
+    }
+
+    /// What `git check-ignore` and gix say about a path.
+    fn ignored(sandbox: &Sandbox, file: &[u8]) -> bool {
+        let output = sandbox
+            .command(&sandbox.root())
+            .args(["check-ignore", "-q", "--no-index", "--"])
+            .arg(std::ffi::OsStr::from_bytes(&[b"./", file].concat()))
+            .output()
+            .unwrap();
+        let git = output.status.success();
+        let own = sandbox
+            .open()
+            .excludes()
+            .unwrap()
+            .is_excluded(&path(file), false)
+            .unwrap();
+        assert_eq!(own.is_some(), git, "{:?}", String::from_utf8_lossy(file));
+        git
+    }
+
+    #[test]
+    fn git_ignores_exactly_the_name() {
+        let names: [&[u8]; 26] = [
+            b"data",
+            b"!data",
+            b"#data",
+            b"a*b",
+            b"*",
+            b"a?b",
+            b"a[b]c",
+            b"[a]",
+            b"]",
+            b"back\\slash",
+            b"end\\",
+            b" lead",
+            b"trail ",
+            b"two  ",
+            b" ",
+            b"tab\t",
+            b"a b",
+            b"cr\r",
+            b"a\rb",
+            b"line\nfeed",
+            b"\n",
+            b"end\n",
+            b"caf\xc3\xa9",
+            b"\xff\xfe",
+            b"\xe9 \xe8 ",
+            b"{a,b}",
+        ];
+        let others: [&[u8]; 8] = [b"dat", b"datax", b"axb", b"b", b"a", b"trail", b"cr", b"x/data"];
+        for bytes in names {
+            let sandbox = Sandbox::new();
+            let edit = add_entry(&sandbox.root(), &RepoPath::root(), &name(bytes)).unwrap();
+            edit.apply(&sandbox.root()).unwrap();
+            assert!(ignored(&sandbox, bytes), "{:?}", String::from_utf8_lossy(bytes));
+            for other in others.iter().filter(|other| **other != bytes) {
+                // A line feed stands as `?`: the documented exception.
+                if !(bytes == b"\n" && other.len() == 1) {
+                    assert!(
+                        !ignored(&sandbox, other),
+                        "{:?}: {other:?}",
+                        String::from_utf8_lossy(bytes)
+                    );
+                }
+            }
+            let gone = remove_entry(&sandbox.root(), &RepoPath::root(), &name(bytes)).unwrap();
+            assert_eq!(gone.after, None);
+        }
+    }
+
+    #[test]
+    fn other_lines_and_line_ends_stay() {
+        let sandbox = Sandbox::new();
+        let root = sandbox.root();
+        sandbox.write("d/.gitignore", "# mine\r\n*.o");
+        let edit = add_entry(&root, &path("d"), &name("data")).unwrap();
+        assert_eq!(edit.after.as_deref(), Some(&b"# mine\r\n*.o\r\n/data\r\n"[..]));
+        edit.apply(&root).unwrap();
+        assert!(!add_entry(&root, &path("d"), &name("data")).unwrap().is_change());
+        assert!(!remove_entry(&root, &path("d"), &name("other")).unwrap().is_change());
+        let removed = remove_entry(&root, &path("d"), &name("data")).unwrap();
+        assert_eq!(removed.after.as_deref(), Some(&b"# mine\r\n*.o\r\n"[..]));
+        edit.revert(&root).unwrap();
+        assert_eq!(std::fs::read(root.join("d/.gitignore")).unwrap(), b"# mine\r\n*.o");
+    }
+
+    #[test]
+    fn made_and_removed_with_its_only_entries() {
+        let sandbox = Sandbox::new();
+        let root = sandbox.root();
+        let mut edit = add_entry(&root, &RepoPath::root(), &name("a")).unwrap();
+        edit.add_entry(&name("b"));
+        edit.apply(&root).unwrap();
+        assert_eq!(std::fs::read(root.join(".gitignore")).unwrap(), b"/a\n/b\n");
+        let mut edit = remove_entry(&root, &RepoPath::root(), &name("a")).unwrap();
+        edit.remove_entry(&name("b"));
+        edit.apply(&root).unwrap();
+        assert!(!root.join(".gitignore").exists());
+        edit.revert(&root).unwrap();
+        assert_eq!(std::fs::read(root.join(".gitignore")).unwrap(), b"/a\n/b\n");
+        sandbox.write(".gitignore", "/a\n/b\n/c\n");
+        assert!(matches!(edit.apply(&root), Err(GitError::Changed { .. })));
+        std::fs::remove_file(root.join(".gitignore")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", root.join(".gitignore")).unwrap();
+        assert!(matches!(
+            add_entry(&root, &RepoPath::root(), &name("a")),
+            Err(GitError::NotRegular { .. })
+        ));
+    }
+}

@@ -79,7 +79,11 @@ impl Tracked {
             prefix.push(b'/');
         }
         let own = self.index.entry_range(path.as_bytes().as_bstr()).into_iter().flatten();
-        let below = self.index.prefixed_entries_range(prefix.as_bstr()).into_iter().flatten();
+        let below = self
+            .index
+            .prefixed_entries_range(prefix.as_bstr())
+            .into_iter()
+            .flatten();
         let mut paths = Vec::new();
         for at in own.chain(below) {
             let path = entry_path(self.index.entries()[at].path(&self.index))?;
@@ -123,7 +127,11 @@ impl Tracked {
 
     /// The trees of directories that a sparse index keeps as one entry.
     pub(super) fn sparse_dirs(&self) -> impl Iterator<Item = gix::ObjectId> {
-        self.index.entries().iter().filter(|e| e.mode == Mode::DIR).map(|e| e.id)
+        self.index
+            .entries()
+            .iter()
+            .filter(|e| e.mode == Mode::DIR)
+            .map(|e| e.id)
     }
 }
 

@@ -23,11 +23,7 @@ impl GitRepo {
     ///
     /// # Errors
     /// When `HEAD` cannot be read or `git` not be run.
-    pub fn lineage(
-        &self,
-        pointers: &[RepoPath],
-        per_path_limit: usize,
-    ) -> Result<HashMap<RepoPath, Vec<Pointer>>> {
+    pub fn lineage(&self, pointers: &[RepoPath], per_path_limit: usize) -> Result<HashMap<RepoPath, Vec<Pointer>>> {
         let wanted: HashSet<&RepoPath> = pointers.iter().collect();
         if wanted.is_empty() || per_path_limit == 0 || matches!(self.head()?, Head::Unborn { .. }) {
             return Ok(HashMap::new());
@@ -35,7 +31,10 @@ impl GitRepo {
         let mut found: HashMap<RepoPath, Versions> = HashMap::new();
         let mut complete = 0;
         let repo = self.local();
-        let commits = self.git(&["rev-list", &format!("--max-count={MAX_COMMITS}"), "HEAD", "--"], Vec::new())?;
+        let commits = self.git(
+            &["rev-list", &format!("--max-count={MAX_COMMITS}"), "HEAD", "--"],
+            Vec::new(),
+        )?;
         let mut run = self.git_start(&diff_args(pointers), commits)?;
         while let Some((blobs, path)) = next_change(&mut run)? {
             let Some(&path) = RepoPath::new(&path).ok().as_ref().and_then(|path| wanted.get(path)) else {
@@ -86,7 +85,11 @@ fn diff_args(pointers: &[RepoPath]) -> Vec<std::ffi::OsString> {
             .map(Into::into),
     );
     if by_name {
-        args.extend(pointers.iter().map(|path| std::ffi::OsString::from_vec(path.as_bytes().to_vec())));
+        args.extend(
+            pointers
+                .iter()
+                .map(|path| std::ffi::OsString::from_vec(path.as_bytes().to_vec())),
+        );
     } else {
         args.push(format!("**/*{POINTER_SUFFIX}").into());
     }

@@ -133,7 +133,10 @@ impl GitRepo {
             }
             // A symbolic ref to a branch that is gone, such as `refs/remotes/origin/HEAD`, names nothing.
             if let gix::refs::TargetRef::Symbolic(target) = reference.target()
-                && repo.try_find_reference(target).map_err(|e| self.refs_error(e))?.is_none()
+                && repo
+                    .try_find_reference(target)
+                    .map_err(|e| self.refs_error(e))?
+                    .is_none()
             {
                 continue;
             }

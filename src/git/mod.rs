@@ -33,6 +33,8 @@ mod revision;
 mod stage;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod tips;
 
 pub use attributes::attributes_edit;
@@ -49,4 +51,4 @@ pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,
 };
-pub use revision::Head;
+pub use revision::{Head, RevisionPointer};

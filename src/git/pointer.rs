@@ -356,3 +356,181 @@ pub fn output_path(pointer: &RepoPath) -> Option<RepoPath> {
 pub fn is_pointer_path(path: &RepoPath) -> bool {
     output_path(path).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::path;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn golden(name: &str) -> Vec<u8> {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/formats/");
+        std::fs::read(format!("{dir}{name}")).unwrap()
+    }
+
+    fn full_dir() -> Pointer {
+        Pointer {
+            content: PointerContent::Dir {
+                id: FileId::of(b"listing").into(),
+                files: 1200,
+            },
+            size: 52_428_800,
+            desc: Some("raw \"scans\", 2026\n\\ é \u{7f}".to_owned()),
+            labels: vec!["raw".to_owned(), "scans".to_owned()],
+            remote: Some("archive".to_owned()),
+        }
+    }
+
+    #[test]
+    fn golden_files_read_and_write_the_same() {
+        let file = |executable| Pointer {
+            content: PointerContent::File {
+                id: FileId::of(b"content"),
+                executable,
+            },
+            size: 7,
+            desc: None,
+            labels: Vec::new(),
+            remote: None,
+        };
+        for (name, pointer) in [
+            ("pointer-file.mv", file(false)),
+            ("pointer-executable.mv", file(true)),
+            ("pointer-dir.mv", full_dir()),
+        ] {
+            let bytes = golden(name);
+            assert_eq!(
+                String::from_utf8(pointer.to_bytes().unwrap()).unwrap(),
+                String::from_utf8(bytes.clone()).unwrap()
+            );
+            assert_eq!(Pointer::parse(&bytes, &path(name)).unwrap(), pointer);
+            let crlf = String::from_utf8(bytes).unwrap().replace('\n', "\r\n");
+            assert_eq!(Pointer::parse(crlf.as_bytes(), &path(name)).unwrap(), pointer);
+        }
+    }
+
+    fn problem(text: &str) -> PointerProblem {
+        Pointer::parse(text.as_bytes(), &path("data.mv")).unwrap_err().problem
+    }
+
+    #[test]
+    fn refuses_by_name_what_the_format_does_not_allow() {
+        use PointerProblem as P;
+        let id = FileId::of(b"");
+        let good = format!("version = 1\nkind = \"file\"\nid = \"{id}\"\nsize = 0\n");
+        let with = |extra: &str| problem(&format!("{good}{extra}"));
+        let changed = |from: &str, to: &str| problem(&good.replace(from, to));
+        assert!(Pointer::parse(good.as_bytes(), &path("data.mv")).is_ok());
+        assert!(matches!(changed("version = 1", "version = 2\nnew = 1"), P::Version(2)));
+        assert!(matches!(changed("version = 1\n", ""), P::MissingKey("version")));
+        assert!(matches!(changed("size = 0\n", ""), P::MissingKey("size")));
+        assert!(matches!(changed("\"file\"", "\"dir\""), P::MissingKey("files")));
+        assert!(matches!(changed("\"file\"", "\"link\""), P::UnknownKind(_)));
+        assert!(matches!(changed("\"file\"", "1"), P::WrongType { key: "kind", .. }));
+        assert!(matches!(
+            changed("size = 0", "size = -1"),
+            P::WrongType { key: "size", .. }
+        ));
+        assert!(matches!(
+            changed("size = 0", "size = 0.5"),
+            P::WrongType { key: "size", .. }
+        ));
+        assert!(matches!(
+            changed("size = 0", "size = 9223372036854775808"),
+            P::Syntax(_)
+        ));
+        assert!(matches!(changed("id = \"", "id = \"F"), P::Id(_)));
+        assert!(matches!(with("files = 1"), P::MisplacedKey { key: "files", .. }));
+        assert!(matches!(
+            with("executable = false"),
+            P::WrongType { key: "executable", .. }
+        ));
+        assert!(matches!(with("labels = [1]"), P::WrongType { key: "labels", .. }));
+        assert!(matches!(with("color = \"red\""), P::UnknownKey(key) if key == "color"));
+        assert!(matches!(with("size = 0"), P::Syntax(_)));
+        assert!(matches!(with(&"#".repeat(70_000)), P::TooLarge(_)));
+        assert!(matches!(problem(&"[".repeat(60_000)), P::Syntax(_)));
+    }
+
+    #[test]
+    fn conflict_markers_are_named() {
+        let text = "version = 1\n<<<<<<< HEAD\nid = \"a\"\n=======\nid = \"b\"\n>>>>>>> other\n";
+        let error = Pointer::parse(text.as_bytes(), &path("d/data.mv")).unwrap_err();
+        assert!(matches!(error.problem, PointerProblem::Conflict));
+        assert!(error.to_string().contains("d/data.mv"));
+        assert!(error.hint().unwrap().contains("git checkout --ours d/data.mv"));
+    }
+
+    #[test]
+    fn a_pointer_stands_beside_its_output() {
+        assert_eq!(pointer_path(&path("a/data")).unwrap(), path("a/data.mv"));
+        assert!(pointer_path(&RepoPath::root()).is_err());
+        assert_eq!(output_path(&path("a/data.mv")), Some(path("a/data")));
+        for none in ["a/.mv", ".mv", "a/data", "mv"] {
+            assert_eq!(output_path(&path(none)), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn one_too_large_is_not_written() {
+        let pointer = Pointer {
+            desc: Some("x".repeat(70_000)),
+            ..full_dir()
+        };
+        assert!(matches!(pointer.to_bytes(), Err(PointerProblem::TooLarge(_))));
+    }
+
+    fn any_pointer() -> impl Strategy<Value = Pointer> {
+        let id = any::<[u8; 32]>();
+        let number = 0..=i64::MAX as u64;
+        let content = prop_oneof![
+            (id, any::<bool>()).prop_map(|(id, executable)| PointerContent::File {
+                id: FileId::from_bytes(id),
+                executable
+            }),
+            (any::<[u8; 32]>(), number.clone()).prop_map(|(id, files)| PointerContent::Dir {
+                id: TreeId::from_bytes(id),
+                files
+            }),
+        ];
+        let text = proptest::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter);
+        (
+            content,
+            number,
+            proptest::option::of(text.clone()),
+            proptest::collection::vec(text.clone(), 0..4),
+            proptest::option::of(text),
+        )
+            .prop_map(|(content, size, desc, labels, remote)| Pointer {
+                content,
+                size,
+                desc,
+                labels,
+                remote,
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(pointer in any_pointer()) {
+            let bytes = pointer.to_bytes().unwrap();
+            prop_assert_eq!(Pointer::parse(&bytes, &path("x.mv")).unwrap(), pointer);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Pointer::parse(&bytes, &path("x.mv"));
+        }
+
+        #[test]
+        fn a_flipped_bit_is_noticed_or_gives_what_would_be_written_so(at in 0usize..4000, bit in 0u8..8) {
+            let mut bytes = full_dir().to_bytes().unwrap();
+            let len = bytes.len();
+            bytes[at % len] ^= 1 << bit;
+            if let Ok(read) = Pointer::parse(&bytes, &path("x.mv")) {
+                let again = Pointer::parse(&read.to_bytes().unwrap(), &path("x.mv")).unwrap();
+                prop_assert_eq!(again, read);
+            }
+        }
+    }
+}

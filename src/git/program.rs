@@ -154,7 +154,11 @@ impl Run {
     /// Waits for its end; to be called when its output was read.
     pub(super) fn finish(mut self) -> Result<()> {
         let status = self.child.wait().map_err(self.failed_io())?;
-        let message = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let message = self
+            .stderr
+            .take()
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default();
         let fed = self.stdin.take().map(JoinHandle::join);
         if !status.success() {
             return Err(GitError::Failed {
