@@ -50,6 +50,14 @@ impl GitRepo {
     pub(super) fn from_gix(repo: gix::ThreadSafeRepository, start: &Path) -> Result<Self> {
         let local = repo.to_thread_local();
         let git_dir = fs::canonicalize(local.git_dir())?;
+        let mut index_path = local.index_path();
+        let foreign_index = belongs_to_another(&index_path, &git_dir);
+        if foreign_index || has_forced_work_tree(&local) {
+            if foreign_index {
+                index_path = git_dir.join("index");
+            }
+            return Self::without_environment(&git_dir, index_path, start);
+        }
         let Some(root) = local.workdir() else {
             return Err(GitError::Bare { git_dir });
         };
@@ -63,10 +71,6 @@ impl GitRepo {
         }
         let root = fs::canonicalize(root)?;
         let common_dir = fs::canonicalize(local.common_dir())?;
-        let index_path = local.index_path();
-        if belongs_to_another(&index_path, &git_dir) {
-            return Self::without_environment(&git_dir, start);
-        }
         Ok(Self {
             repo,
             root,
@@ -76,8 +80,8 @@ impl GitRepo {
         })
     }
 
-    /// Opens it with its own index although `GIT_INDEX_FILE` names another one.
-    fn without_environment(git_dir: &Path, start: &Path) -> Result<Self> {
+    /// Opens it with its own work tree although `GIT_WORK_TREE` or `GIT_INDEX_FILE` belong to another repository.
+    fn without_environment(git_dir: &Path, index_path: PathBuf, start: &Path) -> Result<Self> {
         let mut permissions = gix::open::Permissions::all();
         permissions.env.git_prefix = gix::sec::Permission::Deny;
         let repo = Options::default()
@@ -95,7 +99,7 @@ impl GitRepo {
             root: fs::canonicalize(root)?,
             git_dir: git_dir.to_owned(),
             common_dir: fs::canonicalize(local.common_dir())?,
-            index_path: git_dir.join("index"),
+            index_path,
             repo,
         })
     }
@@ -128,6 +132,16 @@ impl GitRepo {
     pub(super) fn local(&self) -> gix::Repository {
         self.repo.to_thread_local()
     }
+}
+
+/// Whether `GIT_WORK_TREE` decided where the work tree is.
+fn has_forced_work_tree(repo: &gix::Repository) -> bool {
+    let config = repo.config_snapshot();
+    config.plumbing().sections_by_name("core").is_some_and(|mut sections| {
+        sections.any(|section| {
+            section.meta().source == gix::config::Source::EnvOverride && section.value("worktree").is_some()
+        })
+    })
 }
 
 /// Whether an index file lies in a git directory that is not this one.

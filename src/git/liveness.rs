@@ -105,7 +105,11 @@ impl GitRepo {
         let text = fs::read_if_exists(head, 4096)?.unwrap_or_default();
         let text = text.trim_ascii();
         let Some(name) = text.strip_prefix(b"ref:") else {
-            return Ok(gix::ObjectId::from_hex(text).ok());
+            if text.is_empty() {
+                return Ok(None);
+            }
+            let detached = gix::ObjectId::from_hex(text).map_err(|e| self.refs_error(e))?;
+            return Ok(Some(detached));
         };
         let refs = |source: gix::Error| self.refs_error(source);
         let name = String::from_utf8_lossy(name.trim_ascii()).into_owned();

@@ -1,7 +1,7 @@
 //! The `git` program: the one place that runs it.
 //!
 //! Invariants: it runs in the work tree it belongs to, whatever `GIT_DIR` and `GIT_WORK_TREE` say; it never prompts,
-//! pages, translates, takes optional locks or fetches missing objects; paths are literal. Its index is the one that
+//! pages, translates, takes optional locks or fetches missing objects. Its index is the one that
 //! [`GitRepo`] reads (see the header of [`super`] for `GIT_INDEX_FILE`).
 
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ use super::discover::GitRepo;
 use super::error::{GitError, Result};
 
 /// Variables that would make the program work on something else than what it is told.
-const UNSET: [&str; 10] = [
+const UNSET: [&str; 11] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -21,6 +21,7 @@ const UNSET: [&str; 10] = [
     "GIT_NAMESPACE",
     "GIT_INDEX_FILE",
     "GIT_GLOB_PATHSPECS",
+    "GIT_LITERAL_PATHSPECS",
     "GIT_NOGLOB_PATHSPECS",
     "GIT_ICASE_PATHSPECS",
     "GIT_NO_REPLACE_OBJECTS",
@@ -69,7 +70,6 @@ impl GitRepo {
         }
         command
             .env("GIT_INDEX_FILE", self.index_path())
-            .env("GIT_LITERAL_PATHSPECS", "1")
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_PAGER", "cat")
@@ -77,7 +77,8 @@ impl GitRepo {
             .env("LC_ALL", "C");
         adapt(&mut command);
         command.args(["-c", "core.quotepath=off"]).args(args);
-        let name = match args.first() {
+        let subcommand = args.iter().find(|arg| !arg.as_ref().as_encoded_bytes().starts_with(b"-"));
+        let name = match subcommand {
             Some(first) => format!("git {}", first.as_ref().display()),
             None => "git".to_owned(),
         };
