@@ -76,7 +76,14 @@ fn diff_args(pointers: &[RepoPath]) -> Vec<std::ffi::OsString> {
     use std::os::unix::ffi::OsStringExt as _;
     let by_name = pointers.len() <= MAX_BY_NAME;
     let mut args: Vec<std::ffi::OsString> = Vec::new();
-    args.push(if by_name { "--literal-pathspecs" } else { "--glob-pathspecs" }.into());
+    args.push(
+        if by_name {
+            "--literal-pathspecs"
+        } else {
+            "--glob-pathspecs"
+        }
+        .into(),
+    );
     args.extend(
         "diff-tree --stdin -r -m --root --raw -z --no-abbrev --no-renames --no-commit-id --"
             .split(' ')

@@ -77,7 +77,9 @@ impl GitRepo {
             .env("LC_ALL", "C");
         adapt(&mut command);
         command.args(["-c", "core.quotepath=off"]).args(args);
-        let subcommand = args.iter().find(|arg| !arg.as_ref().as_encoded_bytes().starts_with(b"-"));
+        let subcommand = args
+            .iter()
+            .find(|arg| !arg.as_ref().as_encoded_bytes().starts_with(b"-"));
         let name = match subcommand {
             Some(first) => format!("git {}", first.as_ref().display()),
             None => "git".to_owned(),

@@ -44,7 +44,13 @@ impl GitRepo {
             return Ok(());
         }
         let lock = lock_of(self.index_path());
-        let args = ["--literal-pathspecs", "add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul"];
+        let args = [
+            "--literal-pathspecs",
+            "add",
+            "--all",
+            "--pathspec-from-file=-",
+            "--pathspec-file-nul",
+        ];
         for attempt in 0.. {
             match self.git(&args, list.clone()) {
                 Err(GitError::Failed { message, .. }) if is_lock_message(&message) => {

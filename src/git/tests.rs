@@ -45,7 +45,9 @@ fn discovers_from_subdirectories_and_links() {
         "protocol.file.allow=always",
         "submodule",
         "--quiet",
-        "add", root.to_str().unwrap(), "sub",
+        "add",
+        root.to_str().unwrap(),
+        "sub",
     ]);
     let repo = GitRepo::discover(&root.join("sub/a")).unwrap();
     assert_eq!(repo.root(), root.join("sub"));
@@ -78,6 +80,22 @@ fn what_is_no_usable_repository_is_named() {
     std::fs::write(outside.path().join("broken/.git/config"), "[core\nx").unwrap();
     let error = GitRepo::discover(&outside.path().join("broken")).unwrap_err();
     assert!(matches!(error, GitError::Open { .. }), "{error:?}");
+}
+
+#[test]
+fn a_repository_of_another_user_is_refused() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.root();
+    let give = |path: &Path| std::os::unix::fs::chown(path, Some(12_345), None);
+    if give(&root).and_then(|()| give(&root.join(".git"))).is_err() {
+        return; // Only root can give files away.
+    }
+    let error = GitRepo::discover(&root).unwrap_err();
+    assert!(matches!(error, GitError::Untrusted { .. }), "{error:?}");
+    assert_eq!(
+        error.hint().unwrap(),
+        format!("git config --global --add safe.directory {}", root.display())
+    );
 }
 
 #[test]
