@@ -57,7 +57,7 @@ impl Tracked {
             gix::index::File::from_state(gix::index::State::new(repo.object_hash()), path.to_owned())
         } else {
             let options = gix::index::decode::Options::default();
-            gix::index::File::at(path, repo.object_hash(), false, options).map_err(|e| error(e.into()))?
+            gix::index::File::at(path, repo.object_hash(), false, options).map_err(error)?
         };
         Ok(Self { index })
     }
