@@ -28,6 +28,7 @@
 pub mod chunk;
 pub mod config;
 pub mod fs;
+pub mod git;
 pub mod hash;
 pub mod object;
 pub mod path;

@@ -1,0 +1,121 @@
+//! Finding the pointer files of a work tree, staged or not.
+//!
+//! The walk never enters what it cannot need: git directories, nested repositories, directories that git ignores,
+//! and tracked outputs, which may hold a million files.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
+
+use super::discover::GitRepo;
+use super::error::Result;
+use super::exclude::Excludes;
+use super::index::IndexedPointer;
+use super::pointer::{POINTER_SUFFIX, is_pointer_path};
+use crate::fs::{self, Dir, FileKind, FsError};
+use crate::path::{Name, RepoPath};
+
+/// The pointer files of a work tree.
+#[derive(Debug, Default)]
+pub struct FoundPointers {
+    /// Those that exist as files, sorted. Files named `NAME.mv`: that each holds a pointer is not checked.
+    pub present: Vec<RepoPath>,
+    /// Those in git's index that do not exist as files, sorted; not those that a sparse checkout leaves out.
+    pub deleted: Vec<RepoPath>,
+    /// Directories that could not be looked into.
+    pub unreadable: Vec<FsError>,
+}
+
+impl GitRepo {
+    /// Finds all pointer files. In directories that git ignores, only those that are in the index.
+    ///
+    /// # Errors
+    /// When the index or ignore rules cannot be read, or the top of the work tree cannot be listed.
+    pub fn find_pointers(&self) -> Result<FoundPointers> {
+        let indexed = self.tracked()?.pointers()?;
+        find(self.root(), &mut self.excludes()?, &indexed)
+    }
+}
+
+fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Result<FoundPointers> {
+    let mut present = BTreeSet::new();
+    let mut deleted = BTreeSet::new();
+    let mut unreadable = Vec::new();
+    let mut pending = vec![RepoPath::root()];
+    while let Some(dir) = pending.pop() {
+        match look_into(root, &dir) {
+            Ok(Some(listed)) => {
+                present.extend(listed.pointers.iter().map(|name| dir.join(name)));
+                for name in listed.dirs {
+                    let path = dir.join(&name);
+                    if excludes.is_excluded(&path, true)?.is_none() {
+                        pending.push(path);
+                    }
+                }
+            }
+            Ok(None) => {}
+            Err(error) if dir.is_root() => return Err(error.into()),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => unreadable.push(error),
+        }
+    }
+    for pointer in indexed {
+        if present.contains(&pointer.path) {
+            continue;
+        }
+        match fs::stat(&pointer.path.on_disk(root)) {
+            Ok(Some(stat)) if stat.kind == FileKind::File => {
+                present.insert(pointer.path.clone());
+            }
+            Ok(_) if pointer.absent => {}
+            Ok(_) => {
+                deleted.insert(pointer.path.clone());
+            }
+            Err(error) => unreadable.push(error),
+        }
+    }
+    Ok(FoundPointers {
+        present: present.into_iter().collect(),
+        deleted: deleted.into_iter().collect(),
+        unreadable,
+    })
+}
+
+struct Listed {
+    pointers: HashSet<Name>,
+    /// Directories to look into, if git does not ignore them.
+    dirs: Vec<Name>,
+}
+
+/// Lists one directory; `None` if it is another repository.
+fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
+    let dir = Dir::open(&path.on_disk(root))?;
+    let mut pointers = HashSet::new();
+    let mut dirs = Vec::new();
+    for entry in dir.list()? {
+        let name = entry.name;
+        if name.as_bytes() == b".git" {
+            if path.is_root() {
+                continue;
+            }
+            return Ok(None);
+        }
+        let may_be_pointer =
+            name.as_bytes().ends_with(POINTER_SUFFIX.as_bytes()) && is_pointer_path(&RepoPath::root().join(&name));
+        let kind = match entry.kind {
+            Some(kind) => Some(kind),
+            None => dir.stat(&name)?.map(|stat| stat.kind),
+        };
+        match kind {
+            Some(FileKind::File) if may_be_pointer => {
+                pointers.insert(name);
+            }
+            Some(FileKind::Dir) => dirs.push(name),
+            _ => {}
+        }
+    }
+    dirs.retain(|name| {
+        let pointer = [name.as_bytes(), POINTER_SUFFIX.as_bytes()].concat();
+        !Name::new(&pointer).is_ok_and(|pointer| pointers.contains(&pointer))
+    });
+    Ok(Some(Listed { pointers, dirs }))
+}

@@ -1,0 +1,68 @@
+//! What `doctor` wants to know about git.
+
+use std::path::PathBuf;
+
+use super::discover::GitRepo;
+use super::error::{GitError, Result};
+use super::program;
+use crate::fs::{self, FileKind};
+
+/// The hooks of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hooks {
+    /// The directory where git looks for them (`core.hooksPath`, or `hooks` in the git directory).
+    pub dir: PathBuf,
+    /// The names of those that git would run, sorted.
+    pub active: Vec<String>,
+}
+
+impl GitRepo {
+    /// The hooks that git would run here.
+    ///
+    /// # Errors
+    /// When the setting or the directory cannot be read.
+    pub fn hooks(&self) -> Result<Hooks> {
+        let key = "core.hooksPath";
+        let config = |source: gix::Error| GitError::Config {
+            key,
+            source: Box::new(source),
+        };
+        let dir = match self.local().config_snapshot().trusted_path(key).map_err(config)? {
+            // Relative to where hooks run: the top of the work tree.
+            Some(path) => self.root().join(path),
+            None => self.common_dir().join("hooks"),
+        };
+        let names = match fs::list(&dir) {
+            Ok(names) => names,
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let mut active = Vec::new();
+        for name in names {
+            let name = name.to_string_lossy().into_owned();
+            let path = dir.join(&name);
+            if !name.ends_with(".sample") && is_program(&path)? {
+                active.push(name);
+            }
+        }
+        active.sort_unstable();
+        Ok(Hooks { dir, active })
+    }
+
+    /// The version of the `git` program, such as `2.47.3`.
+    ///
+    /// # Errors
+    /// [`GitError::NoProgram`] when there is none.
+    pub fn git_version() -> Result<String> {
+        program::version()
+    }
+}
+
+fn is_program(path: &std::path::Path) -> Result<bool> {
+    let target = match fs::canonicalize(path) {
+        Ok(target) => target,
+        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(fs::stat(&target)?.is_some_and(|stat| stat.kind == FileKind::File && stat.is_executable()))
+}

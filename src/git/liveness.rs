@@ -1,0 +1,288 @@
+//! Which pointers are in use: what garbage collection must keep.
+//!
+//! Invariant: complete or an error. Every tree that a scope reaches is read and each of its `*.mv` entries taken, so a
+//! pointer is found under whatever other names its blob is known. Objects are read as they are, without the
+//! replacements of `git replace` (which are reachable by their own refs). Whatever the scope: the files, the index
+//! and the `HEAD` of every work tree are in it, since what is staged or edited there may exist nowhere else.
+
+use std::collections::{HashMap, HashSet};
+use std::io::BufRead as _;
+
+use super::discover::GitRepo;
+use super::error::{GitError, Result};
+use super::pointer::{MAX_POINTER, Pointer, PointerError};
+use super::revision::{PointerEntries, read_pointer};
+use crate::fs;
+use crate::path::RepoPath;
+use crate::progress::Progress;
+
+/// What counts as in use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are independent, each is a flag of the command"
+)]
+pub struct GcScope {
+    /// What is checked out or staged. Always included; by itself the smallest scope.
+    pub workspace_head: bool,
+    /// The tip of each branch, local and remote-tracking.
+    pub all_branches: bool,
+    /// Each tag.
+    pub all_tags: bool,
+    /// Everything reachable from any ref, reflog, stash or operation in progress.
+    pub all_commits: bool,
+}
+
+/// The pointers in use.
+#[derive(Debug, Default)]
+pub struct LivePointers {
+    /// Each distinct pointer once, in no order.
+    pub pointers: HashSet<Pointer>,
+    /// Files named like pointers that cannot be read as one. Whoever deletes data must look at them: one written by
+    /// a newer modver stands for data that is in use.
+    pub unparsed: Vec<PointerError>,
+}
+
+impl GitRepo {
+    /// All pointers in a scope.
+    ///
+    /// # Errors
+    /// When anything in the scope cannot be read, a missing object of a partial clone included; nothing is skipped.
+    pub fn pointers_in(&self, scope: &GcScope, progress: &Progress) -> Result<LivePointers> {
+        let mut repo = self.local();
+        repo.objects.ignore_replacements = true;
+        let mut search = Search {
+            repo: &repo,
+            progress,
+            trees: HashSet::new(),
+            blobs: HashMap::new(),
+            live: LivePointers::default(),
+        };
+        self.add_work_trees(&mut search)?;
+        if scope.all_branches {
+            self.add_tips(&mut search, &["refs/heads/", "refs/remotes/"])?;
+        }
+        if scope.all_tags {
+            self.add_tips(&mut search, &["refs/tags/"])?;
+        }
+        if scope.all_commits {
+            self.add_history(&mut search)?;
+        }
+        search.finish()
+    }
+
+    fn add_work_trees(&self, search: &mut Search<'_>) -> Result<()> {
+        for work_tree in self.work_trees()? {
+            let index = work_tree.tracked(search.repo)?;
+            for pointer in index.pointers()? {
+                search.blobs.entry(pointer.blob).or_insert(pointer.path);
+            }
+            for tree in index.sparse_dirs() {
+                search.add_tree(tree)?;
+            }
+            let head = work_tree.git_dir.join("HEAD");
+            if let Some(head) = self.resolve_head(search.repo, &head)? {
+                search.add_tip(head)?;
+            }
+            let Some(root) = work_tree.root else { continue };
+            let files = match Self::discover(&root) {
+                Ok(other) if other.root() == root || other.git_dir() == work_tree.git_dir => other.find_pointers()?,
+                Ok(_) | Err(GitError::NotARepository { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            if let Some(error) = files.unreadable.into_iter().next() {
+                return Err(error.into());
+            }
+            for path in files.present {
+                search.add_file(&root, path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The object `HEAD` of a work tree stands for; `None` before its first commit.
+    fn resolve_head(&self, repo: &gix::Repository, head: &std::path::Path) -> Result<Option<gix::ObjectId>> {
+        let text = fs::read_if_exists(head, 4096)?.unwrap_or_default();
+        let text = text.trim_ascii();
+        let Some(name) = text.strip_prefix(b"ref:") else {
+            if text.is_empty() {
+                return Ok(None);
+            }
+            let detached = gix::ObjectId::from_hex(text).map_err(|e| self.refs_error(e))?;
+            return Ok(Some(detached));
+        };
+        let refs = |source: gix::Error| self.refs_error(source);
+        let name = String::from_utf8_lossy(name.trim_ascii()).into_owned();
+        let Some(mut found) = repo.try_find_reference(&*name).map_err(refs)? else {
+            return Ok(None);
+        };
+        Ok(Some(found.peel_to_id().map_err(refs)?.detach()))
+    }
+
+    fn refs_error(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> GitError {
+        GitError::Refs {
+            git_dir: self.common_dir().to_owned(),
+            source: source.into(),
+        }
+    }
+
+    fn add_tips(&self, search: &mut Search<'_>, prefixes: &[&str]) -> Result<()> {
+        let repo = search.repo;
+        let refs = repo.references().map_err(|e| self.refs_error(e))?;
+        for reference in refs.all().map_err(|e| self.refs_error(e))? {
+            let mut reference = reference.map_err(|e| self.refs_error(e))?;
+            let name = reference.name().as_bstr();
+            if !prefixes.iter().any(|prefix| name.starts_with(prefix.as_bytes())) {
+                continue;
+            }
+            // A symbolic ref to a branch that is gone, such as `refs/remotes/origin/HEAD`, names nothing.
+            if let gix::refs::TargetRef::Symbolic(target) = reference.target()
+                && repo
+                    .try_find_reference(target)
+                    .map_err(|e| self.refs_error(e))?
+                    .is_none()
+            {
+                continue;
+            }
+            search.add_tip(reference.peel_to_id().map_err(|e| self.refs_error(e))?.detach())?;
+        }
+        Ok(())
+    }
+
+    /// Every tree in history. Git finds them, since it knows what keeps objects alive.
+    fn add_history(&self, search: &mut Search<'_>) -> Result<()> {
+        let mut extra = Vec::new();
+        for work_tree in self.work_trees()? {
+            for id in work_tree.stray_ids()? {
+                // Git does not keep what only `FETCH_HEAD` and its like name: it may be gone, and data with it.
+                if search.repo.has_object(id) {
+                    extra.extend_from_slice(format!("{id}\n").as_bytes());
+                }
+            }
+        }
+        let args = [
+            "rev-list",
+            "--objects",
+            "--filter=blob:none",
+            "--all",
+            "--reflog",
+            "--stdin",
+        ];
+        let mut run = self.git_start_unreplaced(&args, extra)?;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = run.stdout.read_until(b'\n', &mut line);
+            if read.map_err(run.failed_io())? == 0 {
+                return run.finish();
+            }
+            let hex = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+            let Ok(id) = gix::ObjectId::from_hex(hex) else {
+                return Err(run.unexpected(&line));
+            };
+            search.add_object(id)?;
+        }
+    }
+}
+
+struct Search<'a> {
+    repo: &'a gix::Repository,
+    progress: &'a Progress,
+    /// Trees that were read.
+    trees: HashSet<gix::ObjectId>,
+    /// Blobs that pointers are read from, with one of their paths, for errors.
+    blobs: HashMap<gix::ObjectId, RepoPath>,
+    live: LivePointers,
+}
+
+impl Search<'_> {
+    /// The whole tree of a commit, tag or tree.
+    fn add_tip(&mut self, id: gix::ObjectId) -> Result<()> {
+        let object = self.repo.find_object(id).map_err(|e| GitError::object(id, e))?;
+        let object = object.peel_tags_to_end().map_err(|e| GitError::object(id, e))?;
+        match object.kind {
+            gix::objs::Kind::Blob => {
+                self.add_blob(object.id, RepoPath::root());
+                Ok(())
+            }
+            _ => {
+                let tree = object.peel_to_tree().map_err(|e| GitError::object(id, e))?;
+                self.add_tree(tree.id)
+            }
+        }
+    }
+
+    /// A tree and all below it.
+    fn add_tree(&mut self, id: gix::ObjectId) -> Result<()> {
+        let mut pending = vec![id];
+        while let Some(id) = pending.pop() {
+            if let Some(entries) = self.read_tree(id)? {
+                pending.extend(entries.trees.into_iter().map(|(_, id)| id));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the pointers of one tree; `None` if it was read before.
+    fn read_tree(&mut self, id: gix::ObjectId) -> Result<Option<PointerEntries>> {
+        if !self.trees.insert(id) {
+            return Ok(None);
+        }
+        self.progress.check()?;
+        let entries = PointerEntries::of(self.repo, id)?;
+        for (name, blob) in &entries.pointers {
+            self.add_blob(*blob, RepoPath::root().join(name));
+        }
+        Ok(Some(entries))
+    }
+
+    fn add_blob(&mut self, id: gix::ObjectId, path: RepoPath) {
+        self.blobs.entry(id).or_insert(path);
+    }
+
+    /// One object that `git rev-list` listed; the trees below a tree are listed too.
+    fn add_object(&mut self, id: gix::ObjectId) -> Result<()> {
+        let header = self.repo.find_header(id).map_err(|e| GitError::object(id, e))?;
+        match header.kind() {
+            gix::objs::Kind::Tree => {
+                self.read_tree(id)?;
+            }
+            // A ref names it directly.
+            gix::objs::Kind::Blob => self.add_blob(id, RepoPath::root()),
+            gix::objs::Kind::Commit | gix::objs::Kind::Tag => {}
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, root: &std::path::Path, path: RepoPath) -> Result<()> {
+        // One byte more than allowed is enough to be told that it is too large.
+        let on_disk = path.on_disk(root);
+        let size = fs::stat(&on_disk)?.map_or(0, |stat| stat.size);
+        if size > MAX_POINTER {
+            let problem = super::pointer::PointerProblem::TooLarge(size);
+            self.live.unparsed.push(PointerError { path, problem });
+            return Ok(());
+        }
+        if let Some(bytes) = fs::read_if_exists(&on_disk, MAX_POINTER)? {
+            self.take(Pointer::parse(&bytes, &path));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, parsed: std::result::Result<Pointer, PointerError>) {
+        match parsed {
+            Ok(pointer) => {
+                self.live.pointers.insert(pointer);
+            }
+            Err(error) => self.live.unparsed.push(error),
+        }
+    }
+
+    fn finish(mut self) -> Result<LivePointers> {
+        for (blob, path) in std::mem::take(&mut self.blobs) {
+            self.progress.check()?;
+            self.take(read_pointer(self.repo, blob, &path)?);
+        }
+        Ok(self.live)
+    }
+}

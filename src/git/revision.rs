@@ -1,0 +1,216 @@
+//! Reading pointers from revisions.
+
+use gix::bstr::ByteSlice as _;
+use gix::objs::{Kind, TreeRefIter};
+
+use super::discover::GitRepo;
+use super::error::{GitError, Result};
+use super::pointer::{MAX_POINTER, POINTER_SUFFIX, Pointer, PointerError, PointerProblem};
+use crate::path::{Name, RepoPath};
+
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Head {
+    /// A branch without a commit yet.
+    Unborn {
+        /// Its name, without `refs/heads/`.
+        branch: String,
+    },
+    /// A branch.
+    Branch {
+        /// Its name, without `refs/heads/`.
+        branch: String,
+        /// Its commit, in hex.
+        commit: String,
+    },
+    /// A commit without a branch.
+    Detached {
+        /// The commit, in hex.
+        commit: String,
+    },
+}
+
+impl Head {
+    /// The commit, in hex; `None` before the first one.
+    #[must_use]
+    pub fn commit(&self) -> Option<&str> {
+        match self {
+            Self::Unborn { .. } => None,
+            Self::Branch { commit, .. } | Self::Detached { commit } => Some(commit),
+        }
+    }
+}
+
+/// A pointer of a revision, or why it is none.
+pub type RevisionPointer = (RepoPath, std::result::Result<Pointer, PointerError>);
+
+impl GitRepo {
+    /// What is checked out.
+    ///
+    /// # Errors
+    /// When `HEAD` cannot be read.
+    pub fn head(&self) -> Result<Head> {
+        let repo = self.local();
+        let refs = |source: gix::Error| GitError::Refs {
+            git_dir: self.git_dir().to_owned(),
+            source: Box::new(source),
+        };
+        let mut head = repo.head().map_err(refs)?;
+        let branch = head.referent_name().map(|name| name.shorten().to_string());
+        let commit = head.try_peel_to_id().map_err(refs)?.map(|id| id.to_string());
+        Ok(match (branch, commit) {
+            (Some(branch), Some(commit)) => Head::Branch { branch, commit },
+            (Some(branch), None) => Head::Unborn { branch },
+            (None, commit) => Head::Detached {
+                commit: commit.unwrap_or_default(),
+            },
+        })
+    }
+
+    /// The bytes of the file `path` in a revision; `None` if the revision has no such file (of at most
+    /// [`MAX_POINTER`] bytes: a larger one is an error), or if it is `HEAD` and there is no commit yet.
+    ///
+    /// # Errors
+    /// [`GitError::Revision`] when git does not know it, [`GitError::Object`] for missing or damaged objects.
+    pub fn pointer_bytes_at(&self, rev: &str, path: &RepoPath) -> Result<Option<Vec<u8>>> {
+        let repo = self.local();
+        let Some(mut tree) = self.tree_of(&repo, rev)? else {
+            return Ok(None);
+        };
+        let mut names = path.names().peekable();
+        while let Some(name) = names.next() {
+            let is_last = names.peek().is_none();
+            let object = repo.find_object(tree).map_err(|e| GitError::object(tree, e))?;
+            let found = TreeRefIter::from_bytes(&object.data, tree.kind())
+                .find(|entry| entry.as_ref().is_ok_and(|entry| entry.filename == name));
+            let Some(Ok(entry)) = found else {
+                return Ok(None);
+            };
+            match (entry.mode.is_tree(), is_last) {
+                (true, false) => tree = entry.oid.to_owned(),
+                (false, true) if entry.mode.is_blob() => {
+                    return match read_small_blob(&repo, entry.oid.to_owned())? {
+                        Ok(bytes) => Ok(Some(bytes)),
+                        Err(problem) => Err(PointerError {
+                            path: path.clone(),
+                            problem,
+                        }
+                        .into()),
+                    };
+                }
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// All pointers in the tree of a revision, sorted by path; none if it is `HEAD` and there is no commit yet.
+    ///
+    /// # Errors
+    /// As [`GitRepo::pointer_bytes_at`]. A pointer that cannot be parsed is in the result, not an error of its own.
+    pub fn pointers_at(&self, rev: &str) -> Result<Vec<RevisionPointer>> {
+        let repo = self.local();
+        let mut blobs = Vec::new();
+        let mut pending: Vec<_> = self
+            .tree_of(&repo, rev)?
+            .map(|tree| (RepoPath::root(), tree))
+            .into_iter()
+            .collect();
+        while let Some((dir, tree)) = pending.pop() {
+            let entries = PointerEntries::of(&repo, tree)?;
+            blobs.extend(entries.pointers.iter().map(|(name, id)| (dir.join(name), *id)));
+            for (name, id) in entries.trees {
+                pending.push((dir.join(&entry_name(&name, tree)?), id));
+            }
+        }
+        blobs.sort_unstable();
+        blobs
+            .into_iter()
+            .map(|(path, id)| {
+                let pointer = read_pointer(&repo, id, &path)?;
+                Ok((path, pointer))
+            })
+            .collect()
+    }
+
+    fn tree_of(&self, repo: &gix::Repository, rev: &str) -> Result<Option<gix::ObjectId>> {
+        if rev == "HEAD" && self.head()?.commit().is_none() {
+            return Ok(None);
+        }
+        let unknown = |source: gix::Error| GitError::Revision {
+            rev: rev.to_owned(),
+            source: Box::new(source),
+        };
+        let id = repo.rev_parse_single(rev.as_bytes().as_bstr()).map_err(unknown)?;
+        let object = repo.find_object(id).map_err(|e| GitError::object(id, e))?;
+        let tree = object.peel_to_kind(Kind::Tree).map_err(unknown)?;
+        Ok(Some(tree.id))
+    }
+}
+
+/// What one tree says about pointers.
+pub(super) struct PointerEntries {
+    pub(super) pointers: Vec<(Name, gix::ObjectId)>,
+    /// Names are not checked yet.
+    pub(super) trees: Vec<(Vec<u8>, gix::ObjectId)>,
+}
+
+impl PointerEntries {
+    pub(super) fn of(repo: &gix::Repository, tree: gix::ObjectId) -> Result<Self> {
+        let object = repo.find_object(tree).map_err(|e| GitError::object(tree, e))?;
+        if object.kind != Kind::Tree {
+            return Err(GitError::object(tree, format!("it is a {}, not a tree", object.kind)));
+        }
+        let mut entries = Self {
+            pointers: Vec::new(),
+            trees: Vec::new(),
+        };
+        for entry in TreeRefIter::from_bytes(&object.data, tree.kind()) {
+            let entry = entry.map_err(|e| GitError::object(tree, e))?;
+            let name: &[u8] = entry.filename;
+            if entry.mode.is_tree() {
+                entries.trees.push((name.to_vec(), entry.oid.to_owned()));
+            } else if entry.mode.is_blob()
+                && name.ends_with(POINTER_SUFFIX.as_bytes())
+                && name.len() > POINTER_SUFFIX.len()
+            {
+                entries.pointers.push((entry_name(name, tree)?, entry.oid.to_owned()));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+fn entry_name(name: &[u8], tree: gix::ObjectId) -> Result<Name> {
+    Name::new(name).map_err(|source| GitError::InvalidPath {
+        place: format!("tree {tree}"),
+        source,
+    })
+}
+
+/// Reads the pointer in a blob. The outer error is git's, the inner one the pointer's.
+pub(super) fn read_pointer(
+    repo: &gix::Repository,
+    id: gix::ObjectId,
+    path: &RepoPath,
+) -> Result<std::result::Result<Pointer, PointerError>> {
+    Ok(match read_small_blob(repo, id)? {
+        Ok(bytes) => Pointer::parse(&bytes, path),
+        Err(problem) => Err(PointerError {
+            path: path.clone(),
+            problem,
+        }),
+    })
+}
+
+fn read_small_blob(
+    repo: &gix::Repository,
+    id: gix::ObjectId,
+) -> Result<std::result::Result<Vec<u8>, PointerProblem>> {
+    let size = repo.find_header(id).map_err(|e| GitError::object(id, e))?.size();
+    if size > MAX_POINTER {
+        return Ok(Err(PointerProblem::TooLarge(size)));
+    }
+    let mut blob = repo.find_blob(id).map_err(|e| GitError::object(id, e))?;
+    Ok(Ok(blob.take_data()))
+}
