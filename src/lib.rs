@@ -26,6 +26,7 @@
 )]
 
 pub mod chunk;
+pub mod cli;
 pub mod fs;
 pub mod hash;
 pub mod path;
