@@ -98,7 +98,9 @@ fn violations(path: &str, source: &str) -> Vec<String> {
     }
     let module = path.split('/').next().unwrap().trim_end_matches(".rs");
     let Some(layer) = layer_of(module) else {
-        broken.push(format!("{path}: module `{module}` has no layer; add it here, in lib.rs and architecture.md"));
+        broken.push(format!(
+            "{path}: module `{module}` has no layer; add it here, in lib.rs and architecture.md"
+        ));
         return broken;
     };
     // Tests of a module keep to the layers, too, but may use any crate.
@@ -109,7 +111,9 @@ fn violations(path: &str, source: &str) -> Vec<String> {
         if other > layer {
             broken.push(format!("{path}: `crate::{used}` is a higher layer than `{module}`"));
         } else if other == layer && layer > 0 {
-            broken.push(format!("{path}: `crate::{used}` is beside `{module}`, neither may use the other"));
+            broken.push(format!(
+                "{path}: `crate::{used}` is beside `{module}`, neither may use the other"
+            ));
         }
     }
     for (name, homes) in HOMES {
@@ -277,7 +281,11 @@ fn prefixed_string(text: &str) -> Option<usize> {
     let hashes = body.len() - body.trim_start_matches('#').len();
     let content = body[hashes..].strip_prefix('"')?;
     let end = format!("\"{}", "#".repeat(hashes));
-    Some(content.find(&end).map_or(text.len(), |at| prefix + hashes + 1 + at + end.len()))
+    Some(
+        content
+            .find(&end)
+            .map_or(text.len(), |at| prefix + hashes + 1 + at + end.len()),
+    )
 }
 
 /// The length of a character literal; 0 for a lifetime.
@@ -328,7 +336,10 @@ mod the_rules_bite {
     #[track_caller]
     fn breaks(path: &str, source: &str, what: &str) {
         let broken = violations(path, source);
-        assert!(broken.len() == 1 && broken[0].contains(what), "{path}: {source}\ngave {broken:?}");
+        assert!(
+            broken.len() == 1 && broken[0].contains(what),
+            "{path}: {source}\ngave {broken:?}"
+        );
     }
 
     #[track_caller]
@@ -340,18 +351,32 @@ mod the_rules_bite {
     fn layers() {
         breaks("store/pack.rs", "use crate::object::Tree;", "higher layer");
         breaks("store/pack.rs", "use crate::{fs, object::Tree};", "higher layer");
-        breaks("store/pack.rs", "use crate::{\n    fs::{self, open},\n    object,\n};", "higher layer");
+        breaks(
+            "store/pack.rs",
+            "use crate::{\n    fs::{self, open},\n    object,\n};",
+            "higher layer",
+        );
         breaks("store/pack.rs", "fn f() { crate::repo::add() }", "higher layer");
         breaks("store/pack.rs", "pub(in crate::cli) fn f() {}", "higher layer");
         breaks("git/mod.rs", "use crate::remote::Url;", "beside");
         breaks("chunk/cut.rs", "use crate::config;", "beside");
-        breaks("chunk/cut.rs", "#[cfg(test)]\nmod tests { use crate::store; }", "higher layer");
+        breaks(
+            "chunk/cut.rs",
+            "#[cfg(test)]\nmod tests { use crate::store; }",
+            "higher layer",
+        );
         breaks("repo/mod.rs", "use modver::cli;", "higher layer");
         breaks("util/mod.rs", "", "no layer");
         keeps("fs/mod.rs", "use crate::path::Name;");
         keeps("store/pack.rs", "use crate::store::Index; use crate::{hash, chunk};");
-        keeps("store/pack.rs", "// crate::cli\nconst S: &str = \"crate::cli\";\n/* crate::cli /* */ crate::cli */");
-        keeps("store/pack.rs", "const S: &str = r#\"\" crate::cli\"#; const C: char = '\"'; // \"\ncrate!();");
+        keeps(
+            "store/pack.rs",
+            "// crate::cli\nconst S: &str = \"crate::cli\";\n/* crate::cli /* */ crate::cli */",
+        );
+        keeps(
+            "store/pack.rs",
+            "const S: &str = r#\"\" crate::cli\"#; const C: char = '\"'; // \"\ncrate!();",
+        );
         keeps("cli/mod.rs", "use crate::{repo, store};");
         keeps("bin/mv.rs", "fn main() { modver::cli::main() }");
     }
@@ -368,7 +393,10 @@ mod the_rules_bite {
         keeps("hash/mod.rs", "use blake3::Hasher;");
         keeps("store/codec.rs", "use zstd::bulk;");
         keeps("workspace/ignore.rs", "use gix::glob;");
-        keeps("store/pack.rs", "fn f(zstd: u8, x: codec::zstd::Level) { my_zstd::g(zstd) }");
+        keeps(
+            "store/pack.rs",
+            "fn f(zstd: u8, x: codec::zstd::Level) { my_zstd::g(zstd) }",
+        );
         keeps("repo/add.rs", "#[cfg(test)]\nmod tests { use blake3::Hasher; }");
     }
 
@@ -382,14 +410,24 @@ mod the_rules_bite {
         keeps("repo/add.rs", "#[cfg(test)]\nmod tests { use std::fs; }");
         breaks("repo/add.rs", &"\n".repeat(601), "lines");
         breaks("lib.rs", &"\n".repeat(601), "lines");
-        keeps("repo/add.rs", &("\n".repeat(500) + "#[cfg(test)]\nmod tests {" + &"\n".repeat(500) + "}"));
-        breaks("repo/add.rs", &("#[cfg(test)]\nfn f() {}".to_owned() + &"\n".repeat(700)), "lines");
+        keeps(
+            "repo/add.rs",
+            &("\n".repeat(500) + "#[cfg(test)]\nmod tests {" + &"\n".repeat(500) + "}"),
+        );
+        breaks(
+            "repo/add.rs",
+            &("#[cfg(test)]\nfn f() {}".to_owned() + &"\n".repeat(700)),
+            "lines",
+        );
     }
 
     #[test]
     fn test_files() {
         let files = |names: &[(&str, &str)]| -> Vec<(String, String)> {
-            names.iter().map(|(name, source)| ((*name).to_owned(), (*source).to_owned())).collect()
+            names
+                .iter()
+                .map(|(name, source)| ((*name).to_owned(), (*source).to_owned()))
+                .collect()
         };
         let good = files(&[
             ("data.rs", "mod support;\nmod big { mod x; }"),

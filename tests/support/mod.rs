@@ -4,6 +4,7 @@
 //! Each test binary says `mod support;` and uses what it needs.
 
 #![allow(dead_code, reason = "no test binary uses all of it")]
+#![allow(unreachable_pub, reason = "each test binary has its own copy")]
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
