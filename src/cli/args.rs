@@ -38,9 +38,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
+    // The name is also an id that no command may use for an argument of its own.
     /// Run as if started in DIR
     #[arg(short = 'C', global = true, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
+    pub(crate) directory_to_work_in: Option<PathBuf>,
     /// Print nothing but data and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,

@@ -68,12 +68,15 @@ impl Context {
     /// Takes the context from the process and the global options.
     pub(crate) fn new(global: &GlobalArgs, env: Env, progress: Arc<Progress>) -> Result<Self, CliError> {
         let mut cwd = std::env::current_dir().map_err(CliError::WorkingDirectory)?;
-        if let Some(dir) = &global.dir {
-            let there = fs::canonicalize(&cwd.join(dir))?;
-            if fs::stat(&there)?.is_none_or(|stat| stat.kind != FileKind::Dir) {
-                return Err(CliError::NotADirectory(dir.clone()));
-            }
-            cwd = there;
+        if let Some(dir) = &global.directory_to_work_in {
+            let there = match fs::canonicalize(&cwd.join(dir)) {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                other => other.ok(),
+            };
+            let is_dir = |path: &PathBuf| matches!(fs::stat(path), Ok(Some(stat)) if stat.kind == FileKind::Dir);
+            cwd = there
+                .filter(is_dir)
+                .ok_or_else(|| CliError::NotADirectory(dir.clone()))?;
         }
         Ok(Self {
             cwd,

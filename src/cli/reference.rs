@@ -37,6 +37,9 @@ pub fn reference() -> String {
         let text = topics::page(topic).unwrap_or_default();
         line(&mut page, &format!("\n## {title}\n\n```text\n{}\n```", text.trim_end()));
     }
+    while page.contains("\n\n\n") {
+        page = page.replace("\n\n\n", "\n\n");
+    }
     page
 }
 
