@@ -3,6 +3,13 @@
 //! The sources are read as text with comments and string contents blanked, which is enough for `use` paths, and each
 //! rule is tried on a sample that breaks it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may panic and uses files as a user would"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,12 @@
 //! What all commands have in common: output, errors, exit codes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may panic and uses files as a user would"
+)]
+
 mod support;
 
 use std::process::Stdio;

@@ -1,5 +1,12 @@
 //! Documents that are generated must be up to date: `UPDATE_DOCS=1 cargo test --test docs` writes them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may panic and uses files as a user would"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,12 @@
 //! `mv` on PATH in front of the system's: scripts must not notice.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may panic and uses files as a user would"
+)]
+
 mod support;
 
 use std::ffi::OsStr;

@@ -12,6 +12,8 @@ use crate::cli::topics;
 use crate::cli::ui::{Render, Style};
 
 /// Show help on a command or a topic
+///
+/// The help on a command is that of `modver COMMAND --help`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
