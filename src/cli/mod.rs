@@ -71,8 +71,6 @@ fn start(args: &[OsString]) -> Exit {
     let env = Env::of_process();
     #[cfg(debug_assertions)]
     let env_at_end = env.clone();
-    #[cfg(debug_assertions)]
-    faults::arm(&env);
     let exit = run(&cli, env);
     #[cfg(debug_assertions)]
     faults::finish(&env_at_end);
@@ -83,6 +81,8 @@ fn run(cli: &Cli, env: Env) -> Exit {
     let ui = Ui::new(&cli.global, &env);
     let progress = Arc::new(Progress::new());
     let work = || {
+        #[cfg(debug_assertions)]
+        faults::arm(&env);
         let context = Context::new(&cli.global, env, Arc::clone(&progress))?;
         signals::watch(Arc::clone(&progress))?;
         cli.command.run(&context, &ui)
