@@ -1,3 +1,5 @@
 //! The long name: `modver`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    modver::cli::main()
+}

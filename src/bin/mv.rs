@@ -1,3 +1,5 @@
-//! The short name: `mv`, ours or the system's.
+//! The short name: `mv`, ours or the system's (the rule is in `cli/names.rs`).
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    modver::cli::main_mv()
+}

@@ -1,0 +1,60 @@
+//! The command line: global options and one subcommand.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use super::commands::Command;
+
+/// Version data, models and pipelines together with code, inside git.
+///
+/// Large files and directories live in a store beside git; git keeps a small pointer file (NAME.mv) for each. Any
+/// commit leads back to the same bytes.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "modver",
+    version,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  modver init                 set up data versioning in this git repository
+  modver add data/            track a directory
+  git commit -m 'Add data'    record it
+  modver push                 share it
+
+`mv` is the short name: see `modver help names`. Exit codes: `modver help exit-codes`."
+)]
+pub(crate) struct Cli {
+    /// The options that every command takes.
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The options that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    // The name is also an id that no command may use for an argument of its own.
+    /// Run as if started in DIR
+    #[arg(short = 'C', global = true, value_name = "DIR")]
+    pub(crate) directory_to_work_in: Option<PathBuf>,
+    /// Print nothing but data and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more; twice for even more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show no progress line
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+    /// Work on N things at once (default: as many as there are processors)
+    #[arg(short, long, global = true, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+}

@@ -1,0 +1,106 @@
+//! The commands, one file each: `Args` is what it takes (its documentation is the help), `run` what it does.
+
+// Leaves with the last `CliError::NotWired`.
+#![allow(
+    dead_code,
+    reason = "until every command is wired in, some arguments are read by nobody"
+)]
+
+mod add;
+mod cache;
+mod cat;
+mod checkout;
+mod commit;
+mod completions;
+mod config;
+mod demo;
+mod diff;
+mod doctor;
+mod du;
+mod fetch;
+mod gc;
+mod help;
+mod init;
+mod ls;
+mod r#move;
+mod pull;
+mod push;
+mod remote;
+mod remove;
+mod status;
+mod verify;
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::ui::Ui;
+
+/// Declares each command once: for clap, for the name rule and for running it.
+macro_rules! commands {
+    ($($variant:ident = $module:ident $name:literal $(alias $alias:literal)? $(, $progress:ident)?;)*) => {
+        /// The command that was asked for.
+        #[derive(Debug, clap::Subcommand)]
+        pub(crate) enum Command {
+            $(#[command(name = $name $(, visible_alias = $alias)?)] $variant($module::Args),)*
+        }
+
+        /// All names of commands, aliases included.
+        pub(crate) const NAMES: &[&str] = &[$($name, $($alias,)?)*];
+
+        impl Command {
+            /// Its name.
+            pub(crate) const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)*
+                }
+            }
+
+            /// Whether it works long enough to need a progress line.
+            pub(crate) const fn has_progress(&self) -> bool {
+                match self {
+                    $(Self::$variant(_) => commands!(@progress $($progress)?),)*
+                }
+            }
+
+            /// Runs it and shows its outcome.
+            pub(crate) fn run(&self, context: &Context, ui: &Ui) -> Result<Exit, CliError> {
+                match self {
+                    $(Self::$variant(args) => {
+                        let line = ui.progress_line(self.has_progress(), &context.progress);
+                        let outcome = $module::run(args, context);
+                        drop(line);
+                        ui.show(self.name(), &outcome?)
+                    })*
+                }
+            }
+        }
+    };
+    (@progress) => { false };
+    (@progress progress) => { true };
+}
+
+commands! {
+    Init = init "init";
+    Add = add "add", progress;
+    Commit = commit "commit", progress;
+    Status = status "status", progress;
+    Checkout = checkout "checkout", progress;
+    Diff = diff "diff", progress;
+    Push = push "push", progress;
+    Fetch = fetch "fetch", progress;
+    Pull = pull "pull", progress;
+    Remote = remote "remote";
+    Config = config "config";
+    Remove = remove "remove";
+    Move = r#move "move";
+    Ls = ls "ls" alias "list";
+    Cat = cat "cat";
+    Du = du "du", progress;
+    Verify = verify "verify", progress;
+    Gc = gc "gc", progress;
+    Cache = cache "cache", progress;
+    Doctor = doctor "doctor";
+    Completions = completions "completions";
+    Demo = demo "demo";
+    Help = help "help";
+}

@@ -1,0 +1,91 @@
+//! What a command knows of the process it runs in: taken once, then passed as a value.
+
+// Leaves with the last `CliError::NotWired`.
+#![allow(dead_code, reason = "until every command is wired in, nobody reads some of it")]
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::args::GlobalArgs;
+use super::error::CliError;
+use crate::fs::{self, FileKind};
+use crate::progress::Progress;
+
+/// The environment variables at the start of the process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Env(BTreeMap<OsString, OsString>);
+
+impl Env {
+    /// Takes them from the process.
+    pub(crate) fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
+    /// The value of a variable that is set and not empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// All variables whose names are UTF-8 and start with `prefix`, in order of their names.
+    pub(crate) fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a OsStr)> {
+        self.0.iter().filter_map(move |(name, value)| {
+            Some((name.to_str().filter(|n| n.starts_with(prefix))?, value.as_os_str()))
+        })
+    }
+
+    /// The user's home directory, if it is set to an absolute path.
+    pub(crate) fn home(&self) -> Option<&Path> {
+        self.get("HOME").map(Path::new).filter(|path| path.is_absolute())
+    }
+}
+
+/// What a command knows of the process it runs in.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// Where relative paths of the command line start: absolute, after `-C`.
+    pub(crate) cwd: PathBuf,
+    /// `--jobs`, if given.
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// `--quiet`.
+    pub(crate) quiet: bool,
+    /// How often `--verbose` was given.
+    pub(crate) verbose: u8,
+    /// `--json`.
+    pub(crate) json: bool,
+    /// Counters and the request to stop, for the library; the progress line reads it.
+    pub(crate) progress: Arc<Progress>,
+    /// The environment.
+    pub(crate) env: Env,
+}
+
+impl Context {
+    /// Takes the context from the process and the global options.
+    pub(crate) fn new(global: &GlobalArgs, env: Env, progress: Arc<Progress>) -> Result<Self, CliError> {
+        let mut cwd = std::env::current_dir().map_err(CliError::WorkingDirectory)?;
+        if let Some(dir) = &global.directory_to_work_in {
+            let there = match fs::canonicalize(&cwd.join(dir)) {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                other => other.ok(),
+            };
+            let is_dir = |path: &PathBuf| matches!(fs::stat(path), Ok(Some(stat)) if stat.kind == FileKind::Dir);
+            cwd = there
+                .filter(is_dir)
+                .ok_or_else(|| CliError::NotADirectory(dir.clone()))?;
+        }
+        Ok(Self {
+            cwd,
+            jobs: global.jobs,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            json: global.json,
+            progress,
+            env,
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! What can go wrong in a command, and how it is said: `error:`, `caused by:`, `hint:` with a command to type.
+
+use std::error::Error;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use super::exit::Exit;
+use crate::fs::FsError;
+use crate::path::quote;
+
+/// An error of a command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error("this command is not wired in yet")]
+    NotWired,
+    #[error("cannot tell the working directory")]
+    WorkingDirectory(#[source] std::io::Error),
+    #[error("`{}` (given with -C) is not a directory", quote(.0.as_os_str().as_bytes()))]
+    NotADirectory(PathBuf),
+    #[error("there is no command or help topic `{0}`")]
+    UnknownTopic(String),
+    #[error("cannot handle signals")]
+    Signals(#[source] std::io::Error),
+    #[error("interrupted")]
+    Interrupted,
+    #[error("this is a bug in modver")]
+    Panicked,
+    #[error("cannot write the output")]
+    Output(#[source] std::io::Error),
+    #[error("cannot write the output as JSON")]
+    Json(#[source] serde_json::Error),
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+impl CliError {
+    /// The exit code it leads to.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::NotADirectory(_) | Self::UnknownTopic(_) => Exit::Usage,
+            Self::Interrupted => Exit::Interrupted,
+            Self::NotWired
+            | Self::WorkingDirectory(_)
+            | Self::Signals(_)
+            | Self::Panicked
+            | Self::Output(_)
+            | Self::Json(_)
+            | Self::Fs(_) => Exit::Failure,
+        }
+    }
+
+    /// A command that helps, if there is one.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownTopic(_) => Some("modver help".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// The messages of an error and of its causes, outermost first, without the ones that only repeat.
+pub(crate) fn chain(error: &dyn Error) -> Vec<String> {
+    let mut messages = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if messages.last().is_none_or(|last| !last.ends_with(&message)) {
+            messages.push(message);
+        }
+        cause = error.source();
+    }
+    messages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{message}")]
+    struct Link {
+        message: &'static str,
+        source: Option<Box<Link>>,
+    }
+
+    fn link(message: &'static str, source: Option<Link>) -> Link {
+        Link {
+            message,
+            source: source.map(Box::new),
+        }
+    }
+
+    #[test]
+    fn repeated_causes_are_said_once() {
+        let error = link("a: b", Some(link("b", Some(link("b", Some(link("c", None)))))));
+        assert_eq!(chain(&error), ["a: b", "c"]);
+        let error = link("a", Some(link("b", None)));
+        assert_eq!(chain(&error), ["a", "b"]);
+    }
+}

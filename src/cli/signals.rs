@@ -1,0 +1,26 @@
+//! Ctrl-C and termination: the first asks the operation to stop at a safe point, the second ends the process at once.
+
+use std::sync::Arc;
+use std::thread;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::error::CliError;
+use super::exit::Exit;
+use crate::progress::Progress;
+
+/// Starts to watch for signals. The thread ends with the process.
+pub(crate) fn watch(progress: Arc<Progress>) -> Result<(), CliError> {
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(CliError::Signals)?;
+    thread::spawn(move || {
+        let mut arrived = signals.forever();
+        if arrived.next().is_some() {
+            progress.interrupt();
+        }
+        if arrived.next().is_some() {
+            signal_hook::low_level::exit(i32::from(Exit::Interrupted.code()));
+        }
+    });
+    Ok(())
+}
