@@ -30,4 +30,5 @@ pub mod fs;
 pub mod hash;
 pub mod path;
 pub mod progress;
+pub mod remote;
 pub mod store;
