@@ -14,6 +14,8 @@ mod conformance;
 mod dir;
 #[path = "support/faulty.rs"]
 mod faulty;
+#[path = "transport/profile.rs"]
+mod profile;
 #[path = "transport/retry.rs"]
 mod retry;
 #[path = "support/s3.rs"]

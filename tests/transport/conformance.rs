@@ -36,7 +36,19 @@ impl Fixture {
         }
     }
 
+    /// The server in this process, or the service at `MODVER_TEST_S3_ENDPOINT` (bucket `bucket`, keys `AKIDTEST` and
+    /// `secret`): a second opinion, for developers.
     fn s3() -> Self {
+        if let Ok(endpoint) = std::env::var("MODVER_TEST_S3_ENDPOINT") {
+            let scratch = tempfile::tempdir().unwrap();
+            let unique = scratch.path().file_name().unwrap().to_str().unwrap();
+            let spec = s3_spec(&endpoint, &format!("s3://bucket/{unique}"), "AKIDTEST", "secret");
+            return Self {
+                remote: open(&spec, &options()).unwrap(),
+                server: None,
+                scratch,
+            };
+        }
         let server = S3Server::start();
         let spec = s3_spec(
             &server.endpoint,
@@ -234,7 +246,7 @@ fn long_listing(f: &Fixture) {
     let listed = f.remote.list("packs/").unwrap();
     assert!(listed.iter().map(|object| &object.key).eq(expected.iter()));
     assert!(listed.iter().all(|object| object.size == object.key.len() as u64));
-    let pages = if f.server.is_some() { 3 } else { 1 };
+    let pages = if f.remote.describe().starts_with("s3:") { 3 } else { 1 };
     assert_eq!(f.remote.traffic().lists - before, pages);
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use modver::progress::Progress;
 use modver::remote::transport::{
-    Body, Capabilities, OpenOptions, PutMode, PutOutcome, RemoteSpec, Transport, TransportError, open, probe,
+    Body, Capabilities, OpenOptions, PutMode, PutOutcome, RemoteSpec, TransportError, open, probe,
 };
 
 use super::s3::S3Server;
