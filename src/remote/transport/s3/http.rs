@@ -55,6 +55,8 @@ pub(super) struct Seen {
     pub(super) retry_after: Option<Duration>,
     pub(super) region: Option<String>,
     pub(super) failure: Option<Failure>,
+    /// Bytes of content the last good answer announced.
+    pub(super) announced: Option<u64>,
 }
 
 /// One call of the transport: what it sends, how much it accepts, and what became known.
@@ -179,6 +181,7 @@ struct Receiving {
     stream: Incoming,
     idle: Pin<Box<Sleep>>,
     received: u64,
+    limit: Option<u64>,
     call: Arc<Call>,
     counters: Arc<Counters>,
 }
@@ -193,7 +196,7 @@ impl Stream for Receiving {
                 this.idle.as_mut().reset(Instant::now() + IDLE);
                 this.received += bytes.len() as u64;
                 add(&this.counters.bytes_down, bytes.len() as u64);
-                if this.call.limit.is_some_and(|limit| this.received > limit) {
+                if this.limit.is_some_and(|limit| this.received > limit) {
                     return Poll::Ready(Some(Err(too_large(&this.call))));
                 }
                 Poll::Ready(Some(Ok(Buffer::from(bytes))))
@@ -299,6 +302,8 @@ impl HttpTransport for Http {
             stream: Box::pin(response.bytes_stream()),
             idle: Box::pin(tokio::time::sleep(IDLE)),
             received: 0,
+            // What the caller allows is content, not the page that explains an error.
+            limit: call.limit.filter(|_| !failed),
             call: Arc::clone(&call),
             counters: Arc::clone(&self.counters),
         };
@@ -320,6 +325,7 @@ impl HttpTransport for Http {
             {
                 return Err(too_large(&call));
             }
+            call.note(|seen| seen.announced = length);
             HttpBody::new(receiving, length)
         };
         let mut answer = http::Response::new(body);

@@ -345,11 +345,8 @@ impl Transport for S3Transport {
                     source: failed.error.into(),
                 })
             }
-            Err(failed)
-                if failed.call.seen().failure.is_none() && failed.error.kind() == ErrorKind::RangeNotSatisfied =>
-            {
-                Err(outside())
-            }
+            // The service cut the range at the object's end, and said so before it sent it.
+            Err(failed) if failed.call.seen().announced.is_some_and(|length| length < wanted) => Err(outside()),
             Err(failed) => Err(self.error(key, failed)),
         }
     }
