@@ -34,4 +34,5 @@ pub mod hash;
 pub mod object;
 pub mod path;
 pub mod progress;
+pub mod remote;
 pub mod store;

@@ -80,6 +80,17 @@ impl TempFile {
         self.file.write_all(bytes).map_err(at(Attempt::Write, &self.path))
     }
 
+    /// Appends the rest of another file: shared blocks where both are on one file system that has them, otherwise
+    /// copied inside the kernel. Returns how many bytes there were.
+    ///
+    /// # Errors
+    /// When the other cannot be read or this cannot be written.
+    pub fn copy_from(&mut self, mut source: &File) -> Result<u64> {
+        fault::pass(Attempt::Copy, &self.path)?;
+        // Uses copy_file_range, which clones blocks on file systems that can.
+        io::copy(&mut source, &mut self.file).map_err(at(Attempt::Copy, &self.path))
+    }
+
     /// Writes bytes at an offset.
     ///
     /// # Errors
@@ -195,9 +206,22 @@ impl TempFile {
                 Ok(true)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            // FAT and some network file systems have no hard links.
+            Err(error) if error.kind() == io::ErrorKind::Unsupported || is_not_permitted(&error) => {
+                if super::stat(path)?.is_some() {
+                    return Ok(false);
+                }
+                self.rename(path)?;
+                sync_parent(path)?;
+                Ok(true)
+            }
             Err(error) => Err(at(Attempt::Link, path)(error)),
         }
     }
+}
+
+fn is_not_permitted(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::PERM.raw_os_error())
 }
 
 impl Drop for TempFile {

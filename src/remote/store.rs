@@ -119,8 +119,8 @@ impl RemoteStore {
     /// When it cannot be written or holds something else.
     pub fn create(&self) -> Result<()> {
         if !self.exists()? {
-            let body = Body::Bytes(marker::text().into_bytes());
-            self.transport.put(marker::NAME, body, PutMode::IfAbsent)?;
+            let body = Body::from(marker::text().into_bytes());
+            self.transport.put(marker::NAME, &body, PutMode::IfAbsent)?;
             self.state().marker_seen = true;
         }
         Ok(())
@@ -202,7 +202,7 @@ impl RemoteStore {
     pub fn lookup(&self, root: &RootId) -> Result<Vec<Vec<ShardId>>> {
         let mut found = Vec::new();
         for run in self.runs()? {
-            if let Some(shards) = run.lookup(root)? {
+            if let Some(shards) = run.lookup(root) {
                 found.push(shards);
             }
         }
@@ -279,7 +279,7 @@ impl RemoteStore {
         let id = ShardId::of(&bytes);
         let path = self.meta_dir("shards")?.join(id.to_string());
         fs::write_atomic(&path, &bytes)?;
-        self.transport.put(&shard_key(id), Body::Bytes(bytes), PutMode::IfAbsent)?;
+        self.transport.put(&shard_key(id), &Body::from(bytes), PutMode::IfAbsent)?;
         self.shard(id)
     }
 }

@@ -7,7 +7,7 @@ use super::super::error::Result;
 use super::super::store::RemoteStore;
 use super::super::transport::{Body, PutMode, TransportError};
 use crate::hash::{RootId, RunId, ShardId};
-use crate::store::run::CatalogRun;
+use crate::store::run::{self, CatalogRun};
 
 /// Runs a catalog may have.
 const MAX_RUNS: usize = 16;
@@ -18,7 +18,7 @@ impl RemoteStore {
         self.refresh();
         let mut existing = self.runs()?;
         existing.sort_by_key(|run| run.bytes().len());
-        let new = CatalogRun::build(roots)?;
+        let new = run::build(roots)?;
         let new = CatalogRun::parse(RunId::of(&new), new)?;
         let merged = choose(&existing, new.bytes().len());
         let run = if merged == 0 {
@@ -26,11 +26,11 @@ impl RemoteStore {
         } else {
             // Later ones win where two name one root; the new run comes last.
             let all: Vec<&CatalogRun> = existing[..merged].iter().map(Arc::as_ref).chain([&new]).collect();
-            let bytes = CatalogRun::merge(&all)?;
+            let bytes = run::merge(&all)?;
             CatalogRun::parse(RunId::of(&bytes), bytes)?
         };
-        let body = Body::Bytes(run.bytes().to_vec());
-        self.transport().put(&format!("catalog/{}", run.id()), body, PutMode::IfAbsent)?;
+        let body = Body::from(run.bytes().to_vec());
+        self.transport().put(&format!("catalog/{}", run.id()), &body, PutMode::IfAbsent)?;
         // What they say is in the new run. Whoever has listed them and finds them gone lists again.
         for old in existing[..merged].iter().filter(|old| old.id() != run.id()) {
             match self.transport().delete(&format!("catalog/{}", old.id())) {
@@ -39,8 +39,8 @@ impl RemoteStore {
             }
         }
         let listing: String = self.list_runs()?.iter().map(|id| format!("{id}\n")).collect();
-        let body = Body::Bytes(listing.into_bytes());
-        self.transport().put("catalog/current", body, PutMode::Overwrite)?;
+        let body = Body::from(listing.into_bytes());
+        self.transport().put("catalog/current", &body, PutMode::Overwrite)?;
         self.refresh();
         Ok(())
     }

@@ -94,8 +94,8 @@ impl Drop for Uploader {
 
 fn upload(remote: &RemoteStore, number: u32, pack: SealedPack) -> Result<Uploaded> {
     remote.progress.check()?;
-    let body = Body::File(pack.path().to_owned());
-    remote.transport().put(&pack_key(pack.id), body, PutMode::IfAbsent)?;
+    let body = Body::file(pack.path());
+    remote.transport().put(&pack_key(pack.id), &body, PutMode::IfAbsent)?;
     remote.progress.advance(0, pack.file_len);
     let journal = Journal::note(remote, pack.id, pack.kind, pack.file_len, &pack.slots)?;
     Ok(Uploaded {

@@ -1,0 +1,15 @@
+//! Other stores than the local cache.
+//!
+//! [`transport`] moves objects and knows services; [`RemoteStore`] knows what they mean: the marker, the catalog and the
+//! shards. Fetching and pushing are planned first (values that can be shown), then executed.
+
+mod error;
+mod fetch;
+mod push;
+mod store;
+pub mod transport;
+
+pub use error::{RemoteError, Result};
+pub use fetch::{FetchOutcome, FetchPlan, Wanted};
+pub use push::{Incomplete, PushOutcome, PushPlan, PushRoot};
+pub use store::RemoteStore;

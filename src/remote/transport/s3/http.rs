@@ -1,0 +1,397 @@
+//! The HTTP connection under the S3 client.
+//!
+//! OpenDAL builds and signs requests and hands them to [`Http`], which counts them, sends files without holding
+//! them in memory, notices connections on which nothing moves, and remembers of each call what an error needs to
+//! be told apart: status, S3 error code, `Retry-After`.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body::Frame;
+use opendal::{Buffer, ErrorKind, HttpBody, HttpTransport};
+use tokio::time::{Instant, Sleep};
+
+use super::super::traffic::{Counters, add};
+
+/// How long making a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long nothing may move on a connection, in either direction.
+pub(super) const IDLE: Duration = Duration::from_secs(60);
+/// As both for the addresses inside cloud machines that hand out credentials: elsewhere nobody answers there.
+const METADATA: Duration = Duration::from_secs(2);
+/// Bytes of a file that are read and sent at a time.
+const PIECE: usize = 256 * 1024;
+/// Bytes of an error page that are looked at.
+const ERROR_PAGE: usize = 64 * 1024;
+
+tokio::task_local! {
+    static CALL: Arc<Call>;
+}
+
+/// How a request failed below HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    Connect,
+    Lost,
+    Idle,
+    TooLarge,
+    Upload,
+}
+
+/// What became known during one call.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Seen {
+    pub(super) status: Option<u16>,
+    pub(super) code: Option<String>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) region: Option<String>,
+    pub(super) failure: Option<Failure>,
+    /// Bytes of content the last good answer announced.
+    pub(super) announced: Option<u64>,
+}
+
+/// One call of the transport: what it sends, how much it accepts, and what became known.
+#[derive(Debug, Default)]
+pub(super) struct Call {
+    pub(super) limit: Option<u64>,
+    pub(super) upload: Option<Upload>,
+    seen: Mutex<Seen>,
+}
+
+impl Call {
+    /// A call that accepts at most `limit` bytes.
+    pub(super) fn limited(limit: u64) -> Self {
+        Self {
+            limit: Some(limit),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Seen)) {
+        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Runs `future` so that the requests it makes belong to this call.
+    pub(super) async fn scope<F: Future>(self: Arc<Self>, future: F) -> F::Output {
+        CALL.scope(self, future).await
+    }
+}
+
+/// A file on its way. OpenDAL passes memory around, so it gets the file mapped; [`Http`] recognises the addresses and
+/// reads the file instead: mapped pages would count as this process's memory until the upload ends.
+#[derive(Debug)]
+pub(super) struct Upload {
+    file: Arc<File>,
+    map: Bytes,
+}
+
+impl Upload {
+    pub(super) fn open(path: &Path) -> crate::fs::Result<Self> {
+        let file = Arc::new(crate::fs::open(path)?);
+        let empty = crate::fs::stat_file(&file, path)?.size == 0;
+        let map = if empty {
+            Bytes::new()
+        } else {
+            Bytes::from_owner(crate::fs::map(path)?)
+        };
+        Ok(Self { file, map })
+    }
+
+    pub(super) fn bytes(&self) -> Bytes {
+        self.map.clone()
+    }
+
+    /// Where in the file these bytes are, if they are of it.
+    fn offset(&self, bytes: &Bytes) -> Option<u64> {
+        let begin = (bytes.as_ptr() as usize).checked_sub(self.map.as_ptr() as usize)?;
+        (begin.checked_add(bytes.len())? <= self.map.len()).then_some(begin as u64)
+    }
+}
+
+/// A request's content, in pieces.
+struct Sending {
+    buffer: Buffer,
+    now: Bytes,
+    call: Arc<Call>,
+    left: u64,
+    sent: Arc<AtomicU64>,
+}
+
+impl Sending {
+    fn piece(&mut self) -> Option<io::Result<Bytes>> {
+        while self.now.is_empty() {
+            self.now = self.buffer.next()?;
+        }
+        let piece = self.now.split_to(self.now.len().min(PIECE));
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        self.sent.fetch_add(piece.len() as u64, Relaxed);
+        let Some((upload, offset)) = self
+            .call
+            .upload
+            .as_ref()
+            .and_then(|u| u.offset(&piece).map(|at| (u, at)))
+        else {
+            return Some(Ok(piece));
+        };
+        let mut read = vec![0; piece.len()];
+        Some(match upload.file.read_exact_at(&mut read, offset) {
+            Ok(()) => Ok(read.into()),
+            Err(error) => {
+                self.call.note(|seen| seen.failure = Some(Failure::Upload));
+                Err(error)
+            }
+        })
+    }
+}
+
+impl http_body::Body for Sending {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Poll::Ready(self.get_mut().piece().map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.left)
+    }
+}
+
+type Incoming = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send + Sync>>;
+
+/// A response's content.
+struct Receiving {
+    stream: Incoming,
+    idle: Pin<Box<Sleep>>,
+    received: u64,
+    limit: Option<u64>,
+    call: Arc<Call>,
+    counters: Arc<Counters>,
+}
+
+impl Stream for Receiving {
+    type Item = opendal::Result<Buffer>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        match this.stream.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(bytes))) => {
+                this.idle.as_mut().reset(Instant::now() + IDLE);
+                this.received += bytes.len() as u64;
+                add(&this.counters.bytes_down, bytes.len() as u64);
+                if this.limit.is_some_and(|limit| this.received > limit) {
+                    return Poll::Ready(Some(Err(too_large(&this.call))));
+                }
+                Poll::Ready(Some(Ok(Buffer::from(bytes))))
+            }
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(lost(&this.call, error)))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending if this.idle.as_mut().poll(cx).is_ready() => Poll::Ready(Some(Err(idle(&this.call)))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Content that is here already.
+struct Once(Option<Bytes>);
+
+impl Stream for Once {
+    type Item = opendal::Result<Buffer>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.get_mut().0.take().map(|bytes| Ok(Buffer::from(bytes))))
+    }
+}
+
+/// Sends requests.
+#[derive(Clone)]
+pub(super) struct Http {
+    client: reqwest::Client,
+    counters: Arc<Counters>,
+}
+
+impl Http {
+    pub(super) fn new(counters: Arc<Counters>) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("modver/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(Duration::from_secs(30))
+            // A signature is for one host: following a redirect would only fail there, with a misleading error.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { client, counters })
+    }
+
+    /// The region of a bucket at AWS, which tells it to everybody.
+    pub(super) async fn aws_region(&self, bucket: &str) -> Option<String> {
+        let request = self.client.head(format!("https://s3.amazonaws.com/{bucket}"));
+        let response = tokio::time::timeout(CONNECT, request.send()).await.ok()?.ok()?;
+        header(response.headers(), "x-amz-bucket-region")
+    }
+
+    fn count(&self, method: &http::Method, uri: &http::Uri) {
+        let listing = uri.query().is_some_and(|query| query.contains("list-type="));
+        let counter = match *method {
+            http::Method::GET if listing => &self.counters.lists,
+            http::Method::GET => &self.counters.gets,
+            http::Method::HEAD => &self.counters.stats,
+            http::Method::DELETE => &self.counters.deletes,
+            _ => &self.counters.puts,
+        };
+        add(counter, 1);
+    }
+}
+
+impl HttpTransport for Http {
+    async fn fetch(&self, request: http::Request<Buffer>) -> opendal::Result<http::Response<HttpBody>> {
+        let call = CALL.try_with(Arc::clone).unwrap_or_default();
+        call.note(|seen| *seen = Seen::default());
+        let (parts, buffer) = request.into_parts();
+        let metadata = parts.uri.host().is_some_and(|host| host.starts_with("169.254."));
+        if !metadata {
+            self.count(&parts.method, &parts.uri);
+        }
+        let head = parts.method == http::Method::HEAD;
+        let length = buffer.len() as u64;
+        let sent = Arc::new(AtomicU64::new(0));
+        let mut builder = self
+            .client
+            .request(parts.method, parts.uri.to_string())
+            .headers(parts.headers);
+        if length > 0 {
+            builder = builder.body(reqwest::Body::wrap(Sending {
+                buffer,
+                now: Bytes::new(),
+                call: Arc::clone(&call),
+                left: length,
+                sent: Arc::clone(&sent),
+            }));
+        }
+        let patience = if metadata { METADATA } else { IDLE };
+        let result = while_moving(builder.send(), &sent, patience).await;
+        add(&self.counters.bytes_up, sent.load(Relaxed));
+        let response = match result {
+            None => return Err(idle(&call)),
+            Some(Err(error)) => return Err(lost(&call, error)),
+            Some(Ok(response)) => response,
+        };
+
+        let status = response.status();
+        let headers = response.headers().clone();
+        let announced = header(&headers, http::header::CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
+        let length = if head { None } else { announced };
+        let failed = status.is_client_error() || status.is_server_error() || status.is_redirection();
+        let mut receiving = Receiving {
+            stream: Box::pin(response.bytes_stream()),
+            idle: Box::pin(tokio::time::sleep(IDLE)),
+            received: 0,
+            // What the caller allows is content, not the page that explains an error.
+            limit: call.limit.filter(|_| !failed),
+            call: Arc::clone(&call),
+            counters: Arc::clone(&self.counters),
+        };
+        let body = if failed {
+            let page = receiving.page().await;
+            call.note(|seen| {
+                seen.status = Some(status.as_u16());
+                seen.code = between(&page, "<Code>", "</Code>");
+                seen.retry_after = header(&headers, http::header::RETRY_AFTER.as_str())
+                    .and_then(|text| text.trim().parse().ok())
+                    .map(Duration::from_secs);
+                seen.region =
+                    header(&headers, "x-amz-bucket-region").or_else(|| between(&page, "<Region>", "</Region>"));
+            });
+            HttpBody::new(Once(Some(page)), None)
+        } else {
+            if let (Some(limit), Some(length)) = (call.limit, length)
+                && length > limit
+            {
+                return Err(too_large(&call));
+            }
+            call.note(|seen| seen.announced = length);
+            HttpBody::new(receiving, length)
+        };
+        let mut answer = http::Response::new(body);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        answer.extensions_mut().insert(parts.uri);
+        Ok(answer)
+    }
+}
+
+impl Receiving {
+    /// The start of an error page, as far as it arrives.
+    async fn page(&mut self) -> Bytes {
+        let mut page = Vec::new();
+        while page.len() < ERROR_PAGE {
+            match std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await {
+                Some(Ok(buffer)) => page.extend_from_slice(&buffer.to_bytes()),
+                _ => break,
+            }
+        }
+        self.call.note(|seen| seen.failure = None);
+        page.into()
+    }
+}
+
+/// Waits for an answer as long as the request's content moves, and `patience` longer; `None` when that was too long.
+async fn while_moving<F: Future>(future: F, sent: &AtomicU64, patience: Duration) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    loop {
+        let before = sent.load(Relaxed);
+        match tokio::time::timeout(patience, future.as_mut()).await {
+            Ok(output) => return Some(output),
+            Err(_) if sent.load(Relaxed) != before => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+fn header(headers: &http::HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+fn between(page: &[u8], begin: &str, end: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(page);
+    let (_, rest) = text.split_once(begin)?;
+    rest.split_once(end).map(|(inner, _)| inner.trim().to_owned())
+}
+
+fn lost(call: &Call, error: reqwest::Error) -> opendal::Error {
+    call.note(|seen| {
+        seen.failure.get_or_insert(if error.is_connect() {
+            Failure::Connect
+        } else {
+            Failure::Lost
+        });
+    });
+    // The URL is in our own error, and in OpenDAL's it may hold a signature.
+    opendal::Error::new(ErrorKind::Unexpected, "HTTP request failed").set_source(error.without_url())
+}
+
+fn idle(call: &Call) -> opendal::Error {
+    call.note(|seen| seen.failure = Some(Failure::Idle));
+    opendal::Error::new(ErrorKind::Unexpected, "nothing moved on the connection for too long")
+}
+
+fn too_large(call: &Call) -> opendal::Error {
+    call.note(|seen| seen.failure = Some(Failure::TooLarge));
+    opendal::Error::new(ErrorKind::Unexpected, "more bytes than allowed")
+}

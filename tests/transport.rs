@@ -1,0 +1,83 @@
+//! What every transport promises, asked of each of them; and what only one of them can get wrong.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests set up and inspect files as a user would"
+)]
+
+#[path = "transport/conformance.rs"]
+mod conformance;
+#[path = "transport/dir.rs"]
+mod dir;
+#[path = "support/faulty.rs"]
+mod faulty;
+#[path = "transport/profile.rs"]
+mod profile;
+#[path = "transport/retry.rs"]
+mod retry;
+#[path = "support/s3.rs"]
+mod s3;
+#[path = "transport/s3_errors.rs"]
+mod s3_errors;
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use modver::progress::Progress;
+use modver::remote::transport::{Credentials, OpenOptions, RemoteSpec, Result, RetryPolicy, Secret, Transport, open};
+
+/// Retries so quick that tests do not wait for them.
+const QUICK: RetryPolicy = RetryPolicy {
+    attempts: 4,
+    connect_attempts: 2,
+    base: Duration::from_millis(1),
+    longest: Duration::from_millis(5),
+    deadline: Duration::from_secs(20),
+};
+
+fn options() -> OpenOptions {
+    OpenOptions {
+        base: "/".into(),
+        create: false,
+        progress: Arc::new(Progress::new()),
+        retry: QUICK,
+    }
+}
+
+fn s3_spec(endpoint: &str, url: &str, access_key: &str, secret_key: &str) -> RemoteSpec {
+    RemoteSpec {
+        name: "test".into(),
+        url: url.into(),
+        endpoint: Some(endpoint.into()),
+        region: Some("us-east-1".into()),
+        credentials: Some(Credentials {
+            access_key_id: Secret::new(access_key),
+            secret_access_key: Secret::new(secret_key),
+            session_token: None,
+        }),
+        ..RemoteSpec::default()
+    }
+}
+
+fn open_s3(endpoint: &str) -> Result<Box<dyn Transport>> {
+    open(&s3_spec(endpoint, "s3://bucket/p", "AKIDTEST", "secret"), &options())
+}
+
+/// Bytes that repeat nothing within reach of a mistake in offsets.
+fn pattern(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
