@@ -31,3 +31,4 @@ pub mod hash;
 pub mod path;
 pub mod progress;
 pub mod store;
+pub mod workspace;
