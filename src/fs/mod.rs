@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use dir::{Dir, DirEntry, FileKind, Stat, stat_file};
 pub use lock::{FileLock, LockKind};
+pub use memmap2::Mmap;
 pub use temp::TempFile;
 
 /// What was being done to a path when it failed.
@@ -149,17 +150,25 @@ pub fn read_if_exists(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// Fills `buf` from an offset of an open file; `path` is for the error. Any number of threads may do so at once.
+///
+/// # Errors
+/// When it cannot be read or is too short.
+pub fn read_exact_at(file: &fs::File, path: &Path, buf: &mut [u8], offset: u64) -> Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buf, offset).map_err(at(Attempt::Read, path))
+}
+
 /// Maps a whole file for reading. The file must be one that is never changed in place (packs, shards, stat caches
 /// are only ever replaced by rename).
 ///
 /// # Errors
 /// When it cannot be opened or mapped.
 #[allow(unsafe_code)]
-pub fn map(path: &Path) -> Result<memmap2::Mmap> {
+pub fn map(path: &Path) -> Result<Mmap> {
     let file = open(path)?;
     // SAFETY: the callers' files are immutable once they have their name; modver itself never writes to them in
     // place. Truncation by another program would raise SIGBUS, as it would for git's packs.
-    unsafe { memmap2::Mmap::map(&file) }.map_err(at(Attempt::Map, path))
+    unsafe { Mmap::map(&file) }.map_err(at(Attempt::Map, path))
 }
 
 /// Replaces `path` by a file with `bytes`, durably and atomically.

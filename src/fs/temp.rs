@@ -121,6 +121,12 @@ impl TempFile {
         let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
     }
 
+    /// As [`TempFile::start_writeback`], for `len` bytes from `offset`.
+    pub fn start_writeback_of(&self, offset: u64, len: u64) {
+        let len = std::num::NonZeroU64::new(len);
+        let _ = rustix::fs::fadvise(&self.file, offset, len, rustix::fs::Advice::DontNeed);
+    }
+
     /// Moves the write position to the start.
     ///
     /// # Errors

@@ -117,6 +117,23 @@ define_id!(
     RunId
 );
 
+define_id!(
+    /// The id in a pointer or lock file: of a file or of a directory's listing.
+    RootId
+);
+
+impl From<FileId> for RootId {
+    fn from(id: FileId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<TreeId> for RootId {
+    fn from(id: TreeId) -> Self {
+        Self(id.0)
+    }
+}
+
 impl FileId {
     /// The id of the only chunk of this file, if the file has one chunk.
     #[must_use]

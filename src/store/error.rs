@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::fs::FsError;
-use crate::hash::{ChunkId, FileId, PackId, ShardId};
+use crate::hash::{ChunkId, FileId, PackId, RunId, ShardId};
 use crate::progress::Interrupted;
+use crate::store::marker::MarkerError;
 
 /// Result of a store operation.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -54,14 +55,39 @@ pub enum StoreError {
         /// What is wrong with it.
         defect: &'static str,
     },
+    /// A catalog run is not what its name or the format says.
+    #[error("catalog run {run} is damaged: {defect}")]
+    DamagedRun {
+        /// The run.
+        run: RunId,
+        /// What is wrong with it.
+        defect: &'static str,
+    },
     /// The store was made by a newer or different modver.
-    #[error("the store at `{path}` {reason}", path = .path.display())]
-    Unsupported {
+    #[error("cannot use the store at `{path}`", path = .path.display())]
+    Marker {
         /// The store.
         path: PathBuf,
         /// What it asks for.
-        reason: String,
+        source: MarkerError,
     },
+    /// A chunk that came from elsewhere is not what its id says.
+    #[error("chunk {0} arrived damaged")]
+    DamagedBody(ChunkId),
+    /// A file is larger than what is sensible for its purpose.
+    #[error("file {file} is larger than {limit} bytes")]
+    TooLarge {
+        /// The file.
+        file: FileId,
+        /// The limit.
+        limit: u64,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    /// The thread that writes packs has stopped; its own error says why.
+    #[error("the pack writer has stopped")]
+    WriterGone,
     /// Somebody else holds the store in a way that excludes this operation.
     #[error("the cache at `{path}` is locked by {holder}", path = .path.display())]
     Locked {
@@ -77,6 +103,12 @@ pub enum StoreError {
         len: usize,
         /// What the compressor said.
         source: std::io::Error,
+    },
+    /// A chunk that no pack can hold was to be stored.
+    #[error("cannot store a chunk: {defect}")]
+    InvalidSlot {
+        /// What is wrong with it.
+        defect: &'static str,
     },
     /// A transaction needs more than the format can count (packs of 4 GiB, 2³² slots).
     #[error("too many chunks for one shard")]

@@ -1,11 +1,32 @@
 //! The content-addressed store: packs, shards and the index over them. The local cache and every remote share this
 //! layout (`docs/formats.md`); this layer knows the formats and the local cache, the `remote` layer moves them.
 
+mod cache;
 pub mod codec;
+pub mod draft;
 mod error;
+pub mod index;
+mod cache;
+pub mod codec;
+pub mod draft;
+mod error;
+pub mod gc;
+pub mod index;
+pub mod marker;
 pub mod pack;
+pub mod run;
+pub mod shard;
+mod sorted;
+mod transaction;
+mod verify;
 
+
+pub use cache::{Access, Cache, Reader};
 pub use error::{Result, StoreError};
+
+pub use transaction::{Stored, Transaction, chunk_ids};
+
+use std::path::{Path, PathBuf};
 
 use crate::hash::{ChunkId, FileId, PackId};
 use codec::Codec;
@@ -66,4 +87,10 @@ pub struct Term {
     pub first: u32,
     /// How many slots.
     pub count: u32,
+}
+
+/// Where an object of this name is below `dir`: `ab/abcdef…`.
+#[must_use]
+pub fn object_path(dir: &Path, id: &str) -> PathBuf {
+    dir.join(&id[..2]).join(id)
 }

@@ -1,0 +1,68 @@
+//! Errors of remote stores.
+
+use std::sync::Arc;
+
+use super::transport::TransportError;
+use crate::fs::FsError;
+use crate::hash::{ChunkId, FileId, PackId};
+use crate::object::ObjectError;
+use crate::progress::Interrupted;
+use crate::store::StoreError;
+use crate::store::marker::MarkerError;
+
+/// Result of an operation on a remote.
+pub type Result<T> = std::result::Result<T, RemoteError>;
+
+/// Why an operation on a remote failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The remote could not be spoken to, or refused.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The cache, or a store's format.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A tree.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// A local file.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The user stopped it.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// What is there is no store, or of another format.
+    #[error("cannot use the store on remote `{remote}`")]
+    Marker {
+        /// The remote's name.
+        remote: String,
+        /// What it asks for.
+        source: MarkerError,
+    },
+    /// One object could not be fetched.
+    #[error("cannot fetch {file} from remote `{remote}`")]
+    File {
+        /// The remote's name.
+        remote: String,
+        /// The file or tree.
+        file: FileId,
+        /// Why.
+        source: Arc<RemoteError>,
+    },
+    /// A chunk on the remote is damaged.
+    #[error("chunk {chunk} in pack {pack} on remote `{remote}` is damaged")]
+    DamagedChunk {
+        /// The remote's name.
+        remote: String,
+        /// The chunk.
+        chunk: ChunkId,
+        /// The pack that holds it.
+        pack: PackId,
+    },
+    /// A chunk of a file could not be fetched.
+    #[error("chunk {0} could not be fetched")]
+    MissingChunk(ChunkId),
+    /// An upload thread has stopped; its own error was reported before.
+    #[error("the upload has stopped")]
+    UploaderGone,
+}

@@ -1,0 +1,222 @@
+//! Fetching ranges of packs in parallel; each chunk is verified before it enters the cache.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::super::error::{RemoteError, Result};
+use super::super::store::{RemoteStore, pack_key};
+use super::plan::FetchPlan;
+use crate::hash::FileId;
+use crate::progress::Phase;
+use crate::store::{Cache, PackKind, StoreError, Stored, Transaction, chunk_ids};
+
+/// Gaps between needed bodies that are fetched along rather than split into two requests, in bytes.
+const MAX_HOLE: u64 = 256 * 1024;
+/// Bytes of one request, about.
+const REQUEST: u64 = 8 << 20;
+
+/// What a fetch did.
+#[derive(Debug, Default)]
+pub struct FetchOutcome {
+    /// Files that are now complete here.
+    pub files: u64,
+    /// Bytes of packs that were received.
+    pub bytes: u64,
+    /// Range requests that were made.
+    pub requests: u64,
+    /// What was new to the cache.
+    pub stored: Stored,
+    /// Files that could not be completed, and why.
+    pub failed: Vec<(FileId, Arc<RemoteError>)>,
+}
+
+/// A range of a pack and which needs it serves.
+struct Request {
+    pack: u32,
+    bytes: Range<u64>,
+    needs: Range<usize>,
+}
+
+type Failed = HashMap<(u32, u32), Arc<RemoteError>>;
+
+impl FetchPlan {
+    /// Fetches everything into the cache. What cannot be had is listed in the outcome; the rest is done.
+    ///
+    /// # Errors
+    /// When the cache cannot be written, or on an interrupt; what arrived until then stays and is not fetched again.
+    pub fn execute(self, remote: &RemoteStore, cache: &Cache, kind: PackKind) -> Result<FetchOutcome> {
+        if kind == PackKind::Data {
+            remote.progress.start(Phase::Fetching, self.files, self.bytes);
+        }
+        let mut outcome = FetchOutcome::default();
+        if self.is_empty() {
+            return Ok(outcome);
+        }
+        let requests = self.requests()?;
+        outcome.requests = requests.len() as u64;
+        let transaction = cache.transaction(&remote.progress)?;
+        let (received, failed) = match self.receive(remote, &transaction, kind, &requests) {
+            Ok(done) => done,
+            Err(RemoteError::Store(error)) => return Err(transaction.cause(error).into()),
+            Err(error) => return Err(error),
+        };
+        outcome.bytes = received;
+        if let Err(error) = self.finish_files(&transaction, &failed, &mut outcome) {
+            return Err(match error {
+                RemoteError::Store(error) => transaction.cause(error).into(),
+                error => error,
+            });
+        }
+        outcome.stored = transaction.commit()?;
+        Ok(outcome)
+    }
+
+    /// Joins neighbouring needs into requests.
+    fn requests(&self) -> Result<Vec<Request>> {
+        let mut requests: Vec<Request> = Vec::new();
+        for (i, &need) in self.needs.slots.iter().enumerate() {
+            let location = self.needs.location(need)?;
+            let bytes = location.offset..location.offset + u64::from(location.chunk.stored_len);
+            match requests.last_mut() {
+                Some(last)
+                    if last.pack == need.0
+                        && bytes.start.saturating_sub(last.bytes.end) <= MAX_HOLE
+                        && bytes.end - last.bytes.start <= REQUEST =>
+                {
+                    last.bytes.end = bytes.end;
+                    last.needs.end = i + 1;
+                }
+                _ => requests.push(Request {
+                    pack: need.0,
+                    bytes,
+                    needs: i..i + 1,
+                }),
+            }
+        }
+        Ok(requests)
+    }
+
+    fn receive(
+        &self,
+        remote: &RemoteStore,
+        transaction: &Transaction,
+        kind: PackKind,
+        requests: &[Request],
+    ) -> Result<(u64, Failed)> {
+        let next = AtomicUsize::new(0);
+        let received = AtomicU64::new(0);
+        let failed = Mutex::new(Failed::new());
+        let fatal = Mutex::new(None);
+        std::thread::scope(|scope| {
+            for _ in 0..remote.jobs().min(requests.len()) {
+                scope.spawn(|| {
+                    while let Some(request) = requests.get(next.fetch_add(1, Relaxed)) {
+                        match self.receive_one(remote, transaction, kind, request, &failed) {
+                            Ok(bytes) => drop(received.fetch_add(bytes, Relaxed)),
+                            Err(error) => {
+                                // Nobody takes another request.
+                                next.store(requests.len(), Relaxed);
+                                *fatal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                                break;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok((received.into_inner(), failed))
+    }
+
+    /// One request. Fails only for what must stop everything; what concerns single chunks is put into `failed`.
+    fn receive_one(
+        &self,
+        remote: &RemoteStore,
+        transaction: &Transaction,
+        kind: PackKind,
+        request: &Request,
+        failed: &Mutex<Failed>,
+    ) -> Result<u64> {
+        remote.progress.check()?;
+        let (_, pack) = &self.needs.packs[request.pack as usize];
+        let fail = |need, error: &Arc<RemoteError>| {
+            let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.insert(need, Arc::clone(error));
+        };
+        let needs = &self.needs.slots[request.needs.clone()];
+        let bytes = match remote.transport().get_range(&pack_key(pack.id), request.bytes.clone()) {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_interrupted() => return Err(error.into()),
+            Err(error) => {
+                let error = Arc::new(error.into());
+                for &need in needs {
+                    fail(need, &error);
+                }
+                return Ok(0);
+            }
+        };
+        for &need in needs {
+            let location = self.needs.location(need)?;
+            let start = (location.offset - request.bytes.start) as usize;
+            let body = bytes.get(start..start + location.chunk.stored_len as usize).unwrap_or_default();
+            match transaction.add_encoded(kind, location.chunk, body) {
+                Ok(()) => remote.progress.advance(0, body.len() as u64),
+                Err(StoreError::DamagedBody(chunk)) => fail(
+                    need,
+                    &Arc::new(RemoteError::DamagedChunk {
+                        remote: remote.name().to_owned(),
+                        chunk,
+                        pack: pack.id,
+                    }),
+                ),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(bytes.len() as u64)
+    }
+
+    /// Adds the recipes of files whose chunks all arrived, and says which files are not complete.
+    fn finish_files(&self, transaction: &Transaction, failed: &Failed, outcome: &mut FetchOutcome) -> Result<()> {
+        let mut bad_chunks = HashSet::new();
+        for &need in failed.keys() {
+            bad_chunks.insert(self.needs.location(need)?.chunk.chunk);
+        }
+        for (file, pack, slot) in &self.singles {
+            match failed.get(&(*pack, *slot)) {
+                Some(error) => outcome.failed.push((*file, Arc::clone(error))),
+                None => outcome.files += 1,
+            }
+        }
+        for file in &self.recipes {
+            let Some(recipe) = self.index.recipe(file)? else {
+                continue;
+            };
+            let bad = if bad_chunks.is_empty() {
+                None
+            } else {
+                let mut bad = None;
+                for chunk in chunk_ids(&self.index.shards, &recipe) {
+                    let chunk = chunk?;
+                    if bad_chunks.contains(&chunk) {
+                        bad = Some(chunk);
+                        break;
+                    }
+                }
+                bad
+            };
+            match bad {
+                None => {
+                    transaction.add_recipe(recipe.file, recipe.size, chunk_ids(&self.index.shards, &recipe))?;
+                    outcome.files += 1;
+                }
+                Some(chunk) => outcome.failed.push((*file, Arc::new(RemoteError::MissingChunk(chunk)))),
+            }
+        }
+        Ok(())
+    }
+}

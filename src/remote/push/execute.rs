@@ -1,0 +1,310 @@
+//! Sending what a plan says.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::super::error::{RemoteError, Result};
+use super::super::store::RemoteStore;
+use super::plan::{Item, PushPlan, RootPlan};
+use super::upload::Uploader;
+use crate::fs;
+use crate::hash::{ChunkId, FileId, PackId, RootId, ShardId};
+use crate::object::Root;
+use crate::progress::Phase;
+use crate::store::draft::{Draft, Place};
+use crate::store::pack::PackWriter;
+use crate::store::shard::{self, Shard, ShardBuilder};
+use crate::store::{Cache, Location, PackKind, Reader, StoreError};
+
+/// Packs described by one shard: 2 GiB of bodies, and a bound on the memory for their tables.
+const PACKS_PER_SHARD: u32 = 32;
+/// Shards smaller than this are merged by later pushes, in bytes.
+const SMALL_SHARD: usize = 1 << 20;
+/// Small shards a root may have before they are merged into one.
+const MANY_SMALL: usize = 8;
+
+/// What a push did.
+#[derive(Debug, Default)]
+pub struct PushOutcome {
+    /// Roots that are on the remote now and were not before.
+    pub pushed: Vec<Root>,
+    /// Chunks sent.
+    pub chunks: u64,
+    /// Bytes of packs sent.
+    pub bytes: u64,
+    /// Packs sent.
+    pub packs: u64,
+}
+
+impl PushPlan {
+    /// Sends everything and writes the catalog. `remote` must be the one the plan was made for.
+    ///
+    /// # Errors
+    /// When something cannot be read or sent. Nothing is visible on the remote then, but packs that arrived are
+    /// remembered and not sent again.
+    pub fn execute(mut self, remote: &Arc<RemoteStore>, cache: &Cache) -> Result<PushOutcome> {
+        if self.roots.is_empty() {
+            return Ok(PushOutcome::default());
+        }
+        remote.progress.start(Phase::Pushing, self.files, self.bytes);
+        remote.create()?;
+        let roots = std::mem::take(&mut self.roots);
+        let mut sender = Sender {
+            remote,
+            cache,
+            reader: Reader::new(cache),
+            buffer: Vec::new(),
+            uploader: Uploader::start(remote),
+            next_number: 0,
+            open: [None, None],
+            sent: HashMap::new(),
+            drafts: Vec::new(),
+            names: HashMap::new(),
+            journal_packs: BTreeSet::new(),
+            journal_files: Vec::new(),
+            group: 0,
+            new_shards: Vec::new(),
+            outcome: PushOutcome::default(),
+            plan: self,
+        };
+        let mut placed = Vec::with_capacity(roots.len());
+        for root in roots {
+            placed.push(sender.root(root)?);
+        }
+        sender.finish(placed)
+    }
+}
+
+/// A root whose content is in packs: shards that are on the remote, and groups of packs of this push.
+struct Placed {
+    root: Root,
+    shards: BTreeSet<ShardId>,
+    groups: BTreeSet<usize>,
+}
+
+struct Sender<'a> {
+    plan: PushPlan,
+    remote: &'a Arc<RemoteStore>,
+    cache: &'a Cache,
+    reader: Reader,
+    buffer: Vec<u8>,
+    uploader: Uploader,
+    next_number: u32,
+    open: [Option<(u32, PackWriter)>; 2],
+    /// Chunks of the current group: what one new shard will describe.
+    sent: HashMap<ChunkId, Place>,
+    drafts: Vec<(FileId, u64, Draft)>,
+    names: HashMap<u32, PackId>,
+    journal_packs: BTreeSet<PackId>,
+    journal_files: Vec<PathBuf>,
+    group: usize,
+    new_shards: Vec<Arc<Shard>>,
+    outcome: PushOutcome,
+}
+
+impl Sender<'_> {
+    fn root(&mut self, plan: RootPlan) -> Result<Placed> {
+        let mut placed = Placed {
+            root: plan.root,
+            shards: plan.shards,
+            groups: BTreeSet::new(),
+        };
+        for (items, kind) in [(plan.files, PackKind::Data), (plan.trees, PackKind::Tree)] {
+            for item in items {
+                match item {
+                    Item::Chunk(pack, slot) => {
+                        let location = self.cache.index().slot(&self.plan.packs[pack as usize], slot)?;
+                        self.chunk(&location, kind, &mut placed, None)?;
+                    }
+                    Item::Large(number) => self.large(self.plan.large[number as usize], kind, &mut placed)?,
+                }
+                self.remote.progress.advance(1, 0);
+            }
+        }
+        Ok(placed)
+    }
+
+    fn large(&mut self, file: FileId, kind: PackKind, placed: &mut Placed) -> Result<()> {
+        let Some(recipe) = self.cache.recipe(&file)? else {
+            return Err(StoreError::MissingFile(file).into());
+        };
+        let mut draft = Draft::default();
+        let cache = self.cache;
+        for location in cache.locations(&recipe) {
+            self.chunk(&location?, kind, placed, Some(&mut draft))?;
+        }
+        placed.groups.insert(self.group);
+        self.drafts.push((file, recipe.size, draft));
+        Ok(())
+    }
+
+    /// Makes sure that a chunk is on the remote, or in a pack on its way there.
+    fn chunk(
+        &mut self,
+        local: &Location,
+        kind: PackKind,
+        placed: &mut Placed,
+        mut draft: Option<&mut Draft>,
+    ) -> Result<()> {
+        let id = local.chunk.chunk;
+        if let Some(&place) = self.sent.get(&id) {
+            placed.groups.insert(self.group);
+            if let Some(draft) = &mut draft {
+                draft.push_new(place);
+            }
+            return Ok(());
+        }
+        if let Some((location, group)) = self.find_new(&id)? {
+            placed.groups.insert(group);
+            if let Some(draft) = &mut draft {
+                draft.push_old(&location);
+            }
+            return Ok(());
+        }
+        if let Some((location, shard)) = self.plan.known.find(&id)? {
+            match shard {
+                Some(shard) => drop(placed.shards.insert(shard)),
+                None => {
+                    self.journal_packs.insert(location.pack);
+                    placed.groups.insert(self.group);
+                }
+            }
+            if let Some(draft) = &mut draft {
+                draft.push_old(&location);
+            }
+            return Ok(());
+        }
+        placed.groups.insert(self.group);
+        let place = self.append(local, kind)?;
+        if let Some(draft) = &mut draft {
+            draft.push_new(place);
+        }
+        Ok(())
+    }
+
+    /// A chunk that an earlier shard of this push describes.
+    fn find_new(&self, chunk: &ChunkId) -> Result<Option<(Location, usize)>> {
+        for (group, shard) in self.new_shards.iter().enumerate() {
+            if let Some(location) = shard.find(chunk)? {
+                return Ok(Some((location, group)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Copies a chunk, still compressed, into the open pack. It is decoded once to see that it is sound: what is
+    /// damaged here must not be trusted there.
+    fn append(&mut self, local: &Location, kind: PackKind) -> Result<Place> {
+        self.remote.progress.check()?;
+        self.reader.chunk(local, &mut self.buffer)?;
+        let body = self.reader.last_body();
+        let (number, writer) = match &mut self.open[kind as usize] {
+            Some(open) => open,
+            none => {
+                let number = self.next_number;
+                self.next_number += 1;
+                none.insert((number, PackWriter::create(&self.cache.tmp_dir(), kind)?))
+            }
+        };
+        let place = (*number, writer.append(local.chunk, body)?);
+        let full = writer.is_full();
+        self.sent.insert(local.chunk.chunk, place);
+        self.outcome.chunks += 1;
+        self.outcome.bytes += u64::from(local.chunk.stored_len);
+        if full {
+            self.seal(kind)?;
+            if self.next_number >= PACKS_PER_SHARD * (self.group as u32 + 1) {
+                self.end_group(&mut [])?;
+            }
+        }
+        Ok(place)
+    }
+
+    fn seal(&mut self, kind: PackKind) -> Result<()> {
+        if let Some((number, writer)) = self.open[kind as usize].take() {
+            self.outcome.packs += 1;
+            self.uploader.send(number, writer.finish()?)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the packs of the current group and uploads the shard that describes them. `lists` are the roots of the
+    /// whole push if this is the last group.
+    fn end_group(&mut self, lists: &mut [Placed]) -> Result<()> {
+        self.seal(PackKind::Data)?;
+        self.seal(PackKind::Tree)?;
+        let mut uploader = std::mem::replace(&mut self.uploader, Uploader::start(self.remote));
+        let mut builder = ShardBuilder::new();
+        for pack in uploader.finish()? {
+            self.names.insert(pack.number, pack.id);
+            builder.add_pack(pack.id, pack.kind, pack.file_len, &pack.slots)?;
+            self.journal_files.push(pack.journal);
+        }
+        for pack in std::mem::take(&mut self.journal_packs) {
+            self.plan.known.journal.describe(&pack, &mut builder)?;
+        }
+        for (file, size, draft) in self.drafts.drain(..) {
+            let recipe = draft
+                .resolve(file, size, &self.names)
+                .ok_or(StoreError::MissingFile(file))?;
+            builder.add_recipe(recipe)?;
+        }
+        self.sent.clear();
+        if builder.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.absorb_small(builder.build()?, lists)?;
+        self.new_shards.push(self.remote.put_shard(bytes)?);
+        self.group += 1;
+        Ok(())
+    }
+
+    /// Merges the small shards of these roots into the new one once there are many, so that a root with a long past does
+    /// not need ever more requests to restore.
+    fn absorb_small(&self, new: Vec<u8>, lists: &mut [Placed]) -> Result<Vec<u8>> {
+        let used: BTreeSet<_> = lists.iter().flat_map(|list| &list.shards).copied().collect();
+        let small: Vec<_> = self
+            .plan
+            .known
+            .shards
+            .iter()
+            .filter(|shard| used.contains(&shard.id()) && shard.bytes().len() < SMALL_SHARD)
+            .collect();
+        if small.len() < MANY_SMALL || new.len() >= SMALL_SHARD {
+            return Ok(new);
+        }
+        let absorbed: BTreeSet<_> = small.iter().map(|shard| shard.id()).collect();
+        let new = Shard::parse(ShardId::of(&new), new)?;
+        let all: Vec<&Shard> = small.into_iter().map(AsRef::as_ref).chain([&new]).collect();
+        for list in lists {
+            let before = list.shards.len();
+            list.shards.retain(|shard| !absorbed.contains(shard));
+            if list.shards.len() < before {
+                list.groups.insert(self.group);
+            }
+        }
+        Ok(shard::merge(&all)?)
+    }
+
+    fn finish(mut self, mut placed: Vec<Placed>) -> Result<PushOutcome> {
+        self.end_group(&mut placed)?;
+        let mut roots: BTreeMap<RootId, Vec<ShardId>> = BTreeMap::new();
+        for list in placed {
+            let mut shards = list.shards;
+            for group in list.groups {
+                let shard = self.new_shards.get(group).ok_or(RemoteError::UploaderGone)?;
+                shards.insert(shard.id());
+            }
+            roots.insert(list.root.id(), shards.into_iter().collect());
+            self.outcome.pushed.push(list.root);
+        }
+        self.remote.publish_roots(roots)?;
+        // From here on the catalog says where the packs are.
+        self.plan.known.journal.clear()?;
+        for path in &self.journal_files {
+            fs::remove_file(path)?;
+        }
+        Ok(self.outcome)
+    }
+}

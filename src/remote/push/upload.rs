@@ -1,0 +1,109 @@
+//! Uploading packs in the background while the next ones are filled.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Sender, bounded};
+
+use super::super::error::{RemoteError, Result};
+use super::super::store::{RemoteStore, pack_key};
+use super::super::transport::{Body, PutMode};
+use super::journal::Journal;
+use crate::hash::PackId;
+use crate::store::pack::SealedPack;
+use crate::store::{PackKind, Slot};
+
+/// A pack that is on the remote.
+#[derive(Debug)]
+pub(super) struct Uploaded {
+    pub(super) number: u32,
+    pub(super) id: PackId,
+    pub(super) kind: PackKind,
+    pub(super) file_len: u64,
+    pub(super) slots: Vec<Slot>,
+    pub(super) journal: PathBuf,
+}
+
+/// Threads that upload; at most a pack each, and one waiting.
+pub(super) struct Uploader {
+    inbox: Option<Sender<(u32, SealedPack)>>,
+    done: Arc<Mutex<Result<Vec<Uploaded>>>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Uploader {
+    pub(super) fn start(remote: &Arc<RemoteStore>) -> Self {
+        let (inbox, outbox) = bounded::<(u32, SealedPack)>(0);
+        let done = Arc::new(Mutex::new(Ok(Vec::new())));
+        let threads = (0..remote.jobs().min(4))
+            .map(|_| {
+                let (outbox, done, remote) = (outbox.clone(), Arc::clone(&done), Arc::clone(remote));
+                std::thread::spawn(move || {
+                    for (number, pack) in outbox {
+                        let result = upload(&remote, number, pack);
+                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                        match (result, &mut *done) {
+                            (Ok(uploaded), Ok(list)) => list.push(uploaded),
+                            // The first error is the one that is reported; nothing more is sent after it.
+                            (Err(error), Ok(_)) => *done = Err(error),
+                            (_, Err(_)) => {}
+                        }
+                        if done.is_err() {
+                            break;
+                        }
+                    }
+                })
+            })
+            .collect();
+        Self {
+            inbox: Some(inbox),
+            done,
+            threads,
+        }
+    }
+
+    /// Hands over a pack; waits until a thread is free.
+    pub(super) fn send(&mut self, number: u32, pack: SealedPack) -> Result<()> {
+        let failed = self.done.lock().unwrap_or_else(PoisonError::into_inner).is_err();
+        match &self.inbox {
+            Some(inbox) if !failed && inbox.send((number, pack)).is_ok() => Ok(()),
+            _ => Err(self.finish().err().unwrap_or(RemoteError::UploaderGone)),
+        }
+    }
+
+    /// Waits for all uploads.
+    pub(super) fn finish(&mut self) -> Result<Vec<Uploaded>> {
+        self.inbox = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                return Err(RemoteError::UploaderGone);
+            }
+        }
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *done, Ok(Vec::new()))
+    }
+}
+
+impl Drop for Uploader {
+    fn drop(&mut self) {
+        // Uploads under way are finished, so that the journal knows them.
+        let _ = self.finish();
+    }
+}
+
+fn upload(remote: &RemoteStore, number: u32, pack: SealedPack) -> Result<Uploaded> {
+    remote.progress.check()?;
+    let body = Body::File(pack.path().to_owned());
+    remote.transport().put(&pack_key(pack.id), body, PutMode::IfAbsent)?;
+    remote.progress.advance(0, pack.file_len);
+    let journal = Journal::note(remote, pack.id, pack.kind, pack.file_len, &pack.slots)?;
+    Ok(Uploaded {
+        number,
+        id: pack.id,
+        kind: pack.kind,
+        file_len: pack.file_len,
+        slots: pack.slots,
+        journal,
+    })
+}

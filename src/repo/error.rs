@@ -1,0 +1,80 @@
+//! Errors of repository operations.
+
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::fs::FsError;
+use crate::git::{GitError, PointerError};
+use crate::object::ObjectError;
+use crate::path::{PathError, RepoPath};
+use crate::progress::Interrupted;
+use crate::remote::RemoteError;
+use crate::remote::transport::TransportError;
+use crate::store::StoreError;
+use crate::workspace::WorkspaceError;
+
+/// Result of a repository operation.
+pub type Result<T> = std::result::Result<T, RepoError>;
+
+/// Why an operation on the repository failed.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it; the transparent ones are other layers' errors")]
+pub enum RepoError {
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error(transparent)]
+    Pointer(#[from] PointerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+
+    #[error("`{path}` is not tracked by modver")]
+    NotTracked { path: RepoPath, nearest: Option<RepoPath> },
+    #[error("`{path}` does not exist", path = .path.display())]
+    NotFound { path: PathBuf },
+    #[error("no remote is configured")]
+    NoRemote,
+    #[error("`{path}` is tracked by git", path = .path)]
+    TrackedByGit { path: RepoPath, count: usize },
+    #[error("`{path}` is inside `{output}`, which is tracked")]
+    InsideOutput { path: RepoPath, output: RepoPath },
+    #[error("`{path}` contains `{output}`, which is tracked by itself")]
+    ContainsOutput { path: RepoPath, output: RepoPath },
+    #[error("`{path}` was named together with `{other}`, which contains it")]
+    NestedArguments { path: RepoPath, other: RepoPath },
+    #[error("`{0}` is a pointer, not data")]
+    IsPointer(RepoPath),
+    #[error("`{0}` belongs to git or modver, not to the data")]
+    Reserved(RepoPath),
+    #[error("`{0}` is a symbolic link; git keeps links itself")]
+    IsLink(RepoPath),
+    #[error("`{path}` is reached through the symbolic link `{link}`")]
+    ThroughLink { path: RepoPath, link: RepoPath },
+    #[error("`{0}` is not a file or directory")]
+    Special(RepoPath),
+    #[error("`{path}` is ignored by `.mvignore`")]
+    Ignored { path: RepoPath },
+    #[error("`{pointer}` would be ignored by git: `{pattern}` in {source_file}")]
+    PointerIgnored { pointer: RepoPath, pattern: String, source_file: String },
+    #[error("`{path}` exists already")]
+    Exists { path: RepoPath },
+    #[error("`{path}` has changes that are not stored")]
+    Modified { path: RepoPath },
+    #[error("nothing says what is still needed")]
+    NoGcScope,
+}

@@ -1,0 +1,202 @@
+//! The repository as users mean it: git's, with its pointers, settings, workspace, cache and remotes. One file per
+//! operation; each returns an outcome for the caller to show.
+//!
+//! Whatever changes the workspace or a pointer holds the workspace lock of this work tree. Order of writes: content
+//! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
+//! fails takes back what it wrote of the pointer and `.gitignore`.
+
+mod error;
+mod outputs;
+mod targets;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+pub use error::{RepoError, Result};
+pub use outputs::{Output, Outputs};
+pub use targets::Target;
+
+use crate::config::{Config, ConfigSources};
+use crate::fs::{self, FileLock, LockKind};
+use crate::git::GitRepo;
+use crate::path::RepoPath;
+use crate::progress::Progress;
+use crate::remote::RemoteStore;
+use crate::remote::transport;
+use crate::store::{Access, Cache};
+
+/// Name of the project file.
+pub const PROJECT_FILE: &str = "mv.toml";
+/// Name of the folder inside git's directories.
+const FOLDER: &str = "modver";
+
+/// Says what an operation waits for: whose lock.
+pub type Waiting = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What a repository is opened with: everything that the library does not find out by itself.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// Where the user stands, absolute.
+    pub cwd: PathBuf,
+    /// System and user settings files, environment and flags; project and local files are filled in.
+    pub config: ConfigSources,
+    /// Parallel work, 0: what the settings say.
+    pub jobs: usize,
+    /// Counters of the running operation.
+    pub progress: Arc<Progress>,
+    /// Called before waiting for a lock.
+    pub waiting: Waiting,
+}
+
+/// An open repository.
+pub struct Repository {
+    git: GitRepo,
+    cwd: PathBuf,
+    config: Config,
+    sources: ConfigSources,
+    jobs: usize,
+    progress: Arc<Progress>,
+    waiting: Waiting,
+    cache: OnceLock<Cache>,
+}
+
+impl Repository {
+    /// Opens the repository around `options.cwd`. Reads settings; opens no file of the cache.
+    ///
+    /// # Errors
+    /// When there is no git repository, or settings cannot be read.
+    pub fn open(options: &OpenOptions) -> Result<Self> {
+        let cwd = fs::canonicalize(&options.cwd)?;
+        let git = GitRepo::discover(&cwd)?;
+        let mut sources = options.config.clone();
+        sources.project = Some(git.root().join(PROJECT_FILE));
+        sources.local = Some(git.common_dir().join(FOLDER).join("config.toml"));
+        let config = Config::load(&sources)?;
+        let jobs = match (options.jobs, config.jobs()) {
+            (0, Some(jobs)) => jobs.get() as usize,
+            (0, None) => std::thread::available_parallelism().map_or(1, usize::from),
+            (jobs, _) => jobs,
+        };
+        Ok(Self {
+            git,
+            cwd,
+            config,
+            sources,
+            jobs,
+            progress: Arc::clone(&options.progress),
+            waiting: Arc::clone(&options.waiting),
+            cache: OnceLock::new(),
+        })
+    }
+
+    /// The git repository.
+    #[must_use]
+    pub fn git(&self) -> &GitRepo {
+        &self.git
+    }
+
+    /// The root of the work tree.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.git.root()
+    }
+
+    /// Where the user stands.
+    #[must_use]
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where the settings come from.
+    #[must_use]
+    pub fn config_sources(&self) -> &ConfigSources {
+        &self.sources
+    }
+
+    /// Parallel work.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        self.jobs
+    }
+
+    /// Counters of the running operation.
+    #[must_use]
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// The directory of the cache.
+    #[must_use]
+    pub fn cache_dir(&self) -> PathBuf {
+        self.config
+            .cache_dir()
+            .map_or_else(|| self.git.common_dir().join(FOLDER).join("cache"), Path::to_owned)
+    }
+
+    /// The local cache, opened when it is first asked for.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn cache(&self) -> Result<&Cache> {
+        if let Some(cache) = self.cache.get() {
+            return Ok(cache);
+        }
+        let cache = Cache::open(&self.cache_dir(), Access::Shared, |holder| (self.waiting)(holder))?;
+        Ok(self.cache.get_or_init(|| cache))
+    }
+
+    /// The local cache for removing from it; fails if this process uses it otherwise.
+    pub(crate) fn cache_exclusive(&self) -> Result<Cache> {
+        debug_assert!(self.cache.get().is_none(), "the shared lock would never be released");
+        Ok(Cache::open(&self.cache_dir(), Access::Exclusive, |holder| {
+            (self.waiting)(holder);
+        })?)
+    }
+
+    /// The lock of everything that changes the workspace or pointers.
+    pub(crate) fn lock_workspace(&self) -> Result<FileLock> {
+        let dir = self.git.git_dir().join(FOLDER);
+        fs::create_dir_all(&dir)?;
+        Ok(FileLock::acquire(&dir.join("lock"), LockKind::Exclusive, |holder| {
+            (self.waiting)(holder);
+        })?)
+    }
+
+    /// Where the workspace state of an output is.
+    pub(crate) fn state_path(&self, output: &RepoPath) -> Result<PathBuf> {
+        let dir = self.git.git_dir().join(FOLDER).join("state");
+        fs::create_dir_all(&dir)?;
+        Ok(dir.join(crate::hash::FileId::of(output.as_bytes()).to_string()))
+    }
+
+    /// The remote of this name, or the default one.
+    ///
+    /// # Errors
+    /// When there is none, or its settings cannot be used. The remote itself is not asked yet.
+    pub fn remote(&self, name: Option<&str>) -> Result<Arc<RemoteStore>> {
+        let name = match (name, self.config.default_remote_name()?) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(name)) => name,
+            (None, None) => return Err(RepoError::NoRemote),
+        };
+        let config = self.config.remote(&name)?;
+        let spec = remote_spec(&config);
+        // Copies of metadata belong to the place, not to the name, which may be given to another place.
+        let place = crate::hash::FileId::of(spec.identity().as_bytes()).short();
+        let meta_dir = self.git.common_dir().join(FOLDER).join("remotes").join(place);
+        let transport = transport::open(&spec, &self.progress)?;
+        Ok(Arc::new(RemoteStore::new(
+            &name,
+            transport,
+            meta_dir,
+            self.jobs.clamp(4, 16),
+            Arc::clone(&self.progress),
+        )))
+    }
+}

@@ -1,0 +1,107 @@
+//! The tracked outputs of the work tree: what its pointers say.
+
+use super::{Repository, Result};
+use crate::fs;
+use crate::git::{self, Pointer, PointerContent, PointerError};
+use crate::object::Root;
+use crate::path::RepoPath;
+
+/// A tracked file or directory.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Where it is.
+    pub path: RepoPath,
+    /// What its pointer says.
+    pub pointer: Pointer,
+}
+
+impl Output {
+    /// What it should contain.
+    #[must_use]
+    pub fn root(&self) -> Root {
+        pointer_root(&self.pointer)
+    }
+
+    /// Its pointer file.
+    ///
+    /// # Errors
+    /// When the path has no pointer; never for an output that was found by its pointer.
+    pub fn pointer_path(&self) -> Result<RepoPath> {
+        Ok(git::pointer_path(&self.path)?)
+    }
+}
+
+/// What a pointer names.
+#[must_use]
+pub(crate) fn pointer_root(pointer: &Pointer) -> Root {
+    match pointer.content {
+        PointerContent::File { id, .. } => Root::File(id),
+        PointerContent::Dir { id, .. } => Root::Tree(id),
+    }
+}
+
+/// All outputs of the work tree.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// Those whose pointers can be read, by path.
+    pub outputs: Vec<Output>,
+    /// Pointers that cannot be read.
+    pub broken: Vec<PointerError>,
+    /// Pointers that git knows and that are no longer there.
+    pub deleted: Vec<RepoPath>,
+}
+
+impl Outputs {
+    /// The outputs, if all pointers could be read.
+    ///
+    /// # Errors
+    /// The first pointer that could not.
+    pub fn sound(mut self) -> Result<Vec<Output>> {
+        if self.broken.is_empty() {
+            Ok(self.outputs)
+        } else {
+            Err(self.broken.swap_remove(0).into())
+        }
+    }
+
+    /// The output at `path` or that `path` is in.
+    #[must_use]
+    pub fn around(&self, path: &RepoPath) -> Option<&Output> {
+        self.outputs.iter().find(|output| path.starts_with(&output.path))
+    }
+
+    /// The outputs below `path`, not at it.
+    pub fn below<'a>(&'a self, path: &'a RepoPath) -> impl Iterator<Item = &'a Output> {
+        self.outputs
+            .iter()
+            .filter(move |output| output.path != *path && output.path.starts_with(path))
+    }
+}
+
+impl Repository {
+    /// Finds and reads all pointers.
+    ///
+    /// # Errors
+    /// When the work tree cannot be walked. Pointers that cannot be parsed are in the result.
+    pub fn outputs(&self) -> Result<Outputs> {
+        let found = self.git.find_pointers()?;
+        let mut outputs = Outputs {
+            deleted: found.deleted,
+            ..Outputs::default()
+        };
+        for pointer_path in found.present {
+            let Some(path) = git::output_path(&pointer_path) else {
+                continue;
+            };
+            let Some(bytes) = fs::read_if_exists(&pointer_path.on_disk(self.root()), git::MAX_POINTER * 2)? else {
+                continue;
+            };
+            match Pointer::parse(&bytes, &pointer_path) {
+                Ok(pointer) => outputs.outputs.push(Output { path, pointer }),
+                Err(error) => outputs.broken.push(error),
+            }
+        }
+        outputs.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(outputs)
+    }
+}

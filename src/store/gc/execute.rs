@@ -1,0 +1,237 @@
+//! Carrying out a plan.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::plan::{Fate, GcPlan, PackFate};
+use crate::fs;
+use crate::hash::{FileId, PackId, ShardId};
+use crate::progress::{Phase, Progress};
+use crate::store::draft::{Draft, Place};
+use crate::store::index::{Index, publish_shard, shard_path};
+use crate::store::pack::PackWriter;
+use crate::store::shard::{Shard, ShardBuilder};
+use crate::store::{Access, Cache, Location, PackKind, Reader, Result, Slot, StoreError};
+
+/// Chunks described by one new shard: bounds memory.
+const CHUNKS_PER_SHARD: usize = 1 << 20;
+
+/// What a collection did.
+#[derive(Debug, Default, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Collected {
+    /// Packs removed.
+    pub packs_removed: u64,
+    /// Packs whose live chunks were copied into new ones.
+    pub packs_rewritten: u64,
+    /// Bytes freed on disk.
+    pub freed_bytes: u64,
+    /// Packs that were left alone because a needed chunk in them is damaged.
+    pub damaged_packs: u64,
+}
+
+impl GcPlan {
+    /// Removes what the plan says.
+    ///
+    /// # Errors
+    /// When the cache is not held exclusively, or cannot be read or written. What was marked is never lost.
+    pub fn execute(self, cache: &Cache, progress: &Progress) -> Result<Collected> {
+        if cache.access() != Access::Exclusive {
+            return Err(StoreError::NotExclusive);
+        }
+        let live = self.packs.iter().filter(|pack| pack.fate == Fate::Repack);
+        progress.start(Phase::Collecting, 0, live.map(|pack| pack.live_bytes).sum());
+        let before = self.freed_bytes();
+        let mut rewrite = Rewrite {
+            cache,
+            progress,
+            plan: &self,
+            reader: Reader::new(cache),
+            open: [None, None],
+            next_number: 0,
+            names: HashMap::new(),
+            moved: HashMap::new(),
+            sealed: Vec::new(),
+            untouched: HashSet::new(),
+        };
+        for pack in self.packs.iter().filter(|pack| pack.fate == Fate::Repack) {
+            rewrite.repack(pack)?;
+        }
+        rewrite.seal(PackKind::Data)?;
+        rewrite.seal(PackKind::Tree)?;
+        let shards = rewrite.publish_shards()?;
+        let damaged = std::mem::take(&mut rewrite.untouched);
+        drop(rewrite);
+        let mut outcome = Collected {
+            damaged_packs: damaged.len() as u64,
+            ..Collected::default()
+        };
+        // The new shards describe all that stays; now the old ones may go, and after them the packs.
+        let old: BTreeSet<ShardId> = cache.index().shard_ids().collect();
+        for id in old.difference(&shards) {
+            fs::remove_file(&shard_path(&cache.shards_dir(), *id))?;
+        }
+        for pack in &self.packs {
+            let gone = match pack.fate {
+                Fate::Keep => continue,
+                Fate::Repack if damaged.contains(&pack.id) => continue,
+                Fate::Repack => &mut outcome.packs_rewritten,
+                Fate::Remove => &mut outcome.packs_removed,
+            };
+            *gone += 1;
+            fs::remove_file(&cache.pack_path(&pack.id))?;
+            cache.forget_pack(&pack.id);
+        }
+        for (path, _) in &self.leftovers {
+            fs::remove_file(path)?;
+        }
+        outcome.freed_bytes = before;
+        *cache.index_mut() = Index::open(&cache.shards_dir())?;
+        Ok(outcome)
+    }
+}
+
+struct Rewrite<'a> {
+    cache: &'a Cache,
+    progress: &'a Progress,
+    plan: &'a GcPlan,
+    reader: Reader,
+    open: [Option<(u32, PackWriter)>; 2],
+    next_number: u32,
+    names: HashMap<u32, PackId>,
+    /// Where live chunks of repacked packs went: (pack, slot) before → place.
+    moved: HashMap<PackId, HashMap<u32, Place>>,
+    sealed: Vec<(PackId, PackKind, u64, Vec<Slot>)>,
+    /// Packs with a damaged live chunk: kept as they are.
+    untouched: HashSet<PackId>,
+}
+
+impl Rewrite<'_> {
+    fn repack(&mut self, pack: &PackFate) -> Result<()> {
+        let mut live = Vec::with_capacity(pack.live_chunks as usize);
+        for location in self.cache.index().slots(&pack.id)? {
+            let location = location?;
+            if self.plan.marks.has(&pack.id, location.slot) {
+                live.push(location);
+            }
+        }
+        let mut buffer = Vec::new();
+        let mut places = HashMap::with_capacity(live.len());
+        for location in &live {
+            self.progress.check()?;
+            match self.reader.chunk(location, &mut buffer) {
+                Ok(()) => {}
+                Err(StoreError::DamagedChunk { .. } | StoreError::MissingPack(_)) => {
+                    // Its other chunks may be copied twice; nothing is lost by that.
+                    self.untouched.insert(pack.id);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+            let place = self.append(location, pack.kind)?;
+            places.insert(location.slot, place);
+            self.progress.advance(0, u64::from(location.chunk.stored_len));
+        }
+        self.moved.insert(pack.id, places);
+        Ok(())
+    }
+
+    fn append(&mut self, location: &Location, kind: PackKind) -> Result<Place> {
+        let (number, writer) = match &mut self.open[kind as usize] {
+            Some(open) => open,
+            none => {
+                let number = self.next_number;
+                self.next_number += 1;
+                none.insert((number, PackWriter::create(&self.cache.tmp_dir(), kind)?))
+            }
+        };
+        let place = (*number, writer.append(location.chunk, self.reader.last_body())?);
+        if writer.is_full() {
+            self.seal(kind)?;
+        }
+        Ok(place)
+    }
+
+    fn seal(&mut self, kind: PackKind) -> Result<()> {
+        if let Some((number, writer)) = self.open[kind as usize].take() {
+            let info = writer.finish()?.publish(&self.cache.packs_dir())?;
+            self.cache.forget_pack(&info.id);
+            self.names.insert(number, info.id);
+            self.sealed.push((info.id, info.kind, info.file_len, info.slots));
+        }
+        Ok(())
+    }
+
+    /// Shards that describe the packs that stay, the new ones, and every recipe whose chunks all stay.
+    fn publish_shards(&mut self) -> Result<BTreeSet<ShardId>> {
+        let mut published = BTreeSet::new();
+        let mut builder = ShardBuilder::new();
+        for (id, kind, len, slots) in std::mem::take(&mut self.sealed) {
+            builder.add_pack(id, kind, len, &slots)?;
+            self.publish_if(&mut builder, CHUNKS_PER_SHARD, &mut published)?;
+        }
+        let stays: HashSet<PackId> = self
+            .plan
+            .packs
+            .iter()
+            .filter(|pack| pack.fate == Fate::Keep || self.untouched.contains(&pack.id))
+            .map(|pack| pack.id)
+            .collect();
+        let shards: Vec<Arc<Shard>> = self.cache.index().shards().to_vec();
+        let mut described = HashSet::new();
+        let mut recipes: HashSet<FileId> = HashSet::new();
+        for shard in &shards {
+            for pack in shard.packs() {
+                let Some(kind) = pack.kind.filter(|_| stays.contains(&pack.id)) else {
+                    continue;
+                };
+                if described.insert(pack.id) {
+                    let slots = shard
+                        .slots(&pack)
+                        .map(|location| location.map(|location| location.chunk))
+                        .collect::<Result<Vec<_>>>()?;
+                    builder.add_pack(pack.id, kind, pack.file_len, &slots)?;
+                    self.publish_if(&mut builder, CHUNKS_PER_SHARD, &mut published)?;
+                }
+            }
+        }
+        for shard in &shards {
+            for recipe in shard.recipes() {
+                let recipe = recipe?;
+                if recipes.contains(&recipe.file) {
+                    continue;
+                }
+                let mut draft = Draft::default();
+                let mut whole = true;
+                'terms: for term in &recipe.terms {
+                    for slot in term.first..term.first.saturating_add(term.count) {
+                        let moved = self.moved.get(&term.pack).and_then(|places| places.get(&slot));
+                        if let Some(place) = moved {
+                            draft.push_new(*place);
+                        } else if stays.contains(&term.pack) {
+                            draft.push_old(&self.cache.index().slot(&term.pack, slot)?);
+                        } else {
+                            whole = false;
+                            break 'terms;
+                        }
+                    }
+                }
+                if whole && let Some(recipe) = draft.resolve(recipe.file, recipe.size, &self.names) {
+                    recipes.insert(recipe.file);
+                    builder.add_recipe(recipe)?;
+                    self.publish_if(&mut builder, CHUNKS_PER_SHARD, &mut published)?;
+                }
+            }
+        }
+        self.publish_if(&mut builder, 0, &mut published)?;
+        Ok(published)
+    }
+
+    fn publish_if(&self, builder: &mut ShardBuilder, above: usize, published: &mut BTreeSet<ShardId>) -> Result<()> {
+        if builder.is_empty() || builder.chunk_count() < above {
+            return Ok(());
+        }
+        let bytes = std::mem::take(builder).build()?;
+        published.insert(publish_shard(&self.cache.shards_dir(), &self.cache.tmp_dir(), &bytes)?);
+        Ok(())
+    }
+}

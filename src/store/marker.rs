@@ -1,0 +1,96 @@
+//! `modver-store.toml`: says what a directory or remote is, so that a newer format is refused by name.
+
+use serde::Deserialize;
+
+use crate::chunk;
+
+/// Name of the marker in a store's root.
+pub const NAME: &str = "modver-store.toml";
+/// The longest marker that is read, in bytes.
+pub const MAX_LEN: u64 = 64 * 1024;
+
+const FORMAT: u64 = 1;
+const HASH: &str = "blake3";
+
+/// Why a marker is not that of a store this program can use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MarkerError {
+    /// Not a marker at all.
+    #[error("`{NAME}` is not a store description")]
+    Invalid,
+    /// A newer (or older) format.
+    #[error("the store has format {0}; this modver knows format {FORMAT}")]
+    Format(u64),
+    /// Another chunking algorithm.
+    #[error("the store cuts chunks by `{0}`; this modver knows `{known}`", known = chunk::ALGORITHM)]
+    Chunker(String),
+    /// Another hash.
+    #[error("the store hashes by `{0}`; this modver knows `{HASH}`")]
+    Hash(String),
+    /// A feature that every reader must know.
+    #[error("the store needs the feature `{0}`, which this modver does not have")]
+    Feature(String),
+}
+
+/// The marker of a new store.
+#[must_use]
+pub fn text() -> String {
+    format!(
+        "# modver store: see docs/formats.md\nformat = {FORMAT}\nchunker = \"{}\"\nhash = \"{HASH}\"\nrequired = []\n",
+        chunk::ALGORITHM
+    )
+}
+
+/// Checks a marker's bytes.
+///
+/// # Errors
+/// When this program must not touch the store.
+pub fn check(bytes: &[u8]) -> Result<(), MarkerError> {
+    #[derive(Deserialize)]
+    struct Marker {
+        format: u64,
+        chunker: String,
+        hash: String,
+        required: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    struct FormatOnly {
+        format: u64,
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| MarkerError::Invalid)?;
+    // The number first: a newer format may spell everything else differently.
+    let FormatOnly { format } = toml::from_str(text).map_err(|_| MarkerError::Invalid)?;
+    if format != FORMAT {
+        return Err(MarkerError::Format(format));
+    }
+    let marker: Marker = toml::from_str(text).map_err(|_| MarkerError::Invalid)?;
+    debug_assert_eq!(marker.format, FORMAT);
+    if marker.chunker != chunk::ALGORITHM {
+        return Err(MarkerError::Chunker(marker.chunker));
+    }
+    if marker.hash != HASH {
+        return Err(MarkerError::Hash(marker.hash));
+    }
+    match marker.required.into_iter().next() {
+        None => Ok(()),
+        Some(feature) => Err(MarkerError::Feature(feature)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_marker_is_accepted_and_strange_ones_are_named() {
+        assert_eq!(check(text().as_bytes()), Ok(()));
+        assert_eq!(check(format!("{}extra = 1\n", text()).as_bytes()), Ok(()));
+        assert_eq!(check(b"format = 2\n"), Err(MarkerError::Format(2)));
+        assert_eq!(check(b"\xff"), Err(MarkerError::Invalid));
+        assert_eq!(check(b"format = 1\n"), Err(MarkerError::Invalid));
+        let other = text().replace("gear-64k-v1", "x");
+        assert_eq!(check(other.as_bytes()), Err(MarkerError::Chunker("x".into())));
+        let other = text().replace("[]", "[\"encryption\"]");
+        assert_eq!(check(other.as_bytes()), Err(MarkerError::Feature("encryption".into())));
+    }
+}

@@ -1,1 +1,0 @@
-//! Packs: immutable files of many compressed chunks.

@@ -1,0 +1,219 @@
+//! Writing packs.
+
+use std::path::Path;
+
+use super::{END_MAGIC, HEADER_LEN, MAGIC, MAX_FILE_LEN, SLOT_LEN, TARGET_LEN, TRAILER_LEN, path_in};
+use crate::chunk;
+use crate::fs::{self, TempFile};
+use crate::hash::{Hasher, PackId};
+use crate::store::codec::Codec;
+use crate::store::{PackKind, Result, Slot, StoreError};
+
+/// Bytes per write; a power of two, so that the hash works on whole subtrees.
+const BLOCK: usize = 1 << 20;
+/// Bytes after which the kernel is told to begin writing to the disk.
+const WRITE_BACK: u64 = 8 << 20;
+
+/// A pack that is being filled, in a temporary file that vanishes unless the pack is published.
+pub struct PackWriter {
+    kind: PackKind,
+    slots: Vec<Slot>,
+    body_len: u64,
+    block: Vec<u8>,
+    out: Output,
+}
+
+/// The file so far: all that is written is hashed first.
+struct Output {
+    file: TempFile,
+    hasher: Hasher,
+    written: u64,
+    started: u64,
+}
+
+impl Output {
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
+        self.file.write_all(bytes)?;
+        self.written += bytes.len() as u64;
+        if self.written - self.started >= WRITE_BACK {
+            self.file.start_writeback_of(self.started, self.written - self.started);
+            self.started = self.written;
+        }
+        Ok(())
+    }
+}
+
+impl PackWriter {
+    /// Begins a pack in `tmp_dir`, which is on the same file system as the packs if it is to be published.
+    ///
+    /// # Errors
+    /// When no file can be created there.
+    pub fn create(tmp_dir: &Path, kind: PackKind) -> Result<Self> {
+        let file = TempFile::create_in(tmp_dir)?;
+        let mut block = Vec::with_capacity(BLOCK);
+        block.extend_from_slice(&MAGIC);
+        block.push(kind as u8);
+        Ok(Self {
+            kind,
+            slots: Vec::new(),
+            body_len: 0,
+            block,
+            out: Output {
+                file,
+                hasher: Hasher::new(),
+                written: 0,
+                started: 0,
+            },
+        })
+    }
+
+    /// Appends a chunk whose body is `body` and returns its place in the table. That the body gives the chunk, the
+    /// caller has checked ([`Encoder`](crate::store::codec::Encoder) does).
+    ///
+    /// # Errors
+    /// When the lengths are not those the format allows, the pack would exceed its greatest length, or the disk is full.
+    pub fn append(&mut self, slot: Slot, body: &[u8]) -> Result<u32> {
+        let invalid = |defect| Err(StoreError::InvalidSlot { defect });
+        if slot.raw_len as usize > chunk::MAX {
+            return invalid("the chunk is longer than chunks are");
+        }
+        if slot.stored_len as usize != body.len() || slot.stored_len > slot.raw_len {
+            return invalid("the body has another length than its slot allows");
+        }
+        if slot.codec == Codec::Raw && slot.stored_len != slot.raw_len {
+            return invalid("the body is not the chunk");
+        }
+        let body_len = self.body_len + body.len() as u64;
+        let table_len = (self.slots.len() as u64 + 1) * SLOT_LEN as u64;
+        if HEADER_LEN as u64 + body_len + table_len + TRAILER_LEN as u64 > MAX_FILE_LEN {
+            return Err(StoreError::TooMany);
+        }
+        let number = u32::try_from(self.slots.len()).map_err(|_| StoreError::TooMany)?;
+        self.write(body)?;
+        self.slots.push(slot);
+        self.body_len = body_len;
+        Ok(number)
+    }
+
+    /// Bytes of the bodies so far.
+    #[must_use]
+    pub const fn body_len(&self) -> u64 {
+        self.body_len
+    }
+
+    /// The chunks so far.
+    #[must_use]
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Whether it has as many bytes as a pack should.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.body_len >= TARGET_LEN
+    }
+
+    /// Writes the table. The pack is complete then, but neither durable nor named.
+    ///
+    /// # Errors
+    /// When it has no chunk, or the disk is full.
+    pub fn finish(mut self) -> Result<SealedPack> {
+        if self.slots.is_empty() {
+            return Err(StoreError::InvalidSlot {
+                defect: "a pack of no chunks",
+            });
+        }
+        let slots = std::mem::take(&mut self.slots);
+        let mut table = Vec::with_capacity(slots.len() * SLOT_LEN + TRAILER_LEN);
+        for slot in &slots {
+            table.extend_from_slice(slot.chunk.as_bytes());
+            table.extend_from_slice(&slot.stored_len.to_le_bytes());
+            table.extend_from_slice(&(slot.raw_len | (slot.codec as u32) << 24).to_le_bytes());
+        }
+        let mut hasher = Hasher::new();
+        hasher.update(&table);
+        table.extend_from_slice(&hasher.finish());
+        let count = u32::try_from(slots.len()).map_err(|_| StoreError::TooMany)?;
+        table.extend_from_slice(&count.to_le_bytes());
+        table.extend_from_slice(&[0; 4]);
+        table.extend_from_slice(&END_MAGIC);
+        self.write(&table)?;
+        self.out.write(&self.block)?;
+        Ok(SealedPack {
+            id: PackId::from_bytes(self.out.hasher.finish()),
+            kind: self.kind,
+            slots,
+            file_len: self.out.written,
+            file: self.out.file,
+        })
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while let Some((head, rest)) = bytes.split_at_checked(BLOCK - self.block.len()) {
+            self.block.extend_from_slice(head);
+            self.out.write(&self.block)?;
+            self.block.clear();
+            bytes = rest;
+        }
+        self.block.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A complete pack under a temporary name.
+#[derive(Debug)]
+pub struct SealedPack {
+    /// Its id.
+    pub id: PackId,
+    /// What it holds.
+    pub kind: PackKind,
+    /// Its table.
+    pub slots: Vec<Slot>,
+    /// Bytes of the file.
+    pub file_len: u64,
+    /// The file.
+    pub file: TempFile,
+}
+
+/// A pack that has its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackInfo {
+    /// Its id.
+    pub id: PackId,
+    /// What it holds.
+    pub kind: PackKind,
+    /// Bytes of the file.
+    pub file_len: u64,
+    /// Its table.
+    pub slots: Vec<Slot>,
+}
+
+impl SealedPack {
+    /// Makes it durable under its name in `packs_dir`. A pack of that name that is there already has the same bytes,
+    /// unless it is damaged, and is replaced.
+    ///
+    /// # Errors
+    /// When the disk fails; nothing refers to the pack then.
+    pub fn publish(self, packs_dir: &Path) -> Result<PackInfo> {
+        let path = path_in(packs_dir, self.id);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+            // Also when it was there: another process may have made it and not synced it yet.
+            fs::sync_parent(parent)?;
+        }
+        self.file.persist(&path)?;
+        Ok(PackInfo {
+            id: self.id,
+            kind: self.kind,
+            file_len: self.file_len,
+            slots: self.slots,
+        })
+    }
+
+    /// The temporary file's path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+}
