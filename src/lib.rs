@@ -28,6 +28,7 @@
 pub mod chunk;
 pub mod fs;
 pub mod hash;
+pub mod object;
 pub mod path;
 pub mod progress;
 pub mod store;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -170,6 +170,22 @@ impl Dir {
         rustix::fs::openat(&self.fd, name.as_os(), flags, Mode::from_raw_mode(mode))
             .map(File::from)
             .map_err(self.at(Attempt::Create, name))
+    }
+
+    /// Creates a file that must not exist yet, with this content; nothing is left when that fails. `mode` is subject
+    /// to the umask. Not synced.
+    ///
+    /// # Errors
+    /// When it exists or cannot be written.
+    pub fn write_new(&self, name: &Name, mode: u32, bytes: &[u8]) -> Result<Stat> {
+        let mut file = self.create_file(name, mode)?;
+        let written = fault::pass(Attempt::Write, &self.path)
+            .and_then(|()| file.write_all(bytes).map_err(self.at(Attempt::Write, name)))
+            .and_then(|()| rustix::fs::fstat(&file).map_err(self.at(Attempt::Stat, name)));
+        if written.is_err() {
+            let _ = rustix::fs::unlinkat(&self.fd, name.as_os(), AtFlags::empty());
+        }
+        Ok(written?.into())
     }
 
     /// Creates a directory; `false` when the name is taken.
@@ -355,4 +371,19 @@ impl Dir {
 /// When it cannot be asked.
 pub fn stat_file(file: &File, path: &Path) -> Result<Stat> {
     rustix::fs::fstat(file).map(Stat::from).map_err(at(Attempt::Stat, path))
+}
+
+/// Reserves disk space for `len` bytes of an open file, so that a full disk shows now; does nothing where unsupported.
+///
+/// # Errors
+/// When there is not enough space.
+pub fn reserve_file(file: &File, len: u64, path: &Path) -> Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    fault::pass(Attempt::Write, path)?;
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len) {
+        Err(Errno::NOSPC) => Err(at(Attempt::Write, path)(Errno::NOSPC)),
+        _ => Ok(()),
+    }
 }

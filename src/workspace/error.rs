@@ -47,6 +47,14 @@ pub enum WorkspaceError {
     /// Directories are nested too deep.
     #[error("directory `{0}` is nested too deep")]
     TooDeep(RepoPath),
+    /// A checkout would lose content that exists nowhere else.
+    #[error("{count} files with content that is not stored are in the way, `{first}` among them")]
+    Conflicts {
+        /// How many.
+        count: usize,
+        /// One of them, relative to the output.
+        first: RepoPath,
+    },
     /// The file kept changing while it was read.
     #[error("`{path}` changes while it is read", path = .0.display())]
     Changing(PathBuf),

@@ -10,24 +10,26 @@
 //! Not promised: that the result describes one moment. Files that change while they are read are noticed and read
 //! again; a set of files that changes meanwhile is seen as each of them was when it was read.
 
-//mod change;
-//mod checkout;
+mod change;
+mod checkout;
 mod error;
-//mod hash;
+mod hash;
 mod ignore;
 mod scan;
 mod scopes;
-//mod snapshot;
+mod snapshot;
 mod state;
 mod table;
 
-//C1
-//C3
+pub use change::{ChangeKind, FileChange, changes};
+pub use checkout::{
+    Checked, CheckoutPlan, CheckoutRequest, Conflict, ConflictReason, Failure, FailureReason, PlanCounts,
+};
 pub use error::{Result, WorkspaceError};
 pub use ignore::{IGNORE_FILE, IgnoreRules};
 pub use scan::{Obstacle, Problem, Scan, ScanRequest, ScannedDir, Skipped, scan};
 pub use scopes::{Scopes, Within};
-//C2
+pub use snapshot::{Mode, Overlay, Snapshot};
 pub use state::State;
 pub use table::{Row, Table};
 

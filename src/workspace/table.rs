@@ -113,6 +113,18 @@ impl Row {
         }
     }
 
+    /// Forgets the id: the entry is gone or will be another.
+    pub(super) fn forget(&mut self) {
+        self.bits &= !KNOWN;
+    }
+
+    /// Says that the recorded id was still right at `verified_ns`.
+    pub(super) fn settle(&mut self, verified_ns: i64) {
+        if self.bits & KNOWN != 0 {
+            self.set_id(self.id, verified_ns);
+        }
+    }
+
     /// Records the tree of a directory.
     pub(super) fn set_tree(&mut self, id: [u8; ID_LEN], size: u64, files: u64) {
         (self.id, self.size, self.ino) = (id, size, files);
@@ -250,6 +262,32 @@ impl Table {
         row.set_kind(FileKind::Symlink);
         row.size = target.len() as u64;
         true
+    }
+
+    /// Adds a file that was written, with what `lstat` says about it.
+    pub(super) fn push_written(&mut self, name: &[u8], stat: &Stat, id: [u8; ID_LEN]) -> bool {
+        if !self.push(name, FileKind::File) {
+            return false;
+        }
+        if let Some(row) = self.rows.last_mut() {
+            row.set_stat(stat);
+            row.set_id(id, i64::MIN);
+        }
+        true
+    }
+
+    /// Adds the rows of another table.
+    pub(super) fn append(&mut self, other: &Self) -> bool {
+        other.rows.iter().all(|row| {
+            let fits = self.push(other.name(row), row.kind());
+            if let (true, Some(added)) = (fits, self.rows.last_mut()) {
+                *added = Row {
+                    name_start: added.name_start,
+                    ..*row
+                };
+            }
+            fits
+        })
     }
 
     pub(super) fn sort(&mut self) {
