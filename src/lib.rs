@@ -26,6 +26,7 @@
 )]
 
 pub mod chunk;
+pub mod config;
 pub mod fs;
 pub mod hash;
 pub mod object;

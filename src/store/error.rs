@@ -82,6 +82,9 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// The cache is used by others, or was not opened for removing from it.
+    #[error("the cache is not held exclusively")]
+    NotExclusive,
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),

@@ -5,11 +5,6 @@ mod cache;
 pub mod codec;
 pub mod draft;
 mod error;
-pub mod index;
-mod cache;
-pub mod codec;
-pub mod draft;
-mod error;
 pub mod gc;
 pub mod index;
 pub mod marker;
@@ -20,11 +15,10 @@ mod sorted;
 mod transaction;
 mod verify;
 
-
 pub use cache::{Access, Cache, Reader};
 pub use error::{Result, StoreError};
-
 pub use transaction::{Stored, Transaction, chunk_ids};
+pub use verify::{Damage, VerifyReport};
 
 use std::path::{Path, PathBuf};
 

@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 pub use read::Reader;
 
-use super::index::Index;
+use super::index::{Index, shard_path};
 use super::pack::PackFile;
+use super::shard::Shard;
 use super::{Location, Recipe, Result, StoreError, marker};
 use crate::fs::{self, FileLock, LockKind};
-use crate::hash::{ChunkId, FileId, PackId};
+use crate::hash::{ChunkId, FileId, PackId, ShardId};
 
 /// File handles to packs that are kept open.
 const OPEN_PACKS: usize = 64;
@@ -200,6 +201,23 @@ impl Cache {
     pub(super) fn forget_pack(&self, id: &PackId) {
         lock(&self.0.on_disk).remove(id);
         lock(&self.0.open_packs).files.remove(id);
+    }
+
+    /// A shard was published: search it too.
+    pub(super) fn add_shard(&self, id: ShardId) -> Result<()> {
+        let shard = Shard::open(&shard_path(&self.shards_dir(), id), id)?;
+        self.index_mut().add(Arc::new(shard));
+        Ok(())
+    }
+
+    /// Merges shards while there are more than a search should look into.
+    pub(super) fn merge_shards(&self) -> Result<()> {
+        let index = self.index().clone();
+        if index.merge_plan().is_some() {
+            let tidied = index.tidy(&self.shards_dir(), &self.tmp_dir())?;
+            *self.index_mut() = tidied;
+        }
+        Ok(())
     }
 
     fn open_pack(&self, id: &PackId) -> Result<Arc<PackFile>> {

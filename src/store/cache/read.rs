@@ -45,7 +45,7 @@ impl Reader {
                 &self.pack.insert((location.pack, file)).1
             }
         };
-        pack.read_body(location, &mut self.body)
+        pack.read_body(location.offset, location.chunk.stored_len, &mut self.body)
     }
 
     /// The body of the chunk that was read last, as it is stored.

@@ -78,6 +78,12 @@ pub struct Encoder {
     trial: Vec<u8>,
 }
 
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder").finish_non_exhaustive()
+    }
+}
+
 impl Default for Encoder {
     fn default() -> Self {
         Self::new()
@@ -184,6 +190,12 @@ impl Encoder {
 pub struct Decoder {
     context: DCtx<'static>,
     shuffled: Vec<u8>,
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder").finish_non_exhaustive()
+    }
 }
 
 impl Default for Decoder {

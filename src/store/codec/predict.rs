@@ -1,8 +1,8 @@
 //! Which codec a chunk is likely to be worth, without compressing it.
 //!
 //! A sample of the chunk's bytes is counted in four histograms, one for each position modulo 4. How often two sampled
-//! bytes are equal says how far they are from random; whether the histograms differ says if the content is made of
-//! elements such as floats. Chunks that look alike form a class. The first chunk of a class is compressed in every
+//! bytes are equal says how far they are from random, and where the histograms differ, the content is made of elements
+//! such as floats. Chunks whose most and least predictable histograms are alike form a class. The first chunk of a class is compressed in every
 //! way that may pay, and the winner is used for the next chunks of the class until it is due again or disappoints.
 //! So content of another sort in the same stream is judged for itself, and random bytes are hardly ever compressed.
 
@@ -27,13 +27,13 @@ pub(super) const fn is_worth_it(stored_len: usize, raw_len: usize) -> bool {
 /// What was learnt about a stream of chunks, such as a file's, or those of many small files.
 #[derive(Debug, Clone)]
 pub struct Predictor {
-    classes: [Lesson; 2 * LEVELS],
+    classes: [Lesson; LEVELS * LEVELS],
 }
 
 impl Default for Predictor {
     fn default() -> Self {
         Self {
-            classes: [Lesson::default(); 2 * LEVELS],
+            classes: [Lesson::default(); LEVELS * LEVELS],
         }
     }
 }
@@ -45,7 +45,7 @@ struct Lesson {
     /// Chunks to go until the next trial.
     trust: u8,
     /// Stored bytes for 1000 bytes.
-    permille: usize,
+    permille: u16,
 }
 
 impl Default for Lesson {
@@ -89,7 +89,7 @@ impl Predictor {
         let lesson = self.classes[class];
         let is_trial = lesson.trust == 0;
         let candidates: &[Codec] = match lesson.codec {
-            _ if is_trial && look.level > 0 => &[Codec::Zstd, Codec::Shuffle2, Codec::Shuffle4],
+            _ if is_trial && !look.is_random() => &[Codec::Zstd, Codec::Shuffle2, Codec::Shuffle4],
             _ if is_trial => &[Codec::Zstd],
             Codec::Raw => &[],
             Codec::Zstd => &[Codec::Zstd],
@@ -107,14 +107,14 @@ impl Predictor {
     pub(super) fn learn(&mut self, plan: Plan, codec: Codec, stored_len: usize, raw_len: usize) {
         let Some(class) = plan.class else { return };
         let lesson = &mut self.classes[class];
-        let permille = stored_len * 1000 / raw_len.max(1);
+        let permille = (stored_len * 1000 / raw_len.max(1)) as u16;
         if plan.is_trial {
             *lesson = Lesson {
                 codec,
                 trust: TRUST,
                 permille,
             };
-        } else if permille * 10 > lesson.permille * 11 + 100 {
+        } else if permille > lesson.permille + lesson.permille / 10 + 10 {
             // Much worse than the trial promised: the content is another.
             lesson.trust = 0;
         } else {
@@ -123,12 +123,12 @@ impl Predictor {
     }
 }
 
-/// What a sample of a chunk looks like.
+/// What a sample of a chunk looks like: how far its most and its least predictable histogram are from random, in
+/// steps of half a bit. 0 stands for random bytes.
 #[derive(Debug, Clone, Copy)]
 struct Look {
-    /// 0: like random bytes; then the more the further from it.
-    level: usize,
-    has_elements: bool,
+    most: usize,
+    least: usize,
 }
 
 impl Look {
@@ -151,23 +151,27 @@ impl Look {
             }
             PIECES * PIECE / 4
         };
-        let excess = planes.map(|plane| excess(&plane, sampled));
-        let noise = 22.6 / sampled as f32;
-        let most = excess.iter().fold(0.0, |a: f32, &b| a.max(b));
-        let least = excess.iter().fold(256.0, |a: f32, &b| a.min(b));
-        let random = most < DEVIATIONS * noise;
-        Self {
-            level: if random {
+        let noise = DEVIATIONS * 22.6 / sampled as f32;
+        let level = |excess: f32| {
+            if excess < noise {
                 0
             } else {
-                1 + (2.0 * (1.0 + most).log2()) as usize
-            },
-            has_elements: !random && most > 1.5 * least + DEVIATIONS * noise,
+                (1 + (2.0 * (1.0 + excess).log2()) as usize).min(LEVELS - 1)
+            }
+        };
+        let levels = planes.map(|plane| level(excess(&plane, sampled)));
+        Self {
+            most: levels.into_iter().fold(0, usize::max),
+            least: levels.into_iter().fold(LEVELS, usize::min),
         }
     }
 
-    fn class(self) -> usize {
-        2 * self.level.min(LEVELS - 1) + usize::from(self.has_elements)
+    const fn is_random(self) -> bool {
+        self.most == 0
+    }
+
+    const fn class(self) -> usize {
+        LEVELS * self.most + self.least
     }
 }
 

@@ -186,7 +186,7 @@ impl Rewrite<'_> {
                 };
                 if described.insert(pack.id) {
                     let slots = shard
-                        .slots(&pack)
+                        .slots(pack)
                         .map(|location| location.map(|location| location.chunk))
                         .collect::<Result<Vec<_>>>()?;
                     builder.add_pack(pack.id, kind, pack.file_len, &slots)?;

@@ -71,7 +71,7 @@ impl GcPlan {
                     continue;
                 }
                 let (mut live_chunks, mut live_bytes, mut all_bytes) = (0, 0, 0u64);
-                for location in shard.slots(&pack) {
+                for location in shard.slots(pack) {
                     let location = location?;
                     let len = u64::from(location.chunk.stored_len);
                     all_bytes += len;

@@ -216,9 +216,9 @@ impl Transaction {
         let mut worker = match worker {
             Some(worker) => worker,
             None => Worker {
-                encoder: Encoder::new()?,
+                encoder: Encoder::new(),
                 predictor: Predictor::default(),
-                decoder: Decoder::new()?,
+                decoder: Decoder::new(),
                 buffer: Vec::new(),
             },
         };

@@ -256,7 +256,7 @@ impl Writer {
             return Ok(());
         }
         let id = publish_shard(&self.cache.shards_dir(), &self.cache.tmp_dir(), &builder.build()?)?;
-        self.cache.index_mut().add_published(&self.cache.shards_dir(), id)?;
+        self.cache.add_shard(id)?;
         self.stored.shards.push(id);
         // Only now: whoever does not find a chunk in the map any more must find it in the index.
         let mut pending = lock(&self.pending);
