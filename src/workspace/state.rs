@@ -209,7 +209,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 ///
 /// # Errors
 /// When the file cannot be written; the old state is then still there.
-pub fn write<'a, D>(path: &Path, base: Option<RootId>, scopes: &Scopes, dirs: D) -> Result<()>
+pub(super) fn write<'a, D>(path: &Path, base: Option<RootId>, scopes: &Scopes, dirs: D) -> Result<()>
 where
     D: Iterator<Item = (&'a RepoPath, &'a Table)> + Clone,
 {

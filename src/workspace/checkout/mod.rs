@@ -16,7 +16,7 @@ mod write;
 use super::scopes::Scopes;
 use super::snapshot::Snapshot;
 use super::table::Row;
-use super::{Result, RootId};
+use super::RootId;
 use crate::fs::FsError;
 use crate::hash::FileId;
 use crate::object::{LinkError, Node, ObjectError};

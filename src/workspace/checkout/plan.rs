@@ -280,15 +280,14 @@ impl Planner<'_> {
             in_way,
             new,
         };
-        let is_dir = |kind: Option<FileKind>| kind == Some(FileKind::Dir);
-        let disk_dir = || self.scan().index(&self.relative(&path));
-        let disk_kind = disk.as_ref().map(|disk| disk.kind);
+        let disk_is_dir = disk.as_ref().is_some_and(|disk| disk.kind == FileKind::Dir);
+        let disk_dir = if disk_is_dir { self.scan().index(&self.relative(&path)) } else { None };
         match (within, &disk, target) {
             (Within::Outside, ..) | (_, None, None) => {}
             (_, Some(disk), Some(Node::Dir { id, .. })) if disk.kind == FileKind::Dir => {
                 let same = self.scan().kind == Some(FileKind::Dir) && self.disk_tree(&path, disk.at) == Some(id);
                 if !same {
-                    let item = below(disk_dir(), Some(id), false, None);
+                    let item = below(disk_dir, Some(id), false, None);
                     self.items.push(item);
                 }
             }
@@ -299,7 +298,7 @@ impl Planner<'_> {
                 }
             }
             (Within::Above, Some(disk), None) if disk.kind == FileKind::Dir => {
-                let item = below(disk_dir(), None, false, None);
+                let item = below(disk_dir, None, false, None);
                 self.items.push(item);
             }
             (_, Some(disk), Some(Node::Dir { id, .. })) => {
@@ -312,7 +311,7 @@ impl Planner<'_> {
             (Within::Above, ..) => {}
             (Within::Inside, Some(disk), None) if disk.kind == FileKind::Dir => {
                 if in_way || base_dir.is_some() {
-                    let item = below(disk_dir(), None, in_way, None);
+                    let item = below(disk_dir, None, in_way, None);
                     self.items.push(item);
                     self.plan.rmdirs.push(path);
                     self.plan.counts.dirs_deleted += 1;
@@ -329,9 +328,9 @@ impl Planner<'_> {
                     self.delete(dir, name, disk.at);
                 }
             }
-            (Within::Inside, _, Some(node)) if is_dir(disk_kind) => {
+            (Within::Inside, _, Some(node)) if disk_is_dir => {
                 if self.allowed(&path, name) {
-                    let item = below(disk_dir(), None, true, None);
+                    let item = below(disk_dir, None, true, None);
                     self.items.push(item);
                     self.plan.rmdirs.push(path);
                     self.plan.counts.dirs_deleted += 1;
