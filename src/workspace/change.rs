@@ -43,11 +43,7 @@ pub struct FileChange {
 ///
 /// # Errors
 /// When a tree cannot be read.
-pub fn changes<T: Trees + ?Sized>(
-    trees: &T,
-    before: Option<&Node>,
-    after: Option<&Node>,
-) -> Result<Vec<FileChange>> {
+pub fn changes<T: Trees + ?Sized>(trees: &T, before: Option<&Node>, after: Option<&Node>) -> Result<Vec<FileChange>> {
     let mut found = Vec::new();
     if let (Some(Node::Dir { id: old, .. }), Some(Node::Dir { id: new, .. })) = (before, after) {
         let mut failed = Ok(());
@@ -77,9 +73,8 @@ fn expand<T: Trees + ?Sized>(
     let kind = match (&before, &after) {
         (None, _) => ChangeKind::Added,
         (_, None) => ChangeKind::Deleted,
-        (Some(Node::File { .. }), Some(Node::File { .. })) | (Some(Node::Symlink { .. }), Some(Node::Symlink { .. })) => {
-            ChangeKind::Modified
-        }
+        (Some(Node::File { .. }), Some(Node::File { .. }))
+        | (Some(Node::Symlink { .. }), Some(Node::Symlink { .. })) => ChangeKind::Modified,
         _ => ChangeKind::TypeChanged,
     };
     if let Some(Node::Dir { id, .. }) = &before {

@@ -130,7 +130,11 @@ mod tests {
     fn rules_nest_like_gits() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("d/data/sub")).unwrap();
-        std::fs::write(root.path().join(".mvignore"), "# c\n*.tmp\n/d/data/top\nkeep.log\ncache/\n").unwrap();
+        std::fs::write(
+            root.path().join(".mvignore"),
+            "# c\n*.tmp\n/d/data/top\nkeep.log\ncache/\n",
+        )
+        .unwrap();
         std::fs::write(root.path().join("d/.mvignore"), "data/sub/*.bin\n").unwrap();
         std::fs::write(root.path().join("d/data/.mvignore"), "never read by above()\n*").unwrap();
         let rules = IgnoreRules::above(root.path(), &path("d/data")).unwrap();
@@ -146,7 +150,10 @@ mod tests {
         let inner = rules.enter(&path("sub"), b"!a.bin\n!b.tmp\n/only-here\n");
         assert!(!ignored(&inner, "sub", "a.bin", false) && ignored(&inner, "sub", "c.bin", false));
         assert!(ignored(&inner, "sub", "only-here", false) && !ignored(&inner, "sub/x", "only-here", false));
-        assert!(ignored(&rules, "sub", "a.bin", false), "the walk's own rules are as before");
+        assert!(
+            ignored(&rules, "sub", "a.bin", false),
+            "the walk's own rules are as before"
+        );
         assert!(IgnoreRules::none().is_empty() && !ignored(&IgnoreRules::none(), "", "a.tmp", false));
     }
 }

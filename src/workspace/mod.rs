@@ -20,6 +20,8 @@ mod scopes;
 mod snapshot;
 mod state;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use change::{ChangeKind, FileChange, changes};
 pub use checkout::{

@@ -396,7 +396,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Handles everything that is not a file: reads links, notes directories, removes the rest.
-    fn sort_out(dir: &Dir, table: &mut Table, visited: &mut Visited, depth: usize, rules: &IgnoreRules) -> Result<()> {
+    fn sort_out(
+        dir: &Dir,
+        table: &mut Table,
+        visited: &mut Visited,
+        depth: usize,
+        rules: &IgnoreRules,
+    ) -> Result<()> {
         let path = visited.dir.path.clone();
         let mut removed = Vec::new();
         for i in 0..table.rows.len() {

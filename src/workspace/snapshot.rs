@@ -177,7 +177,9 @@ impl Snapshot {
             }
             let rows = dirs[i].table.rows().len();
             for r in 0..rows {
-                let Some(row) = dirs[i].table.rows.get(r).copied() else { break };
+                let Some(row) = dirs[i].table.rows.get(r).copied() else {
+                    break;
+                };
                 if row.kind() != FileKind::Dir {
                     continue;
                 }
@@ -244,7 +246,11 @@ pub struct Overlay<'a, T: ?Sized> {
 
 impl<T: Trees + ?Sized> Trees for Overlay<'_, T> {
     fn tree(&self, id: TreeId) -> object::Result<Tree> {
-        let here = self.snapshot.trees.get(&id).and_then(|i| self.snapshot.scan.dirs.get(*i));
+        let here = self
+            .snapshot
+            .trees
+            .get(&id)
+            .and_then(|i| self.snapshot.scan.dirs.get(*i));
         match here {
             None => self.below.tree(id),
             Some(dir) => listing(dir).map_err(|error| match error {

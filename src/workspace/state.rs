@@ -167,7 +167,11 @@ impl State {
         let (dirs, _) = self.dirs.of(bytes).as_chunks::<DIR_LEN>();
         let (paths, names) = (self.paths.of(bytes), self.names.of(bytes));
         let ends = |i: usize| -> [usize; 3] {
-            let word = |at| u64_at(&dirs[i], at).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+            let word = |at| {
+                u64_at(&dirs[i], at)
+                    .and_then(|n| usize::try_from(n).ok())
+                    .unwrap_or(usize::MAX)
+            };
             [word(0), word(8), word(16)]
         };
         let starts = |i: usize| if i == 0 { [0; 3] } else { ends(i - 1) };
@@ -300,7 +304,11 @@ struct Buffered<'s> {
 impl Buffered<'_> {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+        if self.buffer.len() >= BUFFER {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -330,7 +338,8 @@ mod tests {
             assert!(table.push(name, FileKind::File));
         }
         for (row, (size, time, id)) in table.rows.iter_mut().zip(files.values()) {
-            (row.size, row.mtime_ns, row.ctime_ns, row.ino) = (*size, *time, time.wrapping_add(1), size.rotate_left(7));
+            (row.size, row.mtime_ns, row.ctime_ns, row.ino) =
+                (*size, *time, time.wrapping_add(1), size.rotate_left(7));
             row.set_id(*id, 0);
         }
         table

@@ -353,6 +353,9 @@ mod tests {
         assert!(!is_racy(t, t, t + 100_000_000));
         assert!(is_racy(t - 1_000_000_000, t, t), "ctime counts");
         let whole = 1_700_000_000_000_000_000;
-        assert!(is_racy(whole, whole, whole + 1_000_000_000), "a coarse clock is recognised");
+        assert!(
+            is_racy(whole, whole, whole + 1_000_000_000),
+            "a coarse clock is recognised"
+        );
     }
 }

@@ -58,7 +58,11 @@ impl CheckoutPlan {
             });
         }
         let holder = parent_and_name(&self.snapshot.scan.root)?.0.to_owned();
-        progress.start(Phase::CheckingOut, self.counts.created + self.counts.replaced, self.counts.bytes);
+        progress.start(
+            Phase::CheckingOut,
+            self.counts.created + self.counts.replaced,
+            self.counts.bytes,
+        );
         let mut run = Run {
             holder,
             progress,
@@ -208,7 +212,12 @@ impl Run<'_> {
         let this = &*self;
         let results: Vec<_> = list
             .par_iter()
-            .flat_map(|touch| touch.entries.par_chunks(ENTRIES_PER_TASK).map(move |part| (touch, part)))
+            .flat_map(|touch| {
+                touch
+                    .entries
+                    .par_chunks(ENTRIES_PER_TASK)
+                    .map(move |part| (touch, part))
+            })
             .flat_map_iter(|(touch, part)| {
                 let opened = match this.progress.check() {
                     Ok(()) => this.open(&touch.dir),
@@ -265,8 +274,13 @@ impl Run<'_> {
                 self.open(&above).and_then(|dir| make_aside(&dir, &name))
             } else {
                 let parent = parent.unwrap_or(top);
-                self.open_work(&self.plan.works[parent])
-                    .and_then(|dir| if dir.create_dir(&name)? { Ok(()) } else { Err(FailureReason::Taken) })
+                self.open_work(&self.plan.works[parent]).and_then(|dir| {
+                    if dir.create_dir(&name)? {
+                        Ok(())
+                    } else {
+                        Err(FailureReason::Taken)
+                    }
+                })
             };
             match result {
                 Ok(()) => self.done.dirs_created += 1,
@@ -325,7 +339,9 @@ impl Run<'_> {
                 What::File { id, size, .. } if *size <= chunk::MAX as u64 => {
                     match self.plan.cache.locate(&id.as_chunk()) {
                         Ok(Some(location)) => jobs.push((Some(location), entry)),
-                        Ok(None) => written.failures.push((work.path.join(&entry.name), FailureReason::Missing)),
+                        Ok(None) => written
+                            .failures
+                            .push((work.path.join(&entry.name), FailureReason::Missing)),
                         Err(error) => written.failures.push((work.path.join(&entry.name), error.into())),
                     }
                 }
@@ -416,7 +432,9 @@ impl Run<'_> {
         let mut lost = vec![false; made.len()];
         for i in 0..made.len() {
             let work = &self.plan.works[i];
-            let Some(top) = work.fresh.filter(|_| made[i]) else { continue };
+            let Some(top) = work.fresh.filter(|_| made[i]) else {
+                continue;
+            };
             if top != i {
                 lost[i] = lost[top];
                 continue;
@@ -474,7 +492,11 @@ impl Run<'_> {
             }
         });
         // Before everything old is gone, what is left of it still counts as tracked.
-        let base = if settled { self.plan.new_base } else { self.plan.old_base };
+        let base = if settled {
+            self.plan.new_base
+        } else {
+            self.plan.old_base
+        };
         let dirs = scan.dirs.iter().map(|dir| (&dir.path, &dir.table));
         state::write(state_path, base, &self.plan.new_scopes, dirs)
     }

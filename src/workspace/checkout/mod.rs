@@ -13,10 +13,10 @@ mod execute;
 mod plan;
 mod write;
 
+use super::RootId;
 use super::scopes::Scopes;
 use super::snapshot::Snapshot;
 use super::table::Row;
-use super::RootId;
 use crate::fs::FsError;
 use crate::hash::FileId;
 use crate::object::{LinkError, Node, ObjectError};
@@ -104,7 +104,11 @@ pub enum FailureReason {
 
 impl From<FsError> for FailureReason {
     fn from(error: FsError) -> Self {
-        if error.is_already_exists() { Self::Taken } else { Self::Fs(error) }
+        if error.is_already_exists() {
+            Self::Taken
+        } else {
+            Self::Fs(error)
+        }
     }
 }
 

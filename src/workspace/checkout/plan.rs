@@ -166,7 +166,10 @@ impl Planner<'_> {
             },
         };
         // Without the base's listing nothing here counts as tracked, which only makes this more careful.
-        let base = item.base.and_then(|id| self.plan.cache.tree(id).ok()).unwrap_or_default();
+        let base = item
+            .base
+            .and_then(|id| self.plan.cache.tree(id).ok())
+            .unwrap_or_default();
         let fresh = item.new.map(|parent| {
             let index = self.plan.works.len();
             let top = parent.and_then(|parent| self.plan.works[parent].fresh).unwrap_or(index);
@@ -214,7 +217,10 @@ impl Planner<'_> {
                 (Some(disk), Ordering::Less | Ordering::Equal) => {
                     let kind = self.scan().dirs[disk].table.rows()[row].kind();
                     row += 1;
-                    Some(Disk { at: (disk, row - 1), kind })
+                    Some(Disk {
+                        at: (disk, row - 1),
+                        kind,
+                    })
                 }
                 _ => None,
             };
@@ -255,7 +261,10 @@ impl Planner<'_> {
         self.conflict(path, reason);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one name in three listings and its surroundings")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one name in three listings and its surroundings"
+    )]
     fn entry(
         &mut self,
         dir: &Inner,
@@ -281,7 +290,11 @@ impl Planner<'_> {
             new,
         };
         let disk_is_dir = disk.as_ref().is_some_and(|disk| disk.kind == FileKind::Dir);
-        let disk_dir = if disk_is_dir { self.scan().index(&self.relative(&path)) } else { None };
+        let disk_dir = if disk_is_dir {
+            self.scan().index(&self.relative(&path))
+        } else {
+            None
+        };
         match (within, &disk, target) {
             (Within::Outside, ..) | (_, None, None) => {}
             (_, Some(disk), Some(Node::Dir { id, .. })) if disk.kind == FileKind::Dir => {

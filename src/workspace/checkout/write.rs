@@ -129,13 +129,7 @@ impl From<Interrupted> for StreamError {
     }
 }
 
-fn stream(
-    mut file: &File,
-    cache: &Cache,
-    id: FileId,
-    path: &std::path::Path,
-    progress: &Progress,
-) -> Outcome<u64> {
+fn stream(mut file: &File, cache: &Cache, id: FileId, path: &std::path::Path, progress: &Progress) -> Outcome<u64> {
     let copied = cache.copy_file::<StreamError>(id, &mut |bytes| {
         progress.check()?;
         fault::pass(Attempt::Write, path).map_err(StreamError::Fs)?;
