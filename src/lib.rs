@@ -36,3 +36,4 @@ pub mod path;
 pub mod progress;
 pub mod remote;
 pub mod store;
+pub mod workspace;

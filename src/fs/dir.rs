@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -172,6 +172,22 @@ impl Dir {
             .map_err(self.at(Attempt::Create, name))
     }
 
+    /// Creates a file that must not exist yet, with this content; nothing is left when that fails. `mode` is subject
+    /// to the umask. Not synced.
+    ///
+    /// # Errors
+    /// When it exists or cannot be written.
+    pub fn write_new(&self, name: &Name, mode: u32, bytes: &[u8]) -> Result<Stat> {
+        let mut file = self.create_file(name, mode)?;
+        let written = fault::pass(Attempt::Write, &self.path)
+            .and_then(|()| file.write_all(bytes).map_err(self.at(Attempt::Write, name)))
+            .and_then(|()| rustix::fs::fstat(&file).map_err(self.at(Attempt::Stat, name)));
+        if written.is_err() {
+            let _ = rustix::fs::unlinkat(&self.fd, name.as_os(), AtFlags::empty());
+        }
+        Ok(written?.into())
+    }
+
     /// Creates a directory; `false` when the name is taken.
     ///
     /// # Errors
@@ -266,16 +282,26 @@ impl Dir {
     /// # Errors
     /// When it cannot be listed or a name is longer than any file system allows.
     pub fn list(&self) -> Result<Vec<DirEntry>> {
-        let listing = rustix::fs::Dir::read_from(&self.fd).map_err(at(Attempt::List, &self.path))?;
         let mut entries = Vec::new();
+        self.for_each(|bytes, kind| entries.push(self.name(bytes).map(|name| DirEntry { name, kind })))?;
+        let mut entries = entries.into_iter().collect::<Result<Vec<_>>>()?;
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// Calls `each` with the name and, if the listing tells, the kind of every entry but `.` and `..`, in no order.
+    /// Unlike [`Dir::list`] it keeps nothing.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn for_each(&self, mut each: impl FnMut(&[u8], Option<FileKind>)) -> Result<()> {
+        let listing = rustix::fs::Dir::read_from(&self.fd).map_err(at(Attempt::List, &self.path))?;
         for entry in listing {
             let entry = entry.map_err(at(Attempt::List, &self.path))?;
             let bytes = entry.file_name().to_bytes();
             if matches!(bytes, b"." | b"..") {
                 continue;
             }
-            let name = Name::new(bytes)
-                .map_err(|error| at(Attempt::List, &self.path)(io::Error::new(io::ErrorKind::InvalidData, error)))?;
             let kind = match entry.file_type() {
                 rustix::fs::FileType::RegularFile => Some(FileKind::File),
                 rustix::fs::FileType::Directory => Some(FileKind::Dir),
@@ -283,10 +309,35 @@ impl Dir {
                 rustix::fs::FileType::Unknown => None,
                 _ => Some(FileKind::Special),
             };
-            entries.push(DirEntry { name, kind });
+            each(bytes, kind);
         }
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
+        Ok(())
+    }
+
+    /// The name with these bytes, for an entry of this directory.
+    ///
+    /// # Errors
+    /// When they are not a name, or longer than any file system allows.
+    pub fn name(&self, bytes: &[u8]) -> Result<Name> {
+        Name::new(bytes)
+            .map_err(|error| at(Attempt::List, &self.path)(io::Error::new(io::ErrorKind::InvalidData, error)))
+    }
+
+    /// Reads a file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read, is a symbolic link or larger than `limit`.
+    pub fn read(&self, name: &Name, limit: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.open_file(name)?
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(self.at(Attempt::Read, name))?;
+        if bytes.len() as u64 > limit {
+            let error = io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes"));
+            return Err(self.at(Attempt::Read, name)(error));
+        }
+        Ok(bytes)
     }
 
     /// Makes the entries of this directory durable.
@@ -304,7 +355,7 @@ impl Dir {
         &self.path
     }
 
-    fn at(&self, attempt: Attempt, name: &Name) -> impl FnOnce(Errno) -> FsError + use<> {
+    fn at<E: Into<io::Error>>(&self, attempt: Attempt, name: &Name) -> impl FnOnce(E) -> FsError + use<E> {
         let path = self.path.join(name.as_os());
         move |error| FsError {
             attempt,
@@ -320,4 +371,19 @@ impl Dir {
 /// When it cannot be asked.
 pub fn stat_file(file: &File, path: &Path) -> Result<Stat> {
     rustix::fs::fstat(file).map(Stat::from).map_err(at(Attempt::Stat, path))
+}
+
+/// Reserves disk space for `len` bytes of an open file, so that a full disk shows now; does nothing where unsupported.
+///
+/// # Errors
+/// When there is not enough space.
+pub fn reserve_file(file: &File, len: u64, path: &Path) -> Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    fault::pass(Attempt::Write, path)?;
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len) {
+        Err(Errno::NOSPC) => Err(at(Attempt::Write, path)(Errno::NOSPC)),
+        _ => Ok(()),
+    }
 }

@@ -20,7 +20,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-pub use dir::{Dir, DirEntry, FileKind, Stat, stat_file};
+pub use dir::{Dir, DirEntry, FileKind, Stat, reserve_file, stat_file};
 pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use temp::TempFile;

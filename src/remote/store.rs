@@ -67,7 +67,7 @@ impl RemoteStore {
 
     /// Its address, without credentials.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub fn describe(&self) -> &str {
         self.transport.describe()
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::error::{RemoteError, Result};
 use super::super::store::{RemoteStore, pack_key};
+use super::super::transport::TransportError;
 use super::plan::FetchPlan;
 use crate::hash::FileId;
 use crate::progress::Phase;
@@ -151,7 +152,7 @@ impl FetchPlan {
         let needs = &self.needs.slots[request.needs.clone()];
         let bytes = match remote.transport().get_range(&pack_key(pack.id), request.bytes.clone()) {
             Ok(bytes) => bytes,
-            Err(error) if error.is_interrupted() => return Err(error.into()),
+            Err(error @ TransportError::Interrupted(_)) => return Err(error.into()),
             Err(error) => {
                 let error = Arc::new(error.into());
                 for &need in needs {

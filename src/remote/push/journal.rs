@@ -76,7 +76,7 @@ impl Journal {
                 && let Some(kind) = pack.kind
             {
                 let slots = shard
-                    .slots(&pack)
+                    .slots(pack)
                     .map(|location| location.map(|location| location.chunk))
                     .collect::<crate::store::Result<Vec<_>>>()?;
                 builder.add_pack(pack.id, kind, pack.file_len, &slots)?;
