@@ -35,5 +35,6 @@ pub mod object;
 pub mod path;
 pub mod progress;
 pub mod remote;
+pub mod repo;
 pub mod store;
 pub mod workspace;

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use super::args::GlobalArgs;
 use super::error::CliError;
 use crate::fs::{self, FileKind};
+use crate::config::ConfigSources;
 use crate::progress::Progress;
+use crate::repo::{OpenOptions, Repository};
+use super::ui;
 
 /// The environment variables at the start of the process.
 #[derive(Debug, Clone, Default)]
@@ -87,5 +90,35 @@ impl Context {
             progress,
             env,
         })
+    }
+
+    /// The settings files of the system and the user, and the environment.
+    pub(crate) fn config_sources(&self) -> ConfigSources {
+        let user = match self.env.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute()) {
+            Some(dir) => Some(dir),
+            None => self.env.home().map(|home| home.join(".config")),
+        };
+        ConfigSources {
+            system: Some(PathBuf::from("/etc/modver/config.toml")),
+            user: user.map(|dir| dir.join("modver/config.toml")),
+            env: self.env.with_prefix("MODVER_").map(|(name, value)| (name.into(), value.to_owned())).collect(),
+            ..ConfigSources::default()
+        }
+    }
+
+    /// Opens the repository in which the user stands.
+    pub(crate) fn repository(&self) -> Result<Repository, CliError> {
+        let quiet = self.quiet;
+        Ok(Repository::open(&OpenOptions {
+            cwd: self.cwd.clone(),
+            config: self.config_sources(),
+            jobs: self.jobs.map_or(0, NonZeroUsize::get),
+            progress: Arc::clone(&self.progress),
+            waiting: Arc::new(move |holder| {
+                if !quiet {
+                    ui::note(&format!("waiting for the lock held by {holder}"));
+                }
+            }),
+        })?)
     }
 }

@@ -5,6 +5,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use super::exit::Exit;
+use crate::config::ConfigError;
+use crate::git::GitError;
+use crate::object::ObjectError;
+use crate::remote::RemoteError;
+use crate::repo::RepoError;
+use crate::store::StoreError;
 use crate::fs::FsError;
 use crate::path::quote;
 
@@ -31,6 +37,10 @@ pub(crate) enum CliError {
     Json(#[source] serde_json::Error),
     #[error(transparent)]
     Fs(#[from] FsError),
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }
 
 impl CliError {
@@ -45,7 +55,9 @@ impl CliError {
             | Self::Panicked
             | Self::Output(_)
             | Self::Json(_)
-            | Self::Fs(_) => Exit::Failure,
+            | Self::Fs(_)
+            | Self::Config(_) => Exit::Failure,
+            Self::Repo(error) => exit_of(error),
         }
     }
 
@@ -53,8 +65,40 @@ impl CliError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownTopic(_) => Some("modver help".to_owned()),
+            Self::Repo(error) => error.hint(),
+            Self::Config(error) => error.hint(),
             _ => None,
         }
+    }
+}
+
+/// The exit code of an error of the repository.
+fn exit_of(error: &RepoError) -> Exit {
+    match error {
+        RepoError::Interrupted(_) => Exit::Interrupted,
+        RepoError::Git(GitError::NotARepository { .. } | GitError::Bare { .. }) => Exit::NotARepository,
+        RepoError::Git(GitError::IndexLocked { .. }) => Exit::Locked,
+        RepoError::Store(error)
+        | RepoError::Object(ObjectError::Store(error))
+        | RepoError::Remote(RemoteError::Store(error) | RemoteError::Object(ObjectError::Store(error))) => {
+            exit_of_store(error)
+        }
+        RepoError::Object(ObjectError::Tree { .. }) | RepoError::Remote(RemoteError::DamagedChunk { .. }) => {
+            Exit::Corruption
+        }
+        _ => Exit::Failure,
+    }
+}
+
+fn exit_of_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::DamagedChunk { .. }
+        | StoreError::DamagedPack { .. }
+        | StoreError::DamagedRecipe(_)
+        | StoreError::DamagedRun { .. }
+        | StoreError::DamagedShard { .. } => Exit::Corruption,
+        StoreError::Locked { .. } => Exit::Locked,
+        _ => Exit::Failure,
     }
 }
 

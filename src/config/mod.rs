@@ -34,6 +34,7 @@ pub use error::{ConfigError, ConfigWarning, Result};
 pub use file::MAX_FILE;
 pub use keys::Key;
 pub use name::{MAX_REMOTE_NAME, RemoteName, RemoteNameError};
+pub use nearest::nearest;
 pub use origin::{FileLayer, Layer, Origin, Setting};
 pub use template::{MVIGNORE_TEMPLATE, PROJECT_TEMPLATE};
 pub use value::{Secret, Value, ValueDefect};

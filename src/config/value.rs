@@ -14,8 +14,8 @@ pub struct Secret(String);
 impl Secret {
     /// Wraps the text.
     #[must_use]
-    pub const fn new(text: String) -> Self {
-        Self(text)
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 
     /// The text, for the request that needs it.

@@ -40,7 +40,9 @@ struct State {
 
 impl std::fmt::Debug for RemoteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteStore").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("RemoteStore")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -48,7 +50,13 @@ impl RemoteStore {
     /// The remote `name`, spoken to by `transport` with up to `jobs` requests at once. Copies of its immutable metadata
     /// are kept in `meta_dir`. Nothing is asked yet.
     #[must_use]
-    pub fn new(name: &str, transport: Arc<dyn Transport>, meta_dir: PathBuf, jobs: usize, progress: Arc<Progress>) -> Self {
+    pub fn new(
+        name: &str,
+        transport: Arc<dyn Transport>,
+        meta_dir: PathBuf,
+        jobs: usize,
+        progress: Arc<Progress>,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             transport,
@@ -279,7 +287,8 @@ impl RemoteStore {
         let id = ShardId::of(&bytes);
         let path = self.meta_dir("shards")?.join(id.to_string());
         fs::write_atomic(&path, &bytes)?;
-        self.transport.put(&shard_key(id), &Body::from(bytes), PutMode::IfAbsent)?;
+        self.transport
+            .put(&shard_key(id), &Body::from(bytes), PutMode::IfAbsent)?;
         self.shard(id)
     }
 }

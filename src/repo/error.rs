@@ -18,7 +18,10 @@ pub type Result<T> = std::result::Result<T, RepoError>;
 
 /// Why an operation on the repository failed.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say it; the transparent ones are other layers' errors")]
+#[allow(
+    missing_docs,
+    reason = "the messages say it; the transparent ones are other layers' errors"
+)]
 pub enum RepoError {
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -70,11 +73,46 @@ pub enum RepoError {
     #[error("`{path}` is ignored by `.mvignore`")]
     Ignored { path: RepoPath },
     #[error("`{pointer}` would be ignored by git: `{pattern}` in {source_file}")]
-    PointerIgnored { pointer: RepoPath, pattern: String, source_file: String },
+    PointerIgnored {
+        pointer: RepoPath,
+        pattern: String,
+        source_file: String,
+    },
     #[error("`{path}` exists already")]
     Exists { path: RepoPath },
     #[error("`{path}` has changes that are not stored")]
     Modified { path: RepoPath },
     #[error("nothing says what is still needed")]
     NoGcScope,
+}
+
+impl RepoError {
+    /// The command that helps, if there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Git(error) => error.hint(),
+            Self::Pointer(error) => error.hint(),
+            Self::NotTracked {
+                nearest: Some(nearest), ..
+            } => Some(format!("did you mean `{nearest}`?")),
+            Self::NotTracked { path, .. } => Some(format!("modver add {path}")),
+            Self::NoRemote => Some("modver remote add origin s3://bucket/prefix".to_owned()),
+            Self::TrackedByGit { path, .. } => Some(format!("git rm -r --cached {path} && modver add {path}")),
+            Self::InsideOutput { output, .. } => Some(format!("modver add {output}")),
+            Self::ContainsOutput { output, .. } => Some(format!("modver remove {output}")),
+            Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
+            Self::IsLink(path) => Some(format!("git add {path}")),
+            Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
+            Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
+            Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {
+                Some("modver pull".to_owned())
+            }
+            Self::Store(
+                StoreError::DamagedChunk { .. } | StoreError::DamagedPack { .. } | StoreError::DamagedShard { .. },
+            ) => Some("modver verify --repair".to_owned()),
+            _ => None,
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
 mod error;
+mod init;
 mod outputs;
 mod targets;
 
@@ -13,16 +14,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use error::{RepoError, Result};
+pub use init::InitOutcome;
 pub use outputs::{Output, Outputs};
 pub use targets::Target;
 
-use crate::config::{Config, ConfigSources};
+use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};
 use crate::git::GitRepo;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::remote::RemoteStore;
-use crate::remote::transport;
+use crate::remote::transport::{self, Transport};
 use crate::store::{Access, Cache};
 
 /// Name of the project file.
@@ -180,23 +182,71 @@ impl Repository {
     /// # Errors
     /// When there is none, or its settings cannot be used. The remote itself is not asked yet.
     pub fn remote(&self, name: Option<&str>) -> Result<Arc<RemoteStore>> {
-        let name = match (name, self.config.default_remote_name()?) {
-            (Some(name), _) => name.to_owned(),
-            (None, Some(name)) => name,
-            (None, None) => return Err(RepoError::NoRemote),
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => self.default_remote_name()?.ok_or(RepoError::NoRemote)?,
         };
         let config = self.config.remote(&name)?;
-        let spec = remote_spec(&config);
+        let transport = self.transport(&config, false)?;
         // Copies of metadata belong to the place, not to the name, which may be given to another place.
-        let place = crate::hash::FileId::of(spec.identity().as_bytes()).short();
+        let place = format!("{}\n{:?}\n{:?}", config.url, config.base, config.endpoint);
+        let place = crate::hash::FileId::of(place.as_bytes()).short();
         let meta_dir = self.git.common_dir().join(FOLDER).join("remotes").join(place);
-        let transport = transport::open(&spec, &self.progress)?;
         Ok(Arc::new(RemoteStore::new(
             &name,
-            transport,
+            transport.into(),
             meta_dir,
             self.jobs.clamp(4, 16),
             Arc::clone(&self.progress),
         )))
+    }
+
+    /// The remote that is used when none is named: `core.remote`, or the only one there is.
+    ///
+    /// # Errors
+    /// When `core.remote` names a remote that does not exist.
+    pub fn default_remote_name(&self) -> Result<Option<String>> {
+        if let Some(setting) = self.config.default_remote() {
+            let name = setting.value.to_string();
+            self.config.remote(&name)?;
+            return Ok(Some(name));
+        }
+        let mut names = self.config.remotes().into_keys();
+        Ok(match (names.next(), names.next()) {
+            (Some(only), None) => Some(only.to_string()),
+            _ => None,
+        })
+    }
+
+    /// Speaks to the place a remote's settings name. `create` makes a directory that does not exist.
+    ///
+    /// # Errors
+    /// When the settings cannot be used, or the directory is not there.
+    pub fn transport(&self, config: &RemoteConfig, create: bool) -> Result<Box<dyn Transport>> {
+        let credentials = match (&config.access_key_id, &config.secret_access_key) {
+            (Some(id), Some(key)) => Some(transport::Credentials {
+                access_key_id: id.clone(),
+                secret_access_key: key.clone(),
+                session_token: config.session_token.clone(),
+            }),
+            _ => None,
+        };
+        let spec = transport::RemoteSpec {
+            name: config.name.to_string(),
+            url: config.url.clone(),
+            endpoint: config.endpoint.clone(),
+            region: config.region.clone(),
+            profile: config.profile.clone(),
+            anonymous: config.anonymous,
+            path_style: config.path_style,
+            credentials,
+        };
+        let options = transport::OpenOptions {
+            base: config.base.clone().unwrap_or_else(|| self.root().to_owned()),
+            create,
+            progress: Arc::clone(&self.progress),
+            retry: transport::RetryPolicy::default(),
+        };
+        Ok(transport::open(&spec, &options)?)
     }
 }

@@ -99,11 +99,8 @@ fn merge(targets: &mut Vec<Target>, output: &Output, part: RepoPath, named: bool
 
 /// The output whose path is most like `path`, if one is.
 fn nearest(path: &RepoPath, outputs: &[Output]) -> Option<RepoPath> {
-    let typed = path.to_string();
-    outputs
-        .iter()
-        .map(|output| (crate::config::edit_distance(&typed, &output.path.to_string()), &output.path))
-        .filter(|(distance, _)| *distance <= 1 + typed.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, path)| path.clone())
+    let names: Vec<String> = outputs.iter().map(|output| output.path.to_string()).collect();
+    let found = crate::config::nearest(&path.to_string(), names.iter().map(String::as_str))?;
+    let at = names.iter().position(|name| name == found)?;
+    Some(outputs[at].path.clone())
 }

@@ -35,13 +35,4 @@ pub use snapshot::{Mode, Overlay, Snapshot};
 pub use state::State;
 pub use table::{Row, Table};
 
-use crate::hash::{FileId, TreeId};
-
-/// What an output is: a file or a directory, by the id of its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RootId {
-    /// A tracked file.
-    File(FileId),
-    /// A tracked directory.
-    Tree(TreeId),
-}
+use crate::object::Root as RootId;

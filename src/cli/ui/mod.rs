@@ -112,6 +112,11 @@ impl Ui {
     }
 }
 
+/// Says something while a command runs, on standard error. Nothing can be done if that fails.
+pub(crate) fn note(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "modver: {message}");
+}
+
 /// The JSON form of a command line that clap refused.
 pub(crate) fn usage_as_json(message: &str) -> String {
     json::failure(None, &[message.to_owned()], Some("modver help"), Exit::Usage)

@@ -164,7 +164,9 @@ impl FetchPlan {
         for &need in needs {
             let location = self.needs.location(need)?;
             let start = (location.offset - request.bytes.start) as usize;
-            let body = bytes.get(start..start + location.chunk.stored_len as usize).unwrap_or_default();
+            let body = bytes
+                .get(start..start + location.chunk.stored_len as usize)
+                .unwrap_or_default();
             match transaction.add_encoded(kind, location.chunk, body) {
                 Ok(()) => remote.progress.advance(0, body.len() as u64),
                 Err(StoreError::DamagedBody(chunk)) => fail(

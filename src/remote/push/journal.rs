@@ -50,7 +50,13 @@ impl Journal {
     }
 
     /// Notes that a pack was uploaded.
-    pub(super) fn note(remote: &RemoteStore, id: PackId, kind: PackKind, len: u64, slots: &[Slot]) -> Result<PathBuf> {
+    pub(super) fn note(
+        remote: &RemoteStore,
+        id: PackId,
+        kind: PackKind,
+        len: u64,
+        slots: &[Slot],
+    ) -> Result<PathBuf> {
         let mut builder = ShardBuilder::new();
         builder.add_pack(id, kind, len, slots)?;
         let bytes = builder.build()?;

@@ -28,13 +28,14 @@ use bytes::Bytes;
 
 use crate::progress::Progress;
 
+pub use crate::config::Secret;
 pub use dir::DirTransport;
 pub use error::{Place, Source, TransportError};
 pub use probe::{Capabilities, probe};
 pub use retry::{Retry, RetryPolicy};
 pub use s3::S3Transport;
 pub use traffic::Traffic;
-pub use url::{Credentials, Location, RemoteSpec, Secret, UrlError};
+pub use url::{Credentials, Location, RemoteSpec, UrlError};
 
 /// Result of a transport call.
 pub type Result<T> = std::result::Result<T, TransportError>;

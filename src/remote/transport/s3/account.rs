@@ -28,9 +28,9 @@ pub(super) fn chain(spec: &RemoteSpec) -> ProvideCredentialChain<Credential> {
         session_token,
     }) = &spec.credentials
     {
-        let keys = StaticCredentialProvider::new(access_key_id.reveal(), secret_access_key.reveal());
+        let keys = StaticCredentialProvider::new(access_key_id.expose(), secret_access_key.expose());
         return ProvideCredentialChain::new().push(match session_token {
-            Some(token) => keys.with_session_token(token.reveal()),
+            Some(token) => keys.with_session_token(token.expose()),
             None => keys,
         });
     }
