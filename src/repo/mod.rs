@@ -7,6 +7,7 @@
 
 mod error;
 mod init;
+mod observe;
 mod outputs;
 mod targets;
 

@@ -1,0 +1,65 @@
+//! Looking at an output in the workspace: what is there, compared with what was recorded about it.
+
+use super::{Output, Repository, Result};
+use crate::object::{Node, Root};
+use crate::path::RepoPath;
+use crate::store::Transaction;
+use crate::workspace::{IgnoreRules, Mode, Scan, ScanRequest, Scopes, Snapshot, State, scan};
+
+/// An output as it is in the workspace.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    /// What was found.
+    pub(crate) scan: Scan,
+    /// What the workspace was last brought to; what is absent and belongs to it was deleted, if it was present.
+    pub(crate) base: Option<Root>,
+    /// Which parts of the output are present here.
+    pub(crate) scopes: Scopes,
+}
+
+impl Repository {
+    /// Looks at what is at `path`, which is or will be an output. `pointer` is what it should be, if it is one already.
+    ///
+    /// # Errors
+    /// When it cannot be walked. What cannot be tracked is in the scan's problems.
+    pub(crate) fn observe(&self, path: &RepoPath, pointer: Option<Root>) -> Result<Observed> {
+        let state = State::read(&self.state_path(path)?);
+        let ignore = IgnoreRules::above(self.root(), path)?;
+        let scan = scan(
+            &ScanRequest {
+                root: &path.on_disk(self.root()),
+                state: state.as_ref(),
+                ignore: &ignore,
+            },
+            &self.progress,
+        )?;
+        let (base, scopes) = match (&state, pointer) {
+            (Some(state), _) if state.base().is_some() => (state.base(), state.scopes().clone()),
+            // A pointer of which nothing was ever checked out here: what is absent belongs to it all the same.
+            (_, Some(root @ Root::Tree(_))) => (Some(root), Scopes::new(Vec::new())),
+            (_, root) => (root, Scopes::whole()),
+        };
+        Ok(Observed { scan, base, scopes })
+    }
+
+    /// Identifies everything in an observed output, storing it if there is a transaction to store it in.
+    ///
+    /// # Errors
+    /// When something cannot be read or stored, or (when storing) cannot be tracked.
+    pub(crate) fn identify(&self, observed: Observed, transaction: Option<&Transaction>) -> Result<Snapshot> {
+        let mode = transaction.map_or(Mode::HashOnly, Mode::Store);
+        Ok(observed
+            .scan
+            .snapshot(mode, observed.base, &observed.scopes, self.cache()?, &self.progress)?)
+    }
+}
+
+/// What a pointer names, as an entry of a listing.
+pub(crate) fn pointer_node(output: &Output) -> Node {
+    use crate::git::PointerContent;
+    let size = output.pointer.size;
+    match output.pointer.content {
+        PointerContent::File { id, executable } => Node::File { id, size, executable },
+        PointerContent::Dir { id, files } => Node::Dir { id, size, files },
+    }
+}
