@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use crate::config::ConfigError;
+use crate::fs::FsError;
 use crate::git::GitError;
 use crate::object::ObjectError;
+use crate::path::quote;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::store::StoreError;
-use crate::fs::FsError;
-use crate::path::quote;
 
 /// An error of a command.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,8 @@ pub(crate) enum CliError {
     Signals(#[source] std::io::Error),
     #[error("interrupted")]
     Interrupted,
+    #[error("`{0}` has no --json: its output is data of its own")]
+    NoJson(&'static str),
     #[error("this is a bug in modver")]
     Panicked,
     #[error("cannot write the output")]
@@ -47,7 +49,7 @@ impl CliError {
     /// The exit code it leads to.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::NotADirectory(_) | Self::UnknownTopic(_) => Exit::Usage,
+            Self::NotADirectory(_) | Self::UnknownTopic(_) | Self::NoJson(_) => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::NotWired
             | Self::WorkingDirectory(_)
