@@ -5,18 +5,28 @@
 //! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
+mod add;
+mod checkout;
 mod error;
 mod init;
+mod inputs;
 mod observe;
 mod outputs;
+mod record;
+mod remove;
+mod rename;
 mod targets;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use add::{AddOptions, AddOutcome, Added, Recorded};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use error::{RepoError, Result};
 pub use init::InitOutcome;
 pub use outputs::{Output, Outputs};
+pub use remove::RemoveOutcome;
+pub use rename::MoveOutcome;
 pub use targets::Target;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
