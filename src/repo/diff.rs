@@ -221,7 +221,7 @@ impl<'a> Side<'a> {
             return Ok((Some(pointed), None));
         }
         let observed = self.repository.observe(path, Some(output.root()))?;
-        if observed.scan.kind.is_none() && (!observed.recorded || observed.scopes.paths().is_empty()) {
+        if observed.scan.kind.is_none() && (observed.last.is_none() || observed.scopes.paths().is_empty()) {
             return Ok((Some(pointed), None));
         }
         match self.repository.identify(observed, None) {

@@ -5,21 +5,29 @@
 //! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
+mod add;
 mod cat;
+mod checkout;
 mod content;
 mod diff;
 mod du;
 mod error;
 mod init;
+mod inputs;
 mod ls;
 mod observe;
 mod outputs;
+mod record;
+mod remove;
+mod rename;
 mod status;
 mod targets;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use add::{AddOptions, AddOutcome, Added, Recorded};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use du::{DuOutcome, Usage};
@@ -27,6 +35,8 @@ pub use error::{RepoError, Result};
 pub use init::InitOutcome;
 pub use ls::{Listed, LsOutcome, LsRequest};
 pub use outputs::{Output, Outputs};
+pub use remove::RemoveOutcome;
+pub use rename::MoveOutcome;
 pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
 pub use targets::Target;
 

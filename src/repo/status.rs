@@ -283,7 +283,7 @@ impl Look<'_> {
         let is_dir = match (&output.pointer.content, observed.scan.kind) {
             (_, None) if !observed.scan.problems.is_empty() => return verdict(OutputState::TypeChanged),
             (_, None) => {
-                let was_here = observed.recorded && reaches(&observed.scopes, &target.parts);
+                let was_here = observed.last.is_some() && reaches(&observed.scopes, &target.parts);
                 return verdict(if was_here {
                     OutputState::Deleted
                 } else {
@@ -295,7 +295,7 @@ impl Look<'_> {
             _ => return verdict(OutputState::TypeChanged),
         };
         let pointed = pointer_node(output);
-        let (base, recorded, scopes) = (observed.base, observed.recorded, observed.scopes.clone());
+        let (last, scopes) = (observed.last, observed.scopes.clone());
         let here = observed.scan.totals().0;
         let partial = |target: &Target, snapshot: &Snapshot| {
             (is_dir && !scopes.is_whole() && snapshot.node.as_ref().map(Node::files) != Some(here)).then(|| Present {
@@ -323,7 +323,7 @@ impl Look<'_> {
             }
             Err(error) => return Err(error),
         };
-        self.remember(output, &snapshot, base.filter(|_| recorded), &scopes);
+        self.remember(output, &snapshot, last, &scopes);
         let present = partial(target, &snapshot);
         let state = if snapshot.node.as_ref() == Some(&pointed) {
             if present.is_some() && !target.parts.is_empty() && !reaches(&scopes, &target.parts) {
@@ -331,7 +331,7 @@ impl Look<'_> {
             } else {
                 OutputState::Unchanged
             }
-        } else if recorded && snapshot.root() == base && base != Some(output.root()) {
+        } else if self.is_as_it_was(output, &snapshot, last, &scopes)? {
             OutputState::Outdated
         } else {
             OutputState::Modified
@@ -345,7 +345,7 @@ impl Look<'_> {
 
     /// Hashes what is not known.
     fn identify(&self, observed: Observed, pointed: &Node) -> Result<Snapshot> {
-        if observed.recorded {
+        if observed.last.is_some() {
             return self.repository.identify(observed, None);
         }
         // Nothing was brought here by modver. If all of it is here all the same, no listing need be read to see that.
@@ -363,6 +363,30 @@ impl Look<'_> {
             .snapshot(Mode::HashOnly, base, &scopes, self.repository, progress)?;
         snapshot.read = read;
         Ok(snapshot)
+    }
+
+    /// Whether what is here is what was last brought here, when the pointer was another.
+    fn is_as_it_was(
+        &self,
+        output: &Output,
+        snapshot: &Snapshot,
+        last: Option<Root>,
+        scopes: &Scopes,
+    ) -> Result<bool> {
+        if last.is_none() || last == Some(output.root()) {
+            return Ok(false);
+        }
+        if snapshot.root() == last || scopes.is_whole() {
+            return Ok(snapshot.root() == last);
+        }
+        // What is not here was taken from the new pointer; it has to be as it was, too.
+        let mut observed = self.repository.observe(&output.path, last)?;
+        observed.scopes.clone_from(scopes);
+        match self.repository.identify(observed, None) {
+            Ok(then) => Ok(then.root() == last),
+            Err(RepoError::Workspace(WorkspaceError::Object(error))) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Counts what differs, and names it if asked to.
