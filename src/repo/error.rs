@@ -1,6 +1,7 @@
 //! Errors of repository operations.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::ConfigError;
 use crate::fs::FsError;
@@ -93,6 +94,18 @@ pub enum RepoError {
     Modified { path: RepoPath },
     #[error("nothing says what is still needed")]
     NoGcScope,
+    #[error("the listing of `{path}` is not in the cache")]
+    ListingNotHere { path: RepoPath },
+    #[error("there is no `{path}` in `{output}`")]
+    NoEntry { path: RepoPath, output: RepoPath },
+    #[error("`{path}` is a directory")]
+    IsDirectory { path: RepoPath },
+    #[error("`{path}` is a symbolic link that leads to no file in `{output}`")]
+    DanglingLink { path: RepoPath, output: RepoPath },
+    #[error("the content of `{path}` is neither in the cache nor on remote `{remote}`")]
+    Nowhere { path: RepoPath, remote: String },
+    #[error("cannot fetch `{path}`")]
+    NotFetched { path: RepoPath, source: Arc<RemoteError> },
 }
 
 impl RepoError {
@@ -127,6 +140,9 @@ impl RepoError {
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
+            Self::ListingNotHere { path } => Some(format!("modver fetch {path}")),
+            Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
+            Self::IsDirectory { path } => Some(format!("modver ls {path}")),
             Self::Output { source, .. } => source.hint(),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {

@@ -6,15 +6,21 @@
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
 mod add;
+mod cat;
 mod checkout;
+mod content;
+mod diff;
+mod du;
 mod error;
 mod init;
 mod inputs;
+mod ls;
 mod observe;
 mod outputs;
 mod record;
 mod remove;
 mod rename;
+mod status;
 mod targets;
 
 use std::path::{Path, PathBuf};
@@ -22,11 +28,16 @@ use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
+pub use content::{Content, ContentKind};
+pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
+pub use du::{DuOutcome, Usage};
 pub use error::{RepoError, Result};
 pub use init::InitOutcome;
+pub use ls::{Listed, LsOutcome, LsRequest};
 pub use outputs::{Output, Outputs};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
+pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
 pub use targets::Target;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
@@ -157,6 +168,10 @@ impl Repository {
     /// # Errors
     /// When it cannot be opened.
     pub fn cache(&self) -> Result<&Cache> {
+        Ok(self.open_cache()?)
+    }
+
+    fn open_cache(&self) -> crate::store::Result<&Cache> {
         if let Some(cache) = self.cache.get() {
             return Ok(cache);
         }
@@ -179,6 +194,12 @@ impl Repository {
         Ok(FileLock::acquire(&dir.join("lock"), LockKind::Exclusive, |holder| {
             (self.waiting)(holder);
         })?)
+    }
+
+    /// The same lock, if nobody holds it.
+    pub(crate) fn try_lock_workspace(&self) -> Result<Option<FileLock>> {
+        let path = self.git.git_dir().join(FOLDER).join("lock");
+        Ok(FileLock::try_acquire(&path, LockKind::Exclusive)?)
     }
 
     /// Where the workspace state of an output is.
