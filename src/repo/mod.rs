@@ -5,18 +5,26 @@
 //! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
+mod cache;
+mod doctor;
 mod error;
 mod init;
 mod observe;
 mod outputs;
+mod remotes;
+mod settings;
 mod targets;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
+pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use error::{RepoError, Result};
 pub use init::InitOutcome;
 pub use outputs::{Output, Outputs};
+pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
+pub use settings::{Settings, SettingsEdit};
 pub use targets::Target;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
@@ -71,9 +79,7 @@ impl Repository {
     pub fn open(options: &OpenOptions) -> Result<Self> {
         let cwd = fs::canonicalize(&options.cwd)?;
         let git = GitRepo::discover(&cwd)?;
-        let mut sources = options.config.clone();
-        sources.project = Some(git.root().join(PROJECT_FILE));
-        sources.local = Some(git.common_dir().join(FOLDER).join("config.toml"));
+        let sources = settings::with_repository(&options.config, &git);
         let config = Config::load(&sources)?;
         let jobs = match (options.jobs, config.jobs()) {
             (0, Some(jobs)) => jobs.get() as usize,
@@ -185,7 +191,9 @@ impl Repository {
     pub fn remote(&self, name: Option<&str>) -> Result<Arc<RemoteStore>> {
         let name = match name {
             Some(name) => name.to_owned(),
-            None => self.default_remote_name()?.ok_or(RepoError::NoRemote)?,
+            None => self
+                .default_remote_name()?
+                .ok_or_else(|| remotes::no_default(&self.config))?,
         };
         let config = self.config.remote(&name)?;
         let transport = self.transport(&config, false)?;
@@ -207,16 +215,7 @@ impl Repository {
     /// # Errors
     /// When `core.remote` names a remote that does not exist.
     pub fn default_remote_name(&self) -> Result<Option<String>> {
-        if let Some(setting) = self.config.default_remote() {
-            let name = setting.value.to_string();
-            self.config.remote(&name)?;
-            return Ok(Some(name));
-        }
-        let mut names = self.config.remotes().into_keys();
-        Ok(match (names.next(), names.next()) {
-            (Some(only), None) => Some(only.to_string()),
-            _ => None,
-        })
+        Ok(remotes::default_remote(&self.config)?.map(|name| name.to_string()))
     }
 
     /// Speaks to the place a remote's settings name. `create` makes a directory that does not exist.
