@@ -5,25 +5,35 @@
 //! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
+mod add;
 mod cache;
+mod checkout;
 mod doctor;
 mod error;
 mod init;
+mod inputs;
 mod observe;
 mod outputs;
+mod record;
 mod remotes;
+mod remove;
+mod rename;
 mod settings;
 mod targets;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use error::{RepoError, Result};
 pub use init::InitOutcome;
 pub use outputs::{Output, Outputs};
 pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
+pub use remove::RemoveOutcome;
+pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
 pub use targets::Target;
 
