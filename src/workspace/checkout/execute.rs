@@ -81,6 +81,7 @@ impl CheckoutPlan {
         let made = run.make_dirs();
         let mut written = run.write_entries(&made);
         run.put_in_place(&made, &mut written);
+        run.plan.works.iter_mut().for_each(|work| work.entries = Vec::new());
         run.record(state_path, written, settled)?;
         run.failures.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Checked {
