@@ -84,6 +84,8 @@ pub enum RepoError {
     Modified { path: RepoPath },
     #[error("nothing says what is still needed")]
     NoGcScope,
+    #[error("there is no `{part}` in `{output}`")]
+    NotInOutput { part: RepoPath, output: RepoPath },
 }
 
 impl RepoError {
@@ -105,6 +107,8 @@ impl RepoError {
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
+            Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
+            Self::NotInOutput { output, .. } => Some(format!("modver ls {output}")),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {
                 Some("modver pull".to_owned())
@@ -114,5 +118,24 @@ impl RepoError {
             ) => Some("modver verify --repair".to_owned()),
             _ => None,
         }
+    }
+}
+
+fn transport_hint(error: &TransportError) -> Option<String> {
+    match error {
+        TransportError::NoRemote {
+            what: "directory",
+            place,
+        } => Some(format!(
+            "mkdir -p {}   or, if it is elsewhere, modver remote modify",
+            place.remote
+        )),
+        TransportError::NoRemote { .. } | TransportError::WrongRegion { .. } => {
+            Some("modver remote modify NAME".to_owned())
+        }
+        TransportError::NoCredentials { .. } | TransportError::Unauthenticated { .. } => {
+            Some("modver remote modify NAME --profile PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned())
+        }
+        _ => None,
     }
 }

@@ -6,18 +6,24 @@
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
 mod error;
+mod fetch;
 mod init;
 mod observe;
 mod outputs;
+mod push;
 mod targets;
+mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use error::{RepoError, Result};
+pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutput};
 pub use init::InitOutcome;
 pub use outputs::{Output, Outputs};
+pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
 pub use targets::Target;
+pub use transfer::Paths;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};
