@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use super::args::GlobalArgs;
 use super::error::CliError;
-use crate::fs::{self, FileKind};
+use super::ui;
 use crate::config::ConfigSources;
+use crate::fs::{self, FileKind};
 use crate::progress::Progress;
 use crate::repo::{OpenOptions, Repository};
-use super::ui;
 
 /// The environment variables at the start of the process.
 #[derive(Debug, Clone, Default)]
@@ -94,14 +94,23 @@ impl Context {
 
     /// The settings files of the system and the user, and the environment.
     pub(crate) fn config_sources(&self) -> ConfigSources {
-        let user = match self.env.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute()) {
+        let user = match self
+            .env
+            .get("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .filter(|dir| dir.is_absolute())
+        {
             Some(dir) => Some(dir),
             None => self.env.home().map(|home| home.join(".config")),
         };
         ConfigSources {
             system: Some(PathBuf::from("/etc/modver/config.toml")),
             user: user.map(|dir| dir.join("modver/config.toml")),
-            env: self.env.with_prefix("MODVER_").map(|(name, value)| (name.into(), value.to_owned())).collect(),
+            env: self
+                .env
+                .with_prefix("MODVER_")
+                .map(|(name, value)| (name.into(), value.to_owned()))
+                .collect(),
             ..ConfigSources::default()
         }
     }

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use super::exit::Exit;
 use crate::config::ConfigError;
+use crate::fs::FsError;
 use crate::git::GitError;
 use crate::object::ObjectError;
+use crate::path::quote;
 use crate::remote::RemoteError;
 use crate::repo::RepoError;
 use crate::store::StoreError;
-use crate::fs::FsError;
-use crate::path::quote;
 
 /// An error of a command.
 #[derive(Debug, thiserror::Error)]

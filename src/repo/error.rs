@@ -78,6 +78,15 @@ pub enum RepoError {
         pattern: String,
         source_file: String,
     },
+    #[error("nothing matches `{pattern}`", pattern = .pattern.display())]
+    NoMatch { pattern: PathBuf },
+    #[error("`{pattern}` is not a pattern", pattern = .pattern.display())]
+    BadPattern {
+        pattern: PathBuf,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("cannot add `{path}`")]
+    Output { path: RepoPath, source: Box<RepoError> },
     #[error("`{path}` exists already")]
     Exists { path: RepoPath },
     #[error("`{path}` has changes that are not stored")]
@@ -89,6 +98,19 @@ pub enum RepoError {
 }
 
 impl RepoError {
+    /// An error about something inside an output, with the output.
+    #[must_use]
+    pub(crate) fn in_output(path: &RepoPath, error: Self) -> Self {
+        match error {
+            // The transaction knows the cause of this one.
+            Self::Workspace(WorkspaceError::Store(_)) | Self::Interrupted(_) => error,
+            error => Self::Output {
+                path: path.clone(),
+                source: Box::new(error),
+            },
+        }
+    }
+
     /// The command that helps, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -107,8 +129,12 @@ impl RepoError {
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
+<<<<<<< HEAD
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
             Self::NotInOutput { output, .. } => Some(format!("modver ls {output}")),
+=======
+            Self::Output { source, .. } => source.hint(),
+>>>>>>> main
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {
                 Some("modver pull".to_owned())

@@ -10,7 +10,6 @@ use crate::hash::FileId;
 use crate::object::{self, Root};
 use crate::path::RepoPath;
 use crate::remote::{FetchPlan, RemoteError, RemoteStore, Wanted};
-use crate::workspace::State;
 
 /// What to fetch.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +92,11 @@ impl Repository {
         let mut targets = self.targets(&options.targets)?;
         if options.present_parts {
             for target in targets.iter_mut().filter(|target| !target.named) {
-                target.parts = self.present_parts(target)?;
+                if let Some(present) = self.present_parts(&target.output.path)?
+                    && !present.is_whole()
+                {
+                    target.parts = present.paths().to_vec();
+                }
             }
         }
         let mut outcome = FetchOutcome {
@@ -134,15 +137,6 @@ impl Repository {
         }
         outcome.outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outcome)
-    }
-
-    /// The parts of an output that are present in the workspace; none if all of it is, or nothing.
-    fn present_parts(&self, target: &Target) -> Result<Vec<RepoPath>> {
-        let state = State::read(&self.state_path(&target.output.path)?);
-        Ok(match state {
-            Some(state) if !state.scopes().is_whole() => state.scopes().paths().to_vec(),
-            _ => Vec::new(),
-        })
     }
 
     fn fetch_from(

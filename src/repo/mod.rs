@@ -5,23 +5,35 @@
 //! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
+mod add;
+mod checkout;
 mod error;
 mod fetch;
 mod init;
+mod inputs;
 mod observe;
 mod outputs;
+mod pull;
 mod push;
+mod record;
+mod remove;
+mod rename;
 mod targets;
 mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use add::{AddOptions, AddOutcome, Added, Recorded};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use error::{RepoError, Result};
 pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutput};
 pub use init::InitOutcome;
 pub use outputs::{Output, Outputs};
+pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
+pub use remove::RemoveOutcome;
+pub use rename::MoveOutcome;
 pub use targets::Target;
 pub use transfer::Paths;
 

@@ -11,7 +11,9 @@ use crate::workspace::{IgnoreRules, Mode, Scan, ScanRequest, Scopes, Snapshot, S
 pub(crate) struct Observed {
     /// What was found.
     pub(crate) scan: Scan,
-    /// What the workspace was last brought to; what is absent and belongs to it was deleted, if it was present.
+    /// What the workspace was last brought to: only what is in it may be removed by a checkout.
+    pub(crate) last: Option<Root>,
+    /// What entries that are absent here are taken from.
     pub(crate) base: Option<Root>,
     /// Which parts of the output are present here.
     pub(crate) scopes: Scopes,
@@ -33,13 +35,19 @@ impl Repository {
             },
             &self.progress,
         )?;
-        let (base, scopes) = match (&state, pointer) {
-            (Some(state), _) if state.base().is_some() => (state.base(), state.scopes().clone()),
+        let last = state.as_ref().and_then(State::base);
+        let scopes = match (&state, pointer) {
+            (Some(state), Some(_)) if last.is_some() => state.scopes().clone(),
             // A pointer of which nothing was ever checked out here: what is absent belongs to it all the same.
-            (_, Some(root @ Root::Tree(_))) => (Some(root), Scopes::new(Vec::new())),
-            (_, root) => (root, Scopes::whole()),
+            (_, Some(Root::Tree(_))) => Scopes::new(Vec::new()),
+            _ => Scopes::whole(),
         };
-        Ok(Observed { scan, base, scopes })
+        Ok(Observed {
+            scan,
+            last,
+            base: pointer,
+            scopes,
+        })
     }
 
     /// Identifies everything in an observed output, storing it if there is a transaction to store it in.

@@ -18,7 +18,7 @@ use crate::fs::{self, Attempt, Dir, FileKind};
 use crate::hash::{FileId, Hasher};
 use crate::path::Name;
 use crate::progress::Progress;
-use crate::store::PackKind;
+use crate::store::{Cache, PackKind};
 
 /// How often a file is read before it is given up as changing.
 const TRIES: u32 = 3;
@@ -30,6 +30,9 @@ const PIECE: usize = 1 << 20;
 /// Gives every file of the scan its id. Returns how many were read, and their bytes.
 pub(super) fn identify(scan: &mut Scan, mode: Mode<'_>, progress: &Progress) -> Result<(u64, u64)> {
     let base = scan.base()?.to_owned();
+    if let Mode::Store(transaction) = mode {
+        forget_unstored(scan, transaction.cache())?;
+    }
     let is_small = |row: &Row| row.size <= chunk::MAX as u64;
     let is_unknown = |row: &Row| row.kind() == FileKind::File && row.id().is_none();
     let small = scan
@@ -78,11 +81,29 @@ pub(super) fn identify(scan: &mut Scan, mode: Mode<'_>, progress: &Progress) -> 
             };
             let name = dir.name(row.name_in(names))?;
             read_large(dir, &name, row, mode, progress)?;
-            progress.advance(1, if matches!(mode, Mode::HashOnly) { 0 } else { row.size });
+            // Its bytes were counted as they were read.
+            progress.advance(1, 0);
             done = (done.0 + 1, done.1 + row.size);
         }
     }
     Ok(done)
+}
+
+/// Forgets what is known of files whose content the store does not have (any more): they have to be read again.
+fn forget_unstored(scan: &mut Scan, cache: &Cache) -> Result<()> {
+    scan.dirs
+        .par_iter_mut()
+        .flat_map(|dir| dir.table.rows.par_chunks_mut(ROWS_PER_TASK))
+        .try_for_each(|rows| {
+            for row in rows.iter_mut().filter(|row| row.kind() == FileKind::File) {
+                if let Some(id) = row.id()
+                    && !cache.contains(&FileId::from_bytes(id))?
+                {
+                    row.forget();
+                }
+            }
+            Ok(())
+        })
 }
 
 fn changing(dir: &Dir, name: &Name) -> WorkspaceError {

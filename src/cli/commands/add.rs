@@ -1,10 +1,12 @@
 //! `modver add`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::ui::{Render, Style, human};
+use crate::repo::{AddOptions, AddOutcome, Recorded};
 
 /// Track files and directories
 ///
@@ -38,6 +40,58 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let outcome = context.repository()?.add(&AddOptions {
+        paths: args.paths.clone(),
+        dry_run: args.dry_run,
+        desc: args.desc.clone(),
+        labels: args.labels.clone(),
+        remote: args.remote.clone(),
+    })?;
+    Ok(Shown(outcome))
+}
+
+/// What was added; `modver commit` shows the same.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+pub(super) struct Shown(pub(super) AddOutcome);
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        for output in &self.0.outputs {
+            let what = match (output.change, self.0.dry_run) {
+                (Recorded::New, false) => "added",
+                (Recorded::Updated, false) => "updated",
+                (Recorded::Unchanged, _) => "unchanged",
+                (Recorded::New, true) => "would add",
+                (Recorded::Updated, true) => "would update",
+            };
+            let files = human::count(output.files, "file", "files");
+            writeln!(out, "{what} {} ({files}, {})", output.path, human::bytes(output.size))?;
+        }
+        Ok(())
+    }
+
+    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        let AddOutcome {
+            outputs,
+            stored,
+            dry_run,
+        } = &self.0;
+        for output in outputs.iter().filter(|output| output.files_absent > 0) {
+            let absent = human::count(output.files_absent, "file", "files");
+            writeln!(out, "{}: {absent} that are not present here were kept", output.path)?;
+        }
+        if outputs.is_empty() {
+            writeln!(out, "nothing is tracked here; begin with: modver add PATH")?;
+        } else if *dry_run {
+            writeln!(out, "nothing was written (--dry-run)")?;
+        } else if stored.chunks == 0 {
+            writeln!(out, "all content was in the cache already")?;
+        } else {
+            let (new, packed) = (human::bytes(stored.bytes), human::bytes(stored.stored_bytes));
+            writeln!(out, "stored {new} of new content in {packed}")?;
+        }
+        Ok(())
+    }
 }

@@ -1,10 +1,14 @@
 //! `modver checkout`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::exit::Exit;
+use crate::cli::ui::{Colour, Render, Style, human};
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome};
+use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
 ///
@@ -28,6 +32,110 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let outcome = context.repository()?.checkout(&CheckoutOptions {
+        targets: args.targets.clone(),
+        force: args.force,
+        dry_run: args.dry_run,
+    })?;
+    Ok(Shown(outcome))
+}
+
+/// What was checked out; `modver pull` shows the same.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+pub(super) struct Shown(pub(super) CheckoutOutcome);
+
+/// Paths of one kind that are listed before the rest is only counted.
+const LISTED: usize = 20;
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        for output in self.0.outputs.iter().filter(|output| !output.done.is_empty()) {
+            let done = &output.done;
+            let parts = [
+                (done.created, "added"),
+                (done.replaced, "replaced"),
+                (done.deleted, "deleted"),
+                (done.chmods, "changed mode"),
+            ];
+            let mut parts: Vec<String> = parts
+                .iter()
+                .filter(|(n, _)| *n > 0)
+                .map(|(n, what)| format!("{} {what}", human::number(*n)))
+                .collect();
+            if parts.is_empty() {
+                parts.push("directories only".to_owned());
+            }
+            let would = if self.0.dry_run { "would update" } else { "updated" };
+            writeln!(
+                out,
+                "{would} {} ({}; {})",
+                output.path,
+                parts.join(", "),
+                human::bytes(done.bytes)
+            )?;
+        }
+        Ok(())
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        let outputs = &self.0.outputs;
+        for output in outputs {
+            for conflict in output.conflicts.iter().take(LISTED) {
+                let path = output.path.join_path(&conflict.path);
+                let reason = match conflict.reason {
+                    ConflictReason::Modified => "has changes that are stored nowhere",
+                    ConflictReason::Untracked => "is in the way and stored nowhere",
+                    ConflictReason::Ignored => "is in the way and ignored",
+                    ConflictReason::Special => "is in the way and not a file",
+                    ConflictReason::Repository => "is in the way and a git repository",
+                    ConflictReason::Unreadable => "is in the way and cannot be read",
+                    ConflictReason::Root => "is not a file or directory",
+                };
+                writeln!(out, "{}: {path} {reason}", style.paint(Colour::Bad, "conflict"))?;
+            }
+            more(out, output.conflicts.len())?;
+            for failure in output.failures.iter().take(LISTED) {
+                writeln!(out, "{}: {}: {}", style.paint(Colour::Bad, "failed"), failure.path, failure.reason)?;
+            }
+            more(out, output.failures.len())?;
+        }
+        if outputs.iter().any(|output| !output.conflicts.is_empty()) {
+            let force = "modver checkout --force TARGET";
+            writeln!(
+                out,
+                "hint: modver commit TARGET to keep the changes, or {force} to lose them"
+            )?;
+        }
+        if outputs
+            .iter()
+            .any(|output| output.failures.iter().any(|failure| failure.missing))
+        {
+            writeln!(out, "hint: modver pull")?;
+        }
+        if outputs.is_empty() && self.0.is_complete() {
+            writeln!(out, "everything is as the pointers say")?;
+        }
+        Ok(())
+    }
+
+    fn exit(&self) -> Exit {
+        let bad = |output: &CheckedOut| !(output.conflicts.is_empty() && output.failures.is_empty());
+        match (
+            self.0.outputs.iter().any(bad),
+            self.0.outputs.iter().all(|o| bad(o) && o.done.is_empty()),
+        ) {
+            (false, _) => Exit::Ok,
+            (true, false) => Exit::Partial,
+            (true, true) => Exit::Failure,
+        }
+    }
+}
+
+fn more(out: &mut dyn Write, all: usize) -> io::Result<()> {
+    match all.saturating_sub(LISTED) {
+        0 => Ok(()),
+        rest => writeln!(out, "… and {} more", human::number(rest as u64)),
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::add::Shown;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
 
 /// Accept what changed in tracked files and directories
 ///
@@ -18,9 +18,12 @@ pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
     targets: Vec<PathBuf>,
+    /// Show what would be stored and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    Ok(Shown(context.repository()?.commit(&args.targets, args.dry_run)?))
 }

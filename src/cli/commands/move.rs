@@ -1,10 +1,12 @@
 //! `modver move`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::ui::{Render, Style};
+use crate::repo::MoveOutcome;
 
 /// Move or rename a tracked file or directory
 ///
@@ -24,6 +26,19 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    Ok(Shown(context.repository()?.rename(&args.from, &args.to)?))
+}
+
+/// What was moved.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+pub(crate) struct Shown(MoveOutcome);
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        let MoveOutcome { from, to, data_moved } = &self.0;
+        let data = if *data_moved { "" } else { " (no data here to move)" };
+        writeln!(out, "moved {from} to {to}{data}")
+    }
 }

@@ -1,10 +1,12 @@
 //! `modver remove`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::ui::{Render, Style};
+use crate::repo::RemoveOutcome;
 
 /// Stop tracking files or directories
 ///
@@ -22,9 +24,32 @@ pub(crate) struct Args {
     /// Also remove the data from the workspace
     #[arg(long)]
     outs: bool,
+    /// With --outs: also remove data that is not stored
+    #[arg(short, long, requires = "outs")]
+    force: bool,
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let outcome = context.repository()?.remove(&args.targets, args.outs, args.force)?;
+    Ok(Shown(outcome))
+}
+
+/// What was removed.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+pub(crate) struct Shown(RemoveOutcome);
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        let data = if self.0.data_removed {
+            ", data removed"
+        } else {
+            ", data kept"
+        };
+        self.0
+            .removed
+            .iter()
+            .try_for_each(|path| writeln!(out, "no longer tracked: {path}{data}"))
+    }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub(crate) use progress::ProgressLine;
-pub(crate) use terminal::Style;
+pub(crate) use terminal::{Colour, Style};
 
 use super::args::GlobalArgs;
 use super::context::Env;

@@ -1,0 +1,253 @@
+//! `add` and `commit`: workspace → cache, pointers, git's index.
+
+use std::path::PathBuf;
+
+use super::observe::Observed;
+use super::record::Record;
+use super::{Output, Repository, Result};
+use crate::git::{Pointer, PointerContent};
+use crate::hash::RootId;
+use crate::object::Node;
+use crate::path::RepoPath;
+use crate::progress::Phase;
+use crate::store::{Stored, Transaction};
+use crate::workspace::{Scopes, Snapshot, Within, WorkspaceError};
+
+/// What to add.
+#[derive(Debug, Default)]
+pub struct AddOptions {
+    /// Files, directories and patterns, as typed.
+    pub paths: Vec<PathBuf>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// A description for the pointers, if given.
+    pub desc: Option<String>,
+    /// Labels for the pointers, if any were given.
+    pub labels: Vec<String>,
+    /// The remote the outputs belong to, if given.
+    pub remote: Option<String>,
+}
+
+/// How an output's pointer changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recorded {
+    /// It is tracked for the first time.
+    New,
+    /// It names other content, or says something else about it.
+    Updated,
+    /// It was right already.
+    Unchanged,
+}
+
+/// One output that was added.
+#[derive(Debug, serde::Serialize)]
+pub struct Added {
+    /// The output.
+    pub path: RepoPath,
+    /// How its pointer changed.
+    pub change: Recorded,
+    /// Its content.
+    pub id: RootId,
+    /// Bytes.
+    pub size: u64,
+    /// Files and links in it.
+    pub files: u64,
+    /// Files that had to be read.
+    pub files_read: u64,
+    /// Files that belong to it and are not present in this workspace.
+    pub files_absent: u64,
+}
+
+/// What an add did.
+#[derive(Debug, serde::Serialize)]
+pub struct AddOutcome {
+    /// The outputs.
+    pub outputs: Vec<Added>,
+    /// What was new to the cache.
+    pub stored: Stored,
+    /// Whether nothing was written because that was asked.
+    pub dry_run: bool,
+}
+
+impl Repository {
+    /// Stores files and directories and writes their pointers.
+    ///
+    /// # Errors
+    /// When a path may not be tracked, or something cannot be read, stored or written. Pointers, `.gitignore` and the
+    /// workspace are then as before.
+    pub fn add(&self, options: &AddOptions) -> Result<AddOutcome> {
+        let _lock = self.lock_workspace()?;
+        if let Some(remote) = &options.remote {
+            self.config.remote(remote)?;
+        }
+        let outputs = self.outputs()?;
+        let paths = self.inputs(&options.paths, &outputs)?;
+        let before = |path: &RepoPath| outputs.outputs.iter().find(|output| output.path == *path).cloned();
+        let work = paths.into_iter().map(|path| (before(&path), path)).collect();
+        self.store(work, options)
+    }
+
+    /// Stores the changes of outputs that are tracked already.
+    ///
+    /// # Errors
+    /// As [`Repository::add`]; also when an output is not there at all.
+    pub fn commit(&self, targets: &[PathBuf], dry_run: bool) -> Result<AddOutcome> {
+        let _lock = self.lock_workspace()?;
+        let mut work = Vec::new();
+        for target in self.targets(targets)? {
+            let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
+            if there {
+                work.push((Some(target.output.clone()), target.output.path));
+            } else if target.named {
+                return Err(super::RepoError::NotFound {
+                    path: target.output.path.on_disk(self.root()),
+                });
+            }
+        }
+        let options = AddOptions {
+            dry_run,
+            ..AddOptions::default()
+        };
+        self.store(work, &options)
+    }
+
+    fn store(&self, work: Vec<(Option<Output>, RepoPath)>, options: &AddOptions) -> Result<AddOutcome> {
+        self.progress.start(Phase::Scanning, 0, 0);
+        let mut observed = Vec::with_capacity(work.len());
+        for (before, path) in work {
+            let seen = self.observe(&path, before.as_ref().map(Output::root))?;
+            observed.push((before, path, seen));
+        }
+        let (files, bytes) = observed.iter().fold((0, 0), |sum, (_, _, seen)| {
+            let unknown = unknown(seen);
+            (sum.0 + unknown.0, sum.1 + unknown.1)
+        });
+        self.progress.start(Phase::Adding, files, bytes);
+        if options.dry_run {
+            let (outputs, _, _) = self.identify_all(observed, None, options)?;
+            return Ok(AddOutcome {
+                outputs,
+                stored: Stored::default(),
+                dry_run: true,
+            });
+        }
+        let transaction = self.cache()?.transaction(&self.progress)?;
+        let (outputs, records, states) = match self.identify_all(observed, Some(&transaction), options) {
+            Ok(identified) => identified,
+            Err(super::RepoError::Workspace(WorkspaceError::Store(error))) => {
+                return Err(transaction.cause(error).into());
+            }
+            Err(error) => return Err(error),
+        };
+        let stored = transaction.commit()?;
+        for (path, snapshot, scopes) in &states {
+            snapshot.write_state(&self.state_path(path)?, snapshot.root(), scopes)?;
+        }
+        self.record(&records)?;
+        Ok(AddOutcome {
+            outputs,
+            stored,
+            dry_run: false,
+        })
+    }
+
+    #[allow(clippy::type_complexity, reason = "three parallel lists, used right here")]
+    fn identify_all(
+        &self,
+        observed: Vec<(Option<Output>, RepoPath, Observed)>,
+        transaction: Option<&Transaction>,
+        options: &AddOptions,
+    ) -> Result<(Vec<Added>, Vec<Record>, Vec<(RepoPath, Snapshot, Scopes)>)> {
+        let (mut added, mut records, mut states) = (Vec::new(), Vec::new(), Vec::new());
+        for (before, path, seen) in observed {
+            let scopes = seen.scopes.clone();
+            let snapshot = self
+                .identify(seen, transaction)
+                .map_err(|error| super::RepoError::in_output(&path, error))?;
+            let Some(node) = snapshot.node.clone() else {
+                return Err(super::RepoError::NotFound {
+                    path: path.on_disk(self.root()),
+                });
+            };
+            let pointer = pointer_of(&node, before.as_ref(), options);
+            let (present, _) = snapshot.scan.totals();
+            added.push(Added {
+                path: path.clone(),
+                change: match &before {
+                    None => Recorded::New,
+                    Some(output) if output.pointer == pointer => Recorded::Unchanged,
+                    Some(_) => Recorded::Updated,
+                },
+                id: super::outputs::pointer_root(&pointer).id(),
+                size: node.size(),
+                files: node.files(),
+                files_read: snapshot.read.0,
+                files_absent: node.files().saturating_sub(present),
+            });
+            let scopes = present_scopes(&snapshot, scopes, node.files() == present);
+            records.push(Record::Track(path.clone(), pointer));
+            states.push((path, snapshot, scopes));
+        }
+        Ok((added, records, states))
+    }
+}
+
+/// Files that have to be read, and their bytes.
+fn unknown(seen: &Observed) -> (u64, u64) {
+    let rows = seen.scan.dirs.iter().flat_map(|dir| dir.table.rows());
+    rows.filter(|row| row.kind() == crate::fs::FileKind::File && row.id().is_none())
+        .fold((0, 0), |sum, row| (sum.0 + 1, sum.1 + row.size))
+}
+
+fn pointer_of(node: &Node, before: Option<&Output>, options: &AddOptions) -> Pointer {
+    let before = before.map(|output| &output.pointer);
+    let content = match *node {
+        Node::Dir { id, files, .. } => PointerContent::Dir { id, files },
+        Node::File { id, executable, .. } => PointerContent::File { id, executable },
+        // An output is never a link.
+        Node::Symlink { .. } => PointerContent::File {
+            id: crate::hash::FileId::of(b""),
+            executable: false,
+        },
+    };
+    let kept = |given: &Option<String>, kept: Option<&Option<String>>| given.clone().or_else(|| kept?.clone());
+    Pointer {
+        content,
+        size: node.size(),
+        desc: kept(&options.desc, before.map(|p| &p.desc)),
+        labels: if options.labels.is_empty() {
+            before.map(|p| p.labels.clone()).unwrap_or_default()
+        } else {
+            options.labels.clone()
+        },
+        remote: kept(&options.remote, before.map(|p| &p.remote)),
+    }
+}
+
+/// What is present after an add: what was, and every file that was found beside it, so that its later deletion counts.
+fn present_scopes(snapshot: &Snapshot, before: Scopes, complete: bool) -> Scopes {
+    if complete || before.is_whole() {
+        return Scopes::whole();
+    }
+    let mut found = before.paths().to_vec();
+    for dir in &snapshot.scan.dirs {
+        if before.within(&dir.path) == Within::Inside {
+            continue;
+        }
+        for row in dir
+            .table
+            .rows()
+            .iter()
+            .filter(|row| row.kind() != crate::fs::FileKind::Dir)
+        {
+            let name = crate::path::Name::new(dir.table.name(row));
+            if let Ok(path) = name.map(|name| dir.path.join(&name))
+                && before.within(&path) != Within::Inside
+            {
+                found.push(path);
+            }
+        }
+    }
+    Scopes::new(found)
+}

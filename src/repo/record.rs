@@ -1,0 +1,76 @@
+//! Writing pointers and `.gitignore` entries: all of them or none.
+
+use std::collections::BTreeMap;
+
+use super::inputs::name_of;
+use super::{Repository, Result};
+use crate::git::{self, FileEdit, Pointer};
+use crate::path::RepoPath;
+
+/// What becomes of an output's pointer.
+#[derive(Debug)]
+pub(crate) enum Record {
+    /// The pointer is written and the output ignored by git.
+    Track(RepoPath, Pointer),
+    /// The pointer and its entry in `.gitignore` go.
+    Untrack(RepoPath),
+}
+
+impl Repository {
+    /// Carries out `records` and stages what changed. If a step fails, the files that were written are as before.
+    ///
+    /// # Errors
+    /// When a file cannot be written or staged.
+    pub(crate) fn record(&self, records: &[Record]) -> Result<()> {
+        let mut edits = Vec::new();
+        let mut ignores: BTreeMap<RepoPath, FileEdit> = BTreeMap::new();
+        for record in records {
+            let (Record::Track(path, _) | Record::Untrack(path)) = record;
+            let mut edit = FileEdit::read(self.root(), &git::pointer_path(path)?)?;
+            let dir = path.parent().unwrap_or_default();
+            let name = name_of(path)?;
+            let ignore = match ignores.entry(dir.clone()) {
+                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    let file = dir.join(&crate::path::Name::new(b".gitignore")?);
+                    entry.insert(FileEdit::read(self.root(), &file)?)
+                }
+            };
+            match record {
+                Record::Track(_, pointer) => {
+                    edit.after = Some(pointer.to_bytes().map_err(|problem| git::PointerError {
+                        path: edit.path.clone(),
+                        problem,
+                    })?);
+                    ignore.add_entry(&name);
+                }
+                Record::Untrack(_) => {
+                    edit.after = None;
+                    ignore.remove_entry(&name);
+                }
+            }
+            edits.push(edit);
+        }
+        edits.extend(ignores.into_values());
+        edits.retain(FileEdit::is_change);
+        if let Err(error) = self.apply(&edits) {
+            // What cannot be taken back was changed by somebody else meanwhile, and is left to them.
+            for edit in edits.iter().rev() {
+                let _ = edit.revert(self.root());
+            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn apply(&self, edits: &[FileEdit]) -> Result<()> {
+        for edit in edits {
+            edit.apply(self.root())?;
+        }
+        if self.config.autostage() && !edits.is_empty() {
+            let paths: Vec<RepoPath> = edits.iter().map(|edit| edit.path.clone()).collect();
+            self.git.stage(&paths)?;
+        }
+        Ok(())
+    }
+}

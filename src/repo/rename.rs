@@ -1,0 +1,75 @@
+//! `move`: data, pointer and `.gitignore` entry together.
+
+use std::path::Path;
+
+use super::record::Record;
+use super::{RepoError, Repository, Result};
+use crate::fs::{self, FileKind};
+use crate::path::RepoPath;
+
+/// What a move did.
+#[derive(Debug, serde::Serialize)]
+pub struct MoveOutcome {
+    /// Where the output was.
+    pub from: RepoPath,
+    /// Where it is.
+    pub to: RepoPath,
+    /// Whether there was data in the workspace that moved along.
+    pub data_moved: bool,
+}
+
+impl Repository {
+    /// Moves an output to a new path, or into a directory that exists.
+    ///
+    /// # Errors
+    /// When it is not an output, or something is at the new path; nothing has moved then.
+    pub fn rename(&self, from: &Path, to: &Path) -> Result<MoveOutcome> {
+        let _lock = self.lock_workspace()?;
+        let targets = self.targets(&[from.to_owned()])?;
+        let output = match &targets[..] {
+            [target] if target.named && target.parts.is_empty() => target.output.clone(),
+            _ => {
+                return Err(RepoError::NotTracked {
+                    path: self.path_of(from)?,
+                    nearest: None,
+                });
+            }
+        };
+        let from = output.path;
+        let mut to = self.path_of(to)?;
+        let is_dir = to.is_root() || fs::stat(&to.on_disk(self.root()))?.is_some_and(|s| s.kind == FileKind::Dir);
+        if is_dir {
+            to = to.join(&super::inputs::name_of(&from)?);
+        }
+        let (old, new) = (from.on_disk(self.root()), to.on_disk(self.root()));
+        let there = fs::stat(&old)?.is_some();
+        let outputs = self.outputs()?;
+        let pointer_there = fs::stat(&crate::git::pointer_path(&to)?.on_disk(self.root()))?.is_some();
+        if fs::stat(&new)?.is_some() || pointer_there || to.starts_with(&from) {
+            return Err(RepoError::Exists { path: to });
+        }
+        self.check_new_path(&to, &outputs)?;
+        if let Some(parent) = new.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        if there {
+            fs::rename(&old, &new)?;
+        }
+        let records = [Record::Untrack(from.clone()), Record::Track(to.clone(), output.pointer)];
+        if let Err(error) = self.record(&records) {
+            if there {
+                fs::rename(&new, &old)?;
+            }
+            return Err(error);
+        }
+        let state = self.state_path(&from)?;
+        if fs::stat(&state)?.is_some() {
+            fs::rename(&state, &self.state_path(&to)?)?;
+        }
+        Ok(MoveOutcome {
+            from,
+            to,
+            data_moved: there,
+        })
+    }
+}
