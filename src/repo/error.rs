@@ -154,6 +154,7 @@ impl RepoError {
             Self::ListingNotHere { path } => Some(format!("modver fetch {path}")),
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),
+            Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
             Self::Output { source, .. } => source.hint(),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {
@@ -164,5 +165,24 @@ impl RepoError {
             ) => Some("modver verify --repair".to_owned()),
             _ => None,
         }
+    }
+}
+
+fn transport_hint(error: &TransportError) -> Option<String> {
+    match error {
+        TransportError::NoRemote {
+            what: "directory",
+            place,
+        } => Some(format!(
+            "mkdir -p {}   or, if it is elsewhere, modver remote modify",
+            place.remote
+        )),
+        TransportError::NoRemote { .. } | TransportError::WrongRegion { .. } => {
+            Some("modver remote modify NAME".to_owned())
+        }
+        TransportError::NoCredentials { .. } | TransportError::Unauthenticated { .. } => {
+            Some("modver remote modify NAME --profile PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned())
+        }
+        _ => None,
     }
 }
