@@ -180,9 +180,10 @@ fn transport_hint(error: &TransportError) -> Option<String> {
         TransportError::NoRemote { .. } | TransportError::WrongRegion { .. } => {
             Some("modver remote modify NAME".to_owned())
         }
-        TransportError::NoCredentials { .. } | TransportError::Unauthenticated { .. } => {
-            Some("modver remote modify NAME --profile PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned())
-        }
+        TransportError::NoCredentials { .. } | TransportError::Unauthenticated { .. } => Some(
+            "modver remote modify NAME --profile PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

@@ -240,20 +240,22 @@ impl Troubles {
         self.lost.iter().chain(self.failed.keys()).copied().collect()
     }
 
-    fn judge(
-        &self,
-        root: &Root,
-        missing: &Paths,
-        remote: &RemoteStore,
-    ) -> (FetchState, Option<String>) {
+    fn judge(&self, root: &Root, missing: &Paths, remote: &RemoteStore) -> (FetchState, Option<String>) {
         if missing.count == 0 {
             return (FetchState::Complete, None);
         }
         if self.absent.contains(root) {
-            return (FetchState::Absent, Some(format!("remote `{}` does not have it", remote.name())));
+            return (
+                FetchState::Absent,
+                Some(format!("remote `{}` does not have it", remote.name())),
+            );
         }
         if let Some(error) = self.broken.get(root) {
-            let state = if error.is_damage() { FetchState::Damaged } else { FetchState::Incomplete };
+            let state = if error.is_damage() {
+                FetchState::Damaged
+            } else {
+                FetchState::Incomplete
+            };
             return (state, Some(in_one_line(&**error)));
         }
         let own = || missing.ids.iter().filter_map(|id| self.failed.get(id));
