@@ -129,12 +129,9 @@ impl RepoError {
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
-<<<<<<< HEAD
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
             Self::NotInOutput { output, .. } => Some(format!("modver ls {output}")),
-=======
             Self::Output { source, .. } => source.hint(),
->>>>>>> main
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {
                 Some("modver pull".to_owned())
