@@ -8,7 +8,7 @@ use crate::hash::FileId;
 use crate::object::{Node, Root};
 use crate::path::RepoPath;
 use crate::remote::{FetchPlan, Wanted};
-use crate::store::{PackKind, StoreError};
+use crate::store::StoreError;
 
 /// How many links are followed from one to the next.
 const MAX_LINKS: usize = 40;
@@ -96,7 +96,7 @@ impl Repository {
                 remote: remote.name().to_owned(),
             });
         }
-        let fetched = plan.execute(&remote, cache, PackKind::Data)?;
+        let fetched = plan.execute(&remote, cache)?;
         match fetched.failed.into_iter().next() {
             None => Ok(()),
             Some((_, source)) => Err(RepoError::NotFetched {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Layer, RemoteName};
 use crate::fs::FsError;
 use crate::git::{GitError, PointerError};
 use crate::object::ObjectError;
@@ -53,6 +53,14 @@ pub enum RepoError {
     NotFound { path: PathBuf },
     #[error("no remote is configured")]
     NoRemote,
+    #[error("there are several remotes and none is the default")]
+    NoDefaultRemote { first: RemoteName },
+    #[error("there is a remote `{name}` already: {url}")]
+    RemoteExists { name: RemoteName, url: String },
+    #[error("`{path}` cannot be kept in a settings file: it is not UTF-8 text", path = .path.display())]
+    UrlNotText { path: PathBuf },
+    #[error("`{key}` is not set{}", .layer.map(|layer| format!(" in the {layer} settings")).unwrap_or_default())]
+    NotSet { key: String, layer: Option<Layer> },
     #[error("`{path}` is tracked by git", path = .path)]
     TrackedByGit { path: RepoPath, count: usize },
     #[error("`{path}` is inside `{output}`, which is tracked")]
@@ -134,6 +142,9 @@ impl RepoError {
             } => Some(format!("did you mean `{nearest}`?")),
             Self::NotTracked { path, .. } => Some(format!("modver add {path}")),
             Self::NoRemote => Some("modver remote add origin s3://bucket/prefix".to_owned()),
+            Self::NoDefaultRemote { first } => Some(format!("modver remote default {first}")),
+            Self::RemoteExists { name, .. } => Some(format!("modver remote modify {name} url URL")),
+            Self::NotSet { key, .. } => Some(format!("modver config set {key} VALUE")),
             Self::TrackedByGit { path, .. } => Some(format!("git rm -r --cached {path} && modver add {path}")),
             Self::InsideOutput { output, .. } => Some(format!("modver add {output}")),
             Self::ContainsOutput { output, .. } => Some(format!("modver remove {output}")),
@@ -143,6 +154,7 @@ impl RepoError {
             Self::ListingNotHere { path } => Some(format!("modver fetch {path}")),
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),
+            Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
             Self::Output { source, .. } => source.hint(),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {
@@ -153,5 +165,25 @@ impl RepoError {
             ) => Some("modver verify --repair".to_owned()),
             _ => None,
         }
+    }
+}
+
+fn transport_hint(error: &TransportError) -> Option<String> {
+    match error {
+        TransportError::NoRemote {
+            what: "directory",
+            place,
+        } => Some(format!(
+            "mkdir -p {}   or, if it is elsewhere, modver remote modify",
+            place.remote
+        )),
+        TransportError::NoRemote { .. } | TransportError::WrongRegion { .. } => {
+            Some("modver remote modify NAME".to_owned())
+        }
+        TransportError::NoCredentials { .. } | TransportError::Unauthenticated { .. } => Some(
+            "modver remote modify NAME --profile PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }
