@@ -1,10 +1,8 @@
 //! Errors of remote stores.
 
-use std::sync::Arc;
-
 use super::transport::TransportError;
 use crate::fs::FsError;
-use crate::hash::{ChunkId, FileId, PackId};
+use crate::hash::{ChunkId, PackId};
 use crate::object::ObjectError;
 use crate::progress::Interrupted;
 use crate::store::StoreError;
@@ -39,16 +37,6 @@ pub enum RemoteError {
         /// What it asks for.
         source: MarkerError,
     },
-    /// One object could not be fetched.
-    #[error("cannot fetch {file} from remote `{remote}`")]
-    File {
-        /// The remote's name.
-        remote: String,
-        /// The file or tree.
-        file: FileId,
-        /// Why.
-        source: Arc<RemoteError>,
-    },
     /// A chunk on the remote is damaged.
     #[error("chunk {chunk} in pack {pack} on remote `{remote}` is damaged")]
     DamagedChunk {
@@ -65,4 +53,33 @@ pub enum RemoteError {
     /// An upload thread has stopped; its own error was reported before.
     #[error("the upload has stopped")]
     UploaderGone,
+}
+
+impl RemoteError {
+    /// Whether one object on the remote is missing or damaged, so that others are worth trying.
+    #[must_use]
+    pub const fn is_of_one_object(&self) -> bool {
+        match self {
+            Self::Transport(error) => matches!(
+                error,
+                TransportError::NotFound(_)
+                    | TransportError::OutOfRange { .. }
+                    | TransportError::Truncated { .. }
+                    | TransportError::TooLarge { .. }
+            ),
+            error => error.is_damage(),
+        }
+    }
+
+    /// Whether an object on the remote is not what its name says.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::DamagedChunk { .. }
+                | Self::Store(
+                    StoreError::DamagedShard { .. } | StoreError::DamagedRun { .. } | StoreError::DamagedRecipe(_)
+                )
+        )
+    }
 }

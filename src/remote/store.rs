@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::error::{RemoteError, Result};
 use super::transport::{Body, PutMode, Transport, TransportError};
 use crate::fs;
-use crate::hash::{RootId, RunId, ShardId};
+use crate::hash::{PackId, RootId, RunId, ShardId};
 use crate::progress::Progress;
 use crate::store::marker;
 use crate::store::run::CatalogRun;
@@ -183,7 +183,9 @@ impl RemoteStore {
         };
         let in_force: BTreeSet<_> = runs.iter().map(|run| run.id().to_string()).collect();
         for name in fs::list(&dir)? {
-            if name.to_str().is_none_or(|name| !in_force.contains(name)) {
+            // Temporary files may be another process's.
+            let is_run = |name: &str| name.parse::<RunId>().is_ok() && !in_force.contains(name);
+            if name.to_str().is_some_and(is_run) {
                 fs::remove_file(&dir.join(name))?;
             }
         }
@@ -194,12 +196,14 @@ impl RemoteStore {
         let path = dir.join(id.to_string());
         if let Some(bytes) = fs::read_if_exists(&path, MAX_META)?
             && let Ok(run) = CatalogRun::parse(id, bytes)
+            && run.verify_hash().is_ok()
         {
             return Ok(run);
         }
-        let bytes = self.transport.get(&format!("catalog/{id}"), MAX_META)?;
-        let run = CatalogRun::parse(id, bytes.clone())?;
-        fs::write_atomic(&path, &bytes)?;
+        let bytes = self.transport.get(&run_key(id), MAX_META)?;
+        let run = CatalogRun::parse(id, bytes)?;
+        run.verify_hash()?;
+        fs::write_atomic(&path, run.bytes())?;
         Ok(run)
     }
 
@@ -270,6 +274,18 @@ impl RemoteStore {
         Ok(shard)
     }
 
+    /// Every pack on the remote and its bytes: one request for a thousand of them.
+    ///
+    /// # Errors
+    /// When the remote cannot be listed.
+    pub fn packs(&self) -> Result<HashMap<PackId, u64>> {
+        let objects = self.transport.list("packs/")?;
+        Ok(objects
+            .iter()
+            .filter_map(|object| Some((object.key.rsplit('/').next()?.parse().ok()?, object.size)))
+            .collect())
+    }
+
     /// Every shard that some run names.
     ///
     /// # Errors
@@ -293,13 +309,18 @@ impl RemoteStore {
     }
 }
 
+/// Key of a catalog run on the remote.
+pub(super) fn run_key(id: RunId) -> String {
+    format!("catalog/{id}")
+}
+
 /// Key of a shard on the remote.
 pub(super) fn shard_key(id: ShardId) -> String {
     object_key("shards", &id.to_string())
 }
 
 /// Key of a pack on the remote.
-pub(super) fn pack_key(id: crate::hash::PackId) -> String {
+pub(super) fn pack_key(id: PackId) -> String {
     object_key("packs", &id.to_string())
 }
 

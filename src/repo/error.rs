@@ -1,6 +1,7 @@
 //! Errors of repository operations.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::{ConfigError, Layer, RemoteName};
 use crate::fs::FsError;
@@ -101,6 +102,18 @@ pub enum RepoError {
     Modified { path: RepoPath },
     #[error("nothing says what is still needed")]
     NoGcScope,
+    #[error("the listing of `{path}` is not in the cache")]
+    ListingNotHere { path: RepoPath },
+    #[error("there is no `{path}` in `{output}`")]
+    NoEntry { path: RepoPath, output: RepoPath },
+    #[error("`{path}` is a directory")]
+    IsDirectory { path: RepoPath },
+    #[error("`{path}` is a symbolic link that leads to no file in `{output}`")]
+    DanglingLink { path: RepoPath, output: RepoPath },
+    #[error("the content of `{path}` is neither in the cache nor on remote `{remote}`")]
+    Nowhere { path: RepoPath, remote: String },
+    #[error("cannot fetch `{path}`")]
+    NotFetched { path: RepoPath, source: Arc<RemoteError> },
 }
 
 impl RepoError {
@@ -142,6 +155,10 @@ impl RepoError {
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
+            Self::ListingNotHere { path } => Some(format!("modver fetch {path}")),
+            Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
+            Self::IsDirectory { path } => Some(format!("modver ls {path}")),
+            Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
             Self::Output { source, .. } => source.hint(),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {
@@ -152,5 +169,25 @@ impl RepoError {
             ) => Some("modver verify --repair".to_owned()),
             _ => None,
         }
+    }
+}
+
+fn transport_hint(error: &TransportError) -> Option<String> {
+    match error {
+        TransportError::NoRemote {
+            what: "directory",
+            place,
+        } => Some(format!(
+            "mkdir -p {}   or, if it is elsewhere, modver remote modify",
+            place.remote
+        )),
+        TransportError::NoRemote { .. } | TransportError::WrongRegion { .. } => {
+            Some("modver remote modify NAME".to_owned())
+        }
+        TransportError::NoCredentials { .. } | TransportError::Unauthenticated { .. } => Some(
+            "modver remote modify NAME --profile PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }

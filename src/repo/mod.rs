@@ -7,19 +7,29 @@
 
 mod add;
 mod cache;
+mod cat;
 mod checkout;
+mod content;
+mod diff;
 mod doctor;
+mod du;
 mod error;
+mod fetch;
 mod init;
 mod inputs;
+mod ls;
 mod observe;
 mod outputs;
+mod pull;
+mod push;
 mod record;
 mod remotes;
 mod remove;
 mod rename;
 mod settings;
+mod status;
 mod targets;
+mod transfer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -27,15 +37,24 @@ use std::sync::{Arc, OnceLock};
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
 pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
+pub use content::{Content, ContentKind};
+pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
+pub use du::{DuOutcome, Usage};
 pub use error::{RepoError, Result};
+pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutput};
 pub use init::InitOutcome;
+pub use ls::{Listed, LsOutcome, LsRequest};
 pub use outputs::{Output, Outputs};
+pub use pull::{PullOptions, PullOutcome};
+pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
 pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
+pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
 pub use targets::Target;
+pub use transfer::Paths;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};
@@ -163,6 +182,10 @@ impl Repository {
     /// # Errors
     /// When it cannot be opened.
     pub fn cache(&self) -> Result<&Cache> {
+        Ok(self.open_cache()?)
+    }
+
+    fn open_cache(&self) -> crate::store::Result<&Cache> {
         if let Some(cache) = self.cache.get() {
             return Ok(cache);
         }
@@ -185,6 +208,12 @@ impl Repository {
         Ok(FileLock::acquire(&dir.join("lock"), LockKind::Exclusive, |holder| {
             (self.waiting)(holder);
         })?)
+    }
+
+    /// The same lock, if nobody holds it.
+    pub(crate) fn try_lock_workspace(&self) -> Result<Option<FileLock>> {
+        let path = self.git.git_dir().join(FOLDER).join("lock");
+        Ok(FileLock::try_acquire(&path, LockKind::Exclusive)?)
     }
 
     /// Where the workspace state of an output is.

@@ -1,10 +1,13 @@
 //! `modver fetch`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::exit::Exit;
+use crate::cli::ui::{Colour, Render, Style, human};
+use crate::repo::{FetchOptions, FetchOutcome, FetchState};
 
 /// Get content from the remote into the cache
 ///
@@ -27,6 +30,108 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let outcome = context.repository()?.fetch(&FetchOptions {
+        targets: args.targets.clone(),
+        remote: args.remote.clone(),
+        dry_run: args.dry_run,
+        present_parts: false,
+    })?;
+    Ok(Shown(outcome))
+}
+
+/// What was fetched; `modver pull` shows the same.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+pub(super) struct Shown(pub(super) FetchOutcome);
+
+impl Shown {
+    /// Whether something was brought here.
+    pub(super) fn has_fetched(&self) -> bool {
+        self.0.remotes.iter().any(|from| from.files > 0)
+    }
+
+    /// Whether something could not be had.
+    pub(super) fn has_failed(&self) -> bool {
+        self.0.outputs.iter().any(|output| output.state != FetchState::Complete)
+    }
+
+    fn has_damage(&self) -> bool {
+        self.0.outputs.iter().any(|output| output.state == FetchState::Damaged)
+    }
+}
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        if self.0.outputs.is_empty() {
+            return writeln!(out, "nothing is tracked");
+        }
+        let fetched = if self.0.dry_run { "would fetch" } else { "fetched" };
+        for from in self.0.remotes.iter().filter(|from| from.files > 0) {
+            writeln!(
+                out,
+                "{fetched} {}, {} from {}",
+                human::count(from.files, "file", "files"),
+                human::bytes(from.bytes),
+                from.remote
+            )?;
+        }
+        if !self.has_fetched() && !self.has_failed() {
+            writeln!(out, "nothing to fetch: all of it is in the cache")?;
+        }
+        Ok(())
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        let mut absent = false;
+        for output in &self.0.outputs {
+            if matches!(output.state, FetchState::Complete | FetchState::Failed) {
+                continue;
+            }
+            absent |= output.state == FetchState::Absent;
+            let label = match output.state {
+                FetchState::Absent => "absent:",
+                FetchState::Damaged => "damaged:",
+                _ => "incomplete:",
+            };
+            let reason = output.reason.as_deref().unwrap_or_default();
+            writeln!(out, "{} {}: {reason}", style.paint(Colour::Bad, label), output.path)?;
+            let listed = output.missing.first.iter().filter(|path| **path != output.path);
+            for path in listed {
+                writeln!(out, "  {path}")?;
+            }
+            match output.missing.count - output.missing.first.len() as u64 {
+                0 => {}
+                more => writeln!(out, "  … and {} more", human::number(more))?,
+            }
+        }
+        for from in &self.0.remotes {
+            if let Some(error) = &from.error {
+                writeln!(
+                    out,
+                    "{} nothing fetched from {}: {error}",
+                    style.paint(Colour::Bad, "failed:"),
+                    from.remote
+                )?;
+            }
+        }
+        let hint = if absent {
+            "modver push, on the machine that has it"
+        } else if self.has_damage() {
+            "modver verify --remote, then modver push on a machine that has it"
+        } else {
+            return Ok(());
+        };
+        writeln!(out, "{} {hint}", style.paint(Colour::Hint, "hint:"))
+    }
+
+    fn exit(&self) -> Exit {
+        let complete = self.0.outputs.iter().any(|output| output.state == FetchState::Complete);
+        match (self.has_failed(), complete || self.has_fetched(), self.has_damage()) {
+            (false, ..) => Exit::Ok,
+            (true, true, _) => Exit::Partial,
+            (true, false, true) => Exit::Corruption,
+            (true, false, false) => Exit::Failure,
+        }
+    }
 }

@@ -1,10 +1,14 @@
 //! `modver pull`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
+use super::{checkout, fetch};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::exit::Exit;
+use crate::cli::ui::{Render, Style};
+use crate::repo::PullOptions;
 
 /// Get content from the remote and write it into the workspace
 ///
@@ -31,6 +35,47 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let outcome = context.repository()?.pull(&PullOptions {
+        targets: args.targets.clone(),
+        remote: args.remote.clone(),
+        force: args.force,
+        dry_run: args.dry_run,
+    })?;
+    Ok(Shown {
+        fetch: fetch::Shown(outcome.fetch),
+        checkout: checkout::Shown(outcome.checkout),
+    })
+}
+
+/// What was pulled.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Shown {
+    fetch: fetch::Shown,
+    checkout: checkout::Shown,
+}
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        if self.fetch.has_fetched() {
+            self.fetch.text(out, style)?;
+        }
+        self.checkout.text(out, style)
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        self.fetch.notes(out, style)?;
+        if self.fetch.has_failed() && self.checkout.exit() == Exit::Ok {
+            return Ok(());
+        }
+        self.checkout.notes(out, style)
+    }
+
+    fn exit(&self) -> Exit {
+        match (self.fetch.exit(), self.checkout.exit()) {
+            (Exit::Ok, exit) | (exit, Exit::Ok) => exit,
+            (fetch, checkout) if fetch == checkout => fetch,
+            _ => Exit::Partial,
+        }
+    }
 }

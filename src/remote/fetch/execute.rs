@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::error::{RemoteError, Result};
 use super::super::store::{RemoteStore, pack_key};
-use super::super::transport::TransportError;
 use super::plan::FetchPlan;
 use crate::hash::FileId;
 use crate::progress::Phase;
@@ -47,10 +46,8 @@ impl FetchPlan {
     ///
     /// # Errors
     /// When the cache cannot be written, or on an interrupt; what arrived until then stays and is not fetched again.
-    pub fn execute(self, remote: &RemoteStore, cache: &Cache, kind: PackKind) -> Result<FetchOutcome> {
-        if kind == PackKind::Data {
-            remote.progress.start(Phase::Fetching, self.files, self.bytes);
-        }
+    pub fn execute(self, remote: &RemoteStore, cache: &Cache) -> Result<FetchOutcome> {
+        remote.progress.start(Phase::Fetching, self.files, self.bytes);
         let mut outcome = FetchOutcome::default();
         if self.is_empty() {
             return Ok(outcome);
@@ -58,10 +55,14 @@ impl FetchPlan {
         let requests = self.requests()?;
         outcome.requests = requests.len() as u64;
         let transaction = cache.transaction(&remote.progress)?;
-        let (received, failed) = match self.receive(remote, &transaction, kind, &requests) {
+        let (received, failed) = match self.receive(remote, &transaction, &requests) {
             Ok(done) => done,
             Err(RemoteError::Store(error)) => return Err(transaction.cause(error).into()),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // What arrived stays; that it could not be kept matters less than why no more came.
+                let _ = transaction.commit();
+                return Err(error);
+            }
         };
         outcome.bytes = received;
         if let Err(error) = self.finish_files(&transaction, &failed, &mut outcome) {
@@ -103,7 +104,6 @@ impl FetchPlan {
         &self,
         remote: &RemoteStore,
         transaction: &Transaction,
-        kind: PackKind,
         requests: &[Request],
     ) -> Result<(u64, Failed)> {
         let next = AtomicUsize::new(0);
@@ -114,7 +114,7 @@ impl FetchPlan {
             for _ in 0..remote.jobs().min(requests.len()) {
                 scope.spawn(|| {
                     while let Some(request) = requests.get(next.fetch_add(1, Relaxed)) {
-                        match self.receive_one(remote, transaction, kind, request, &failed) {
+                        match self.receive_one(remote, transaction, request, &failed) {
                             Ok(bytes) => drop(received.fetch_add(bytes, Relaxed)),
                             Err(error) => {
                                 // Nobody takes another request.
@@ -139,12 +139,12 @@ impl FetchPlan {
         &self,
         remote: &RemoteStore,
         transaction: &Transaction,
-        kind: PackKind,
         request: &Request,
         failed: &Mutex<Failed>,
     ) -> Result<u64> {
         remote.progress.check()?;
         let (_, pack) = &self.needs.packs[request.pack as usize];
+        let kind = pack.kind.unwrap_or(PackKind::Data);
         let fail = |need, error: &Arc<RemoteError>| {
             let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
             failed.insert(need, Arc::clone(error));
@@ -152,9 +152,12 @@ impl FetchPlan {
         let needs = &self.needs.slots[request.needs.clone()];
         let bytes = match remote.transport().get_range(&pack_key(pack.id), request.bytes.clone()) {
             Ok(bytes) => bytes,
-            Err(error @ TransportError::Interrupted(_)) => return Err(error.into()),
             Err(error) => {
-                let error = Arc::new(error.into());
+                let error = RemoteError::from(error);
+                if !error.is_of_one_object() {
+                    return Err(error);
+                }
+                let error = Arc::new(error);
                 for &need in needs {
                     fail(need, &error);
                 }

@@ -1,17 +1,17 @@
 //! What has to be fetched, found by walking the wanted trees. Trees that are missing are fetched on the way, level by
 //! level; the remote is not asked anything if all is here already.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::error::{RemoteError, Result};
 use super::super::store::RemoteStore;
-use crate::hash::{FileId, PackId, TreeId};
+use crate::hash::{ChunkId, FileId, PackId, RootId, ShardId, TreeId};
 use crate::object::{Node, Root, Trees};
 use crate::path::RepoPath;
 use crate::progress::Phase;
 use crate::store::shard::{PackInfo, Shard};
-use crate::store::{Cache, Location, PackKind, Recipe};
+use crate::store::{Cache, Location, Recipe};
 
 /// One root, or parts of it.
 #[derive(Debug, Clone)]
@@ -33,27 +33,12 @@ impl Wanted {
 }
 
 /// The shards that describe what is wanted.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct RemoteIndex {
     pub(super) shards: Vec<Arc<Shard>>,
 }
 
 impl RemoteIndex {
-    fn load(remote: &RemoteStore, wanted: &[Wanted]) -> Result<(Self, Vec<Root>)> {
-        let mut seen = HashSet::new();
-        let mut index = Self::default();
-        let mut absent = Vec::new();
-        for want in wanted {
-            match remote.shards_of(&want.root.id())? {
-                Some(shards) => index
-                    .shards
-                    .extend(shards.into_iter().filter(|shard| seen.insert(shard.id()))),
-                None => absent.push(want.root),
-            }
-        }
-        Ok((index, absent))
-    }
-
     pub(super) fn recipe(&self, file: &FileId) -> Result<Option<Recipe>> {
         for shard in &self.shards {
             if let Some(recipe) = shard.recipe(file)? {
@@ -139,6 +124,7 @@ enum Source {
 }
 
 /// What is missing here and where it is.
+#[derive(Default)]
 pub struct FetchPlan {
     pub(super) index: RemoteIndex,
     pub(super) needs: Needs,
@@ -148,8 +134,12 @@ pub struct FetchPlan {
     pub(super) singles: Vec<(FileId, u32, u32)>,
     /// Roots that are not complete here and that the remote does not have.
     pub absent: Vec<Root>,
-    /// Files the remote should have by its catalog but does not describe.
+    /// Roots that are not complete here and whose shards on the remote are missing or damaged, and how.
+    pub broken: Vec<(Root, Arc<RemoteError>)>,
+    /// Files and trees that are missing here and that no shard describes: of absent or broken roots, or lost.
     pub lost: Vec<FileId>,
+    /// Trees that could not be fetched, and why; what is in them is not known.
+    pub failed: Vec<(FileId, Arc<RemoteError>)>,
     /// Files that are missing here and can be fetched.
     pub files: u64,
     /// Bytes of packs to fetch.
@@ -169,28 +159,40 @@ impl RemoteStore {
     /// Finds what of `wanted` is missing in `cache`. Fetches missing trees into the cache.
     ///
     /// # Errors
-    /// When the remote cannot be asked or its metadata is damaged.
+    /// When the remote cannot be asked. What concerns single roots or trees is in the plan.
     pub fn plan_fetch(&self, cache: &Cache, wanted: &[Wanted]) -> Result<FetchPlan> {
         self.progress.start(Phase::Comparing, 0, 0);
         let mut planner = Planner {
             remote: self,
             cache,
             wanted,
-            loaded: false,
-            plan: FetchPlan {
-                index: RemoteIndex::default(),
-                needs: Needs::default(),
-                recipes: Vec::new(),
-                singles: Vec::new(),
-                absent: Vec::new(),
-                lost: Vec::new(),
-                files: 0,
-                bytes: 0,
-            },
+            asked: HashSet::new(),
+            shards: HashSet::new(),
             seen: HashSet::new(),
+            unfound: BTreeSet::new(),
+            plan: FetchPlan::default(),
         };
         planner.run()?;
         planner.finish()
+    }
+
+    /// Finds these chunks, wherever the remote has them. Those that it does not have are left out.
+    ///
+    /// # Errors
+    /// When the remote cannot be asked or its metadata is damaged.
+    pub fn plan_fetch_chunks(&self, chunks: &[ChunkId]) -> Result<FetchPlan> {
+        self.progress.start(Phase::Comparing, 0, 0);
+        let mut plan = FetchPlan::default();
+        plan.index.shards = self.all_shards()?;
+        for chunk in chunks {
+            if let Some(location) = plan.index.find(&chunk.as_file())?
+                && let Some(number) = plan.needs.number(&plan.index, &location.pack)
+            {
+                plan.needs.slots.push((number, location.slot));
+            }
+        }
+        plan.sort()?;
+        Ok(plan)
     }
 }
 
@@ -198,9 +200,14 @@ struct Planner<'a> {
     remote: &'a RemoteStore,
     cache: &'a Cache,
     wanted: &'a [Wanted],
-    loaded: bool,
-    plan: FetchPlan,
+    /// Roots whose shards were asked for.
+    asked: HashSet<RootId>,
+    /// Shards in the plan's index.
+    shards: HashSet<ShardId>,
     seen: HashSet<FileId>,
+    /// Files that none of the shards so far describes; shards of another root may.
+    unfound: BTreeSet<FileId>,
+    plan: FetchPlan,
 }
 
 /// A tree to look into: number of the wanted root, path in it, id.
@@ -211,11 +218,11 @@ impl Planner<'_> {
         let mut level: Vec<Pending> = Vec::new();
         for (number, want) in self.wanted.iter().enumerate() {
             match want.root {
-                Root::File(id) => self.file(&id)?,
+                Root::File(id) => self.file(number, &id)?,
                 Root::Tree(id) => level.push((number, RepoPath::root(), id)),
             }
         }
-        let mut entered: HashSet<(TreeId, bool)> = HashSet::new();
+        let mut entered: HashSet<TreeId> = HashSet::new();
         while !level.is_empty() {
             self.remote.progress.check()?;
             self.fetch_trees(&level)?;
@@ -223,7 +230,7 @@ impl Planner<'_> {
             for (number, path, id) in level {
                 let tree = match self.cache.tree(id) {
                     Ok(tree) => tree,
-                    // Named in `lost` or `absent` already.
+                    // Named in `lost` or `failed` already.
                     Err(error) if error.is_missing() => continue,
                     Err(error) => return Err(error.into()),
                 };
@@ -231,10 +238,10 @@ impl Planner<'_> {
                 for entry in tree.into_entries() {
                     let path = path.join(&entry.name);
                     match entry.node {
-                        Node::File { id, .. } if want.includes(&path) => self.file(&id)?,
-                        // A tree that is wanted whole need not be looked into twice.
+                        Node::File { id, .. } if want.includes(&path) => self.file(number, &id)?,
+                        // What is wanted whole need not be looked into twice.
                         Node::Dir { id, .. } if want.includes(&path) => {
-                            if entered.insert((id, want.parts.is_empty())) {
+                            if entered.insert(id) {
                                 below.push((number, path, id));
                             }
                         }
@@ -248,77 +255,87 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn index(&mut self) -> Result<()> {
-        if !self.loaded {
-            self.loaded = true;
-            let (index, absent) = RemoteIndex::load(self.remote, self.wanted)?;
-            self.plan.index = index;
-            self.plan.absent = absent;
+    /// Adds the shards of a root to the index.
+    fn ask(&mut self, number: usize) -> Result<()> {
+        let root = self.wanted[number].root;
+        if !self.asked.insert(root.id()) {
+            return Ok(());
+        }
+        match self.remote.shards_of(&root.id()) {
+            Ok(Some(shards)) => {
+                let new = shards.into_iter().filter(|shard| self.shards.insert(shard.id()));
+                self.plan.index.shards.extend(new);
+            }
+            Ok(None) => self.plan.absent.push(root),
+            Err(error) if error.is_of_one_object() => self.plan.broken.push((root, Arc::new(error))),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn file(&mut self, id: &FileId) -> Result<()> {
-        if !self.seen.insert(*id) || self.cache.contains(id)? {
+    fn file(&mut self, number: usize, id: &FileId) -> Result<()> {
+        if !self.seen.insert(*id) {
+            if self.unfound.contains(id) {
+                self.ask(number)?;
+            }
             return Ok(());
         }
-        self.index()?;
+        if self.cache.contains(id)? {
+            return Ok(());
+        }
+        self.ask(number)?;
+        if !self.find(id)? {
+            self.unfound.insert(*id);
+        }
+        Ok(())
+    }
+
+    /// Plans a missing file if the index knows where it is.
+    fn find(&mut self, id: &FileId) -> Result<bool> {
         match self.plan.needs.add_file(self.cache, &self.plan.index, id)? {
             Some(Source::Chunk(pack, slot)) => self.plan.singles.push((*id, pack, slot)),
             Some(Source::Recipe) => self.plan.recipes.push(*id),
-            None => {
-                self.plan.lost.push(*id);
-                return Ok(());
-            }
+            None => return Ok(false),
         }
         self.plan.files += 1;
-        Ok(())
+        Ok(true)
     }
 
     /// Brings the trees of one level into the cache, all in one go.
     fn fetch_trees(&mut self, level: &[Pending]) -> Result<()> {
-        let mut missing = Vec::new();
-        for (_, _, id) in level {
+        let mut missing = BTreeSet::new();
+        for (number, _, id) in level {
             if !self.cache.contains(&id.as_file())? {
-                missing.push(*id);
+                self.ask(*number)?;
+                missing.insert(id.as_file());
             }
         }
         if missing.is_empty() {
             return Ok(());
         }
-        self.index()?;
         let mut part = FetchPlan {
-            index: RemoteIndex {
-                shards: self.plan.index.shards.clone(),
-            },
-            needs: Needs::default(),
-            recipes: Vec::new(),
-            singles: Vec::new(),
-            absent: Vec::new(),
-            lost: Vec::new(),
-            files: 0,
-            bytes: 0,
+            index: self.plan.index.clone(),
+            ..FetchPlan::default()
         };
         for id in missing {
-            match part.needs.add_file(self.cache, &part.index, &id.as_file())? {
-                Some(Source::Chunk(pack, slot)) => part.singles.push((id.as_file(), pack, slot)),
-                Some(Source::Recipe) => part.recipes.push(id.as_file()),
-                None => self.plan.lost.push(id.as_file()),
+            match part.needs.add_file(self.cache, &part.index, &id)? {
+                Some(Source::Chunk(pack, slot)) => part.singles.push((id, pack, slot)),
+                Some(Source::Recipe) => part.recipes.push(id),
+                None => self.plan.lost.push(id),
             }
         }
         part.sort()?;
-        let outcome = part.execute(self.remote, self.cache, PackKind::Tree)?;
-        match outcome.failed.into_iter().next() {
-            None => Ok(()),
-            Some((file, reason)) => Err(RemoteError::File {
-                remote: self.remote.name().to_owned(),
-                file,
-                source: reason,
-            }),
-        }
+        let outcome = part.execute(self.remote, self.cache)?;
+        self.plan.failed.extend(outcome.failed);
+        Ok(())
     }
 
     fn finish(mut self) -> Result<FetchPlan> {
+        for id in std::mem::take(&mut self.unfound) {
+            if !self.find(&id)? {
+                self.plan.lost.push(id);
+            }
+        }
         self.plan.sort()?;
         Ok(self.plan)
     }

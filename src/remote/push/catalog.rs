@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::error::Result;
-use super::super::store::RemoteStore;
+use super::super::store::{RemoteStore, run_key};
 use super::super::transport::{Body, PutMode, TransportError};
 use crate::hash::{RootId, RunId, ShardId};
 use crate::store::run::{self, CatalogRun};
@@ -30,12 +30,18 @@ impl RemoteStore {
             CatalogRun::parse(RunId::of(&bytes), bytes)?
         };
         let body = Body::from(run.bytes().to_vec());
-        self.transport()
-            .put(&format!("catalog/{}", run.id()), &body, PutMode::IfAbsent)?;
+        self.transport().put(&run_key(run.id()), &body, PutMode::IfAbsent)?;
         // What they say is in the new run. Whoever has listed them and finds them gone lists again.
         for old in existing[..merged].iter().filter(|old| old.id() != run.id()) {
-            match self.transport().delete(&format!("catalog/{}", old.id())) {
-                Ok(()) | Err(TransportError::NotFound { .. }) => {}
+            match self.transport().delete(&run_key(old.id())) {
+                // Who may write but not remove leaves old runs behind; they say nothing wrong.
+                Ok(())
+                | Err(
+                    TransportError::NotFound(_)
+                    | TransportError::Denied { .. }
+                    | TransportError::Refused { .. }
+                    | TransportError::Unsupported { .. },
+                ) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -29,6 +29,8 @@ const MANY_SMALL: usize = 8;
 pub struct PushOutcome {
     /// Roots that are on the remote now and were not before.
     pub pushed: Vec<Root>,
+    /// Files of which something was sent.
+    pub files: u64,
     /// Chunks sent.
     pub chunks: u64,
     /// Bytes of packs sent.
@@ -62,10 +64,14 @@ impl PushPlan {
             drafts: Vec::new(),
             names: HashMap::new(),
             journal_packs: BTreeSet::new(),
+            journaled: BTreeSet::new(),
             journal_files: Vec::new(),
             group: 0,
             new_shards: Vec::new(),
-            outcome: PushOutcome::default(),
+            outcome: PushOutcome {
+                files: self.files,
+                ..PushOutcome::default()
+            },
             plan: self,
         };
         let mut placed = Vec::with_capacity(roots.len());
@@ -96,7 +102,10 @@ struct Sender<'a> {
     sent: HashMap<ChunkId, Place>,
     drafts: Vec<(FileId, u64, Draft)>,
     names: HashMap<u32, PackId>,
+    /// Packs of earlier pushes that the next shard has to describe.
     journal_packs: BTreeSet<PackId>,
+    /// All of those that some shard of this push describes.
+    journaled: BTreeSet<PackId>,
     journal_files: Vec<PathBuf>,
     group: usize,
     new_shards: Vec<Arc<Shard>>,
@@ -119,7 +128,7 @@ impl Sender<'_> {
                     }
                     Item::Large(number) => self.large(self.plan.large[number as usize], kind, &mut placed)?,
                 }
-                self.remote.progress.advance(1, 0);
+                self.remote.progress.advance(u64::from(kind == PackKind::Data), 0);
             }
         }
         Ok(placed)
@@ -243,6 +252,7 @@ impl Sender<'_> {
         }
         for pack in std::mem::take(&mut self.journal_packs) {
             self.plan.known.journal.describe(&pack, &mut builder)?;
+            self.journaled.insert(pack);
         }
         for (file, size, draft) in self.drafts.drain(..) {
             let recipe = draft
@@ -301,7 +311,7 @@ impl Sender<'_> {
         }
         self.remote.publish_roots(roots)?;
         // From here on the catalog says where the packs are.
-        self.plan.known.journal.clear()?;
+        self.plan.known.journal.forget(&self.journaled)?;
         for path in &self.journal_files {
             fs::remove_file(path)?;
         }

@@ -1,6 +1,7 @@
 //! Packs that earlier, unfinished pushes to this remote uploaded: one small shard each, in the remote's local
 //! metadata directory. Each is believed only after the remote confirmed that it has the pack in full length.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::super::error::Result;
@@ -24,12 +25,11 @@ impl Journal {
         let mut journal = Self::default();
         for name in fs::list(&dir)? {
             let path = dir.join(&name);
-            let id: Option<ShardId> = name.to_str().and_then(|name| name.parse().ok());
-            let shard = id.and_then(|id| {
-                let shard = Shard::open(&path, id).ok()?;
-                shard.verify_hash().ok()?;
-                Some(shard)
-            });
+            // Temporary files may be another process's.
+            let Some(id) = name.to_str().and_then(|name| name.parse::<ShardId>().ok()) else {
+                continue;
+            };
+            let shard = Shard::open(&path, id).ok().filter(|shard| shard.verify_hash().is_ok());
             let mut confirmed = false;
             if let Some(shard) = &shard {
                 confirmed = true;
@@ -92,10 +92,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Forgets everything: a shard on the remote describes it now.
-    pub(super) fn clear(self) -> Result<()> {
-        for path in self.paths {
-            fs::remove_file(&path)?;
+    /// Forgets these packs: a shard on the remote describes them now.
+    pub(super) fn forget(&self, described: &BTreeSet<PackId>) -> Result<()> {
+        for (shard, path) in self.shards.iter().zip(&self.paths) {
+            if shard.packs().all(|pack| described.contains(&pack.id)) {
+                fs::remove_file(path)?;
+            }
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ pub struct PushPlan {
     pub present: Vec<Root>,
     /// Roots that cannot be pushed.
     pub incomplete: Vec<Incomplete>,
-    /// Files and trees with something to send.
+    /// Files with something to send.
     pub files: u64,
     /// Chunks to send.
     pub chunks: u64,
@@ -78,10 +78,9 @@ impl std::fmt::Debug for PushPlan {
 }
 
 impl PushPlan {
-    /// How many roots are new to the remote.
-    #[must_use]
-    pub fn new_roots(&self) -> usize {
-        self.roots.len()
+    /// The roots that are new to the remote.
+    pub fn new_roots(&self) -> impl Iterator<Item = Root> {
+        self.roots.iter().map(|plan| plan.root)
     }
 }
 
@@ -316,7 +315,7 @@ impl Planner<'_> {
                     Ok(())
                 }
                 // Its pack is there, a shard that says so is not: the new shard will.
-                None => self.local_chunk(part, id, is_tree),
+                None => self.local_chunk(part, id, is_tree, true),
             };
         }
         if let Some(shards) = self.plan.known.recipe(id)? {
@@ -324,7 +323,7 @@ impl Planner<'_> {
             return Ok(());
         }
         if self.cache.locate(&id.as_chunk())?.is_some() {
-            return self.local_chunk(part, id, is_tree);
+            return self.local_chunk(part, id, is_tree, false);
         }
         let Some(recipe) = self.cache.recipe(id)? else {
             return Err(PlanError::Missing(*id));
@@ -344,7 +343,7 @@ impl Planner<'_> {
                 }
             }
         }
-        self.plan.files += u64::from(new);
+        self.plan.files += u64::from(new && !is_tree);
         let number = u32::try_from(self.plan.large.len()).map_err(|_| StoreError::TooMany)?;
         self.plan.large.push(*id);
         let items = if is_tree { &mut part.trees } else { &mut part.files };
@@ -352,14 +351,15 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn local_chunk(&mut self, part: &mut RootPlan, id: &FileId, is_tree: bool) -> Planned<()> {
+    /// Plans a file of one chunk; `arrived` when an earlier push that was not finished has sent the chunk.
+    fn local_chunk(&mut self, part: &mut RootPlan, id: &FileId, is_tree: bool, arrived: bool) -> Planned<()> {
         let Some(location) = self.cache.locate(&id.as_chunk())? else {
             return Err(PlanError::Missing(*id));
         };
         let place = (self.number(location.pack)?, location.slot);
-        if self.sent.insert(place) {
+        if self.sent.insert(place) && !arrived {
             self.count(&location);
-            self.plan.files += 1;
+            self.plan.files += u64::from(!is_tree);
         }
         let items = if is_tree { &mut part.trees } else { &mut part.files };
         items.push(Item::Chunk(place.0, place.1));

@@ -1,0 +1,271 @@
+//! `fetch`: what the pointers name, from the remotes into the cache.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::transfer::{Paths, in_one_line, paths_of};
+use super::{RepoError, Repository, Result, Target};
+use crate::hash::FileId;
+use crate::object::{self, Root};
+use crate::path::RepoPath;
+use crate::remote::{FetchPlan, RemoteError, RemoteStore, Wanted};
+
+/// What to fetch.
+#[derive(Debug, Clone, Default)]
+pub struct FetchOptions {
+    /// What the user named; nothing means all outputs.
+    pub targets: Vec<PathBuf>,
+    /// The remote for all of them.
+    pub remote: Option<String>,
+    /// Only find out what would be fetched (listings of directories are fetched all the same).
+    pub dry_run: bool,
+    /// Of an output that is partly present in the workspace and was not named, only these parts.
+    pub present_parts: bool,
+}
+
+/// What was fetched.
+#[derive(Debug, serde::Serialize)]
+pub struct FetchOutcome {
+    /// Whether nothing was fetched because only the plan was asked for.
+    pub dry_run: bool,
+    /// What came from each remote.
+    pub remotes: Vec<FetchedFrom>,
+    /// What became of each output.
+    pub outputs: Vec<FetchedOutput>,
+}
+
+/// What came from a remote.
+#[derive(Debug, serde::Serialize)]
+pub struct FetchedFrom {
+    /// The remote's name.
+    pub remote: String,
+    /// Its address.
+    pub url: String,
+    /// Files that were not complete in the cache and are now.
+    pub files: u64,
+    /// Bytes of packs.
+    pub bytes: u64,
+    /// Why nothing could be fetched, if so.
+    pub error: Option<String>,
+}
+
+/// What became of an output.
+#[derive(Debug, serde::Serialize)]
+pub struct FetchedOutput {
+    /// The output.
+    pub path: RepoPath,
+    /// The parts that were asked for; all of it if there are none.
+    pub parts: Vec<RepoPath>,
+    /// The remote's name.
+    pub remote: String,
+    /// What became of it.
+    pub state: FetchState,
+    /// What could not be had.
+    pub missing: Paths,
+    /// Why, for the first of them.
+    pub reason: Option<String>,
+}
+
+/// What became of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FetchState {
+    /// It is in the cache (or, in a dry run, could be).
+    Complete,
+    /// The remote does not have it.
+    Absent,
+    /// Some of it is missing on the remote.
+    Incomplete,
+    /// Some of it is damaged on the remote.
+    Damaged,
+    /// The remote could not be used.
+    Failed,
+}
+
+impl Repository {
+    /// Brings what the outputs need and the cache does not have from their remotes.
+    ///
+    /// # Errors
+    /// When no remote can be used; when one of several cannot, its outputs are [`FetchState::Failed`].
+    pub fn fetch(&self, options: &FetchOptions) -> Result<FetchOutcome> {
+        let mut targets = self.targets(&options.targets)?;
+        if options.present_parts {
+            for target in targets.iter_mut().filter(|target| !target.named) {
+                if let Some(present) = self.present_parts(&target.output.path)?
+                    && !present.is_whole()
+                {
+                    target.parts = present.paths().to_vec();
+                }
+            }
+        }
+        let mut outcome = FetchOutcome {
+            dry_run: options.dry_run,
+            remotes: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
+        let count = groups.len();
+        let mut failed = Vec::new();
+        for (remote, targets) in groups {
+            match self.fetch_from(&remote, &targets, options.dry_run, &mut outcome) {
+                Ok(()) => {}
+                Err(error @ RepoError::NoEntry { .. }) => return Err(error),
+                Err(error) => {
+                    self.progress.check()?;
+                    let reason = in_one_line(&error);
+                    outcome.outputs.extend(targets.into_iter().map(|target| FetchedOutput {
+                        path: target.output.path,
+                        parts: target.parts,
+                        remote: remote.name().to_owned(),
+                        state: FetchState::Failed,
+                        missing: Paths::default(),
+                        reason: None,
+                    }));
+                    outcome.remotes.push(FetchedFrom {
+                        error: Some(reason),
+                        ..fetched_from(&remote)
+                    });
+                    failed.push(error);
+                }
+            }
+        }
+        if failed.len() == count
+            && let Some(error) = failed.into_iter().next()
+        {
+            return Err(error);
+        }
+        outcome.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(outcome)
+    }
+
+    fn fetch_from(
+        &self,
+        remote: &Arc<RemoteStore>,
+        targets: &[Target],
+        dry_run: bool,
+        outcome: &mut FetchOutcome,
+    ) -> Result<()> {
+        let cache = self.cache()?;
+        let wanted: Vec<Wanted> = targets
+            .iter()
+            .map(|target| Wanted {
+                root: target.output.root(),
+                parts: target.parts.clone(),
+            })
+            .collect();
+        let plan = remote.plan_fetch(cache, &wanted)?;
+        for target in targets {
+            self.check_parts(target)?;
+        }
+        let mut troubles = Troubles::of(&plan);
+        let mut fetched = FetchedFrom {
+            files: plan.files,
+            bytes: plan.bytes,
+            ..fetched_from(remote)
+        };
+        if !dry_run {
+            let done = plan.execute(remote, cache)?;
+            (fetched.files, fetched.bytes) = (done.files, done.bytes);
+            troubles.failed.extend(done.failed);
+        }
+        outcome.remotes.push(fetched);
+        let files = troubles.files();
+        for target in targets {
+            let missing = paths_of(cache, &target.output, &target.parts, &files)?;
+            let (state, reason) = troubles.judge(&target.output.root(), &missing, remote);
+            outcome.outputs.push(FetchedOutput {
+                path: target.output.path.clone(),
+                parts: target.parts.clone(),
+                remote: remote.name().to_owned(),
+                state,
+                missing,
+                reason,
+            });
+        }
+        Ok(())
+    }
+
+    /// What the user named inside an output must be there, as far as that can be told.
+    fn check_parts(&self, target: &Target) -> Result<()> {
+        for part in target.parts.iter().filter(|_| target.named) {
+            let exists = match target.output.root() {
+                Root::File(_) => false,
+                Root::Tree(id) => match object::find(self.cache()?, id, part) {
+                    Ok(node) => node.is_some(),
+                    Err(error) if error.is_missing() => true,
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            if !exists {
+                return Err(RepoError::NoEntry {
+                    path: part.clone(),
+                    output: target.output.path.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fetched_from(remote: &RemoteStore) -> FetchedFrom {
+    FetchedFrom {
+        remote: remote.name().to_owned(),
+        url: remote.describe().to_owned(),
+        files: 0,
+        bytes: 0,
+        error: None,
+    }
+}
+
+/// What a fetch could not have, by file and by root.
+struct Troubles {
+    absent: HashSet<Root>,
+    broken: BTreeMap<Root, Arc<RemoteError>>,
+    lost: HashSet<FileId>,
+    failed: HashMap<FileId, Arc<RemoteError>>,
+}
+
+impl Troubles {
+    fn of(plan: &FetchPlan) -> Self {
+        Self {
+            absent: plan.absent.iter().copied().collect(),
+            broken: plan.broken.iter().cloned().collect(),
+            lost: plan.lost.iter().copied().collect(),
+            failed: plan.failed.iter().cloned().collect(),
+        }
+    }
+
+    fn files(&self) -> HashSet<FileId> {
+        self.lost.iter().chain(self.failed.keys()).copied().collect()
+    }
+
+    fn judge(&self, root: &Root, missing: &Paths, remote: &RemoteStore) -> (FetchState, Option<String>) {
+        if missing.count == 0 {
+            return (FetchState::Complete, None);
+        }
+        if self.absent.contains(root) {
+            return (
+                FetchState::Absent,
+                Some(format!("remote `{}` does not have it", remote.name())),
+            );
+        }
+        if let Some(error) = self.broken.get(root) {
+            let state = if error.is_damage() {
+                FetchState::Damaged
+            } else {
+                FetchState::Incomplete
+            };
+            return (state, Some(in_one_line(&**error)));
+        }
+        let own = || missing.ids.iter().filter_map(|id| self.failed.get(id));
+        match own().find(|error| error.is_damage()).or(own().next()) {
+            Some(error) if error.is_damage() => (FetchState::Damaged, Some(in_one_line(&**error))),
+            Some(error) => (FetchState::Incomplete, Some(in_one_line(&**error))),
+            None => (
+                FetchState::Incomplete,
+                Some(format!("no shard on remote `{}` describes it", remote.name())),
+            ),
+        }
+    }
+}

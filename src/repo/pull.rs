@@ -1,0 +1,54 @@
+//! `pull`: fetch, then checkout of the same targets.
+
+use std::path::PathBuf;
+
+use super::{CheckoutOptions, CheckoutOutcome, FetchOptions, FetchOutcome, FetchState, Repository, Result};
+
+/// What to pull.
+#[derive(Debug, Clone, Default)]
+pub struct PullOptions {
+    /// What the user named; nothing means all outputs, and of those that are partly present the parts that are.
+    pub targets: Vec<PathBuf>,
+    /// The remote for all of them.
+    pub remote: Option<String>,
+    /// Replace and remove content that exists nowhere else.
+    pub force: bool,
+    /// Only find out what would be done.
+    pub dry_run: bool,
+}
+
+/// What was pulled.
+#[derive(Debug, serde::Serialize)]
+pub struct PullOutcome {
+    /// From the remotes into the cache.
+    pub fetch: FetchOutcome,
+    /// From the cache into the workspace. Files that the fetch could not have are listed there.
+    pub checkout: CheckoutOutcome,
+}
+
+impl Repository {
+    /// Brings what the outputs need from their remotes and writes it into the workspace. What cannot be had does not
+    /// keep the rest from being written.
+    ///
+    /// # Errors
+    /// As [`Repository::fetch`] and [`Repository::checkout`].
+    pub fn pull(&self, options: &PullOptions) -> Result<PullOutcome> {
+        let fetch = self.fetch(&FetchOptions {
+            targets: options.targets.clone(),
+            remote: options.remote.clone(),
+            dry_run: options.dry_run,
+            present_parts: true,
+        })?;
+        let mut checkout = self.checkout(&CheckoutOptions {
+            targets: options.targets.clone(),
+            force: options.force,
+            dry_run: options.dry_run,
+        })?;
+        // What is missing now a dry run would have fetched, and the fetch has named otherwise.
+        let named = options.dry_run || fetch.outputs.iter().any(|output| output.state != FetchState::Complete);
+        for output in checkout.outputs.iter_mut().filter(|_| named) {
+            output.failures.retain(|failure| !failure.missing);
+        }
+        Ok(PullOutcome { fetch, checkout })
+    }
+}

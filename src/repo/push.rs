@@ -1,0 +1,231 @@
+//! `push`: what the pointers name, from the cache to the remotes.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::outputs::pointer_root;
+use super::transfer::{Paths, in_one_line, paths_of};
+use super::{Output, Repository, Result};
+use crate::object::Root;
+use crate::path::RepoPath;
+use crate::remote::{PushPlan, PushRoot, RemoteStore};
+
+/// How many earlier versions of an output are looked at for what the remote has already.
+const LINEAGE: usize = 20;
+
+/// What to push.
+#[derive(Debug, Clone, Default)]
+pub struct PushOptions {
+    /// What the user named; nothing means all outputs. An output is pushed whole, also if a part was named.
+    pub targets: Vec<PathBuf>,
+    /// The remote for all of them.
+    pub remote: Option<String>,
+    /// Only find out what would be sent.
+    pub dry_run: bool,
+}
+
+/// What was pushed.
+#[derive(Debug, serde::Serialize)]
+pub struct PushOutcome {
+    /// Whether nothing was sent because only the plan was asked for.
+    pub dry_run: bool,
+    /// What each remote was sent.
+    pub remotes: Vec<PushedTo>,
+    /// What became of each output.
+    pub outputs: Vec<PushedOutput>,
+}
+
+/// What a remote was sent.
+#[derive(Debug, serde::Serialize)]
+pub struct PushedTo {
+    /// The remote's name.
+    pub remote: String,
+    /// Its address.
+    pub url: String,
+    /// Outputs it did not have.
+    pub outputs: u64,
+    /// Files of which something was sent.
+    pub files: u64,
+    /// Chunks sent.
+    pub chunks: u64,
+    /// Bytes of packs sent.
+    pub bytes: u64,
+    /// Packs sent; not known before.
+    pub packs: Option<u64>,
+    /// Why nothing could be sent, if so.
+    pub error: Option<String>,
+}
+
+/// What became of an output.
+#[derive(Debug, serde::Serialize)]
+pub struct PushedOutput {
+    /// The output.
+    pub path: RepoPath,
+    /// The remote's name.
+    pub remote: String,
+    /// What became of it.
+    pub state: PushState,
+    /// What is neither in the cache nor known to be on the remote, if the output is incomplete: the first of it.
+    pub missing: Paths,
+}
+
+/// What became of an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PushState {
+    /// The remote has it now (or, in a dry run, would).
+    Pushed,
+    /// The remote had it.
+    UpToDate,
+    /// Some of it is not here.
+    Incomplete,
+    /// The remote could not be used.
+    Failed,
+}
+
+impl Repository {
+    /// Sends what the outputs need and their remotes do not have.
+    ///
+    /// # Errors
+    /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
+    pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
+        let outputs: Vec<Output> = self
+            .targets(&options.targets)?
+            .into_iter()
+            .map(|target| target.output)
+            .collect();
+        let mut outcome = PushOutcome {
+            dry_run: options.dry_run,
+            remotes: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let groups = self.by_remote(options.remote.as_deref(), outputs, |output| output)?;
+        let mut failed = Vec::new();
+        let count = groups.len();
+        for (remote, outputs) in groups {
+            match self.push_to(&remote, &outputs, options.dry_run, &mut outcome) {
+                Ok(()) => {}
+                Err(error) => {
+                    self.progress.check()?;
+                    outcome.remotes.push(pushed_to(&remote, Some(in_one_line(&error))));
+                    outcome.outputs.extend(outputs.into_iter().map(|output| PushedOutput {
+                        path: output.path,
+                        remote: remote.name().to_owned(),
+                        state: PushState::Failed,
+                        missing: Paths::default(),
+                    }));
+                    failed.push(error);
+                }
+            }
+        }
+        if failed.len() == count
+            && let Some(error) = failed.into_iter().next()
+        {
+            return Err(error);
+        }
+        outcome.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(outcome)
+    }
+
+    fn push_to(
+        &self,
+        remote: &Arc<RemoteStore>,
+        outputs: &[Output],
+        dry_run: bool,
+        outcome: &mut PushOutcome,
+    ) -> Result<()> {
+        let mut new = Vec::new();
+        for output in outputs {
+            if !remote.has(&output.root().id())? {
+                new.push(output);
+            }
+        }
+        let mut sent = pushed_to(remote, None);
+        let mut incomplete = HashMap::new();
+        let mut pushed = HashSet::new();
+        if !new.is_empty() {
+            let plan = remote.plan_push(self.cache()?, &self.with_lineage(&new)?)?;
+            incomplete.extend(plan.incomplete.iter().map(|one| (one.root, one.missing)));
+            (sent.files, sent.chunks, sent.bytes) = (plan.files, plan.chunks, plan.bytes);
+            pushed = self.carry_out(plan, remote, dry_run, &mut sent)?;
+        }
+        for output in outputs {
+            let root = output.root();
+            let missing = match incomplete.get(&root) {
+                Some(missing) => paths_of(self.cache()?, output, &[], &HashSet::from([*missing]))?,
+                None => Paths::default(),
+            };
+            let state = if incomplete.contains_key(&root) {
+                PushState::Incomplete
+            } else if pushed.contains(&root) {
+                sent.outputs += 1;
+                PushState::Pushed
+            } else {
+                PushState::UpToDate
+            };
+            outcome.outputs.push(PushedOutput {
+                path: output.path.clone(),
+                remote: remote.name().to_owned(),
+                state,
+                missing,
+            });
+        }
+        outcome.remotes.push(sent);
+        Ok(())
+    }
+
+    fn carry_out(
+        &self,
+        plan: PushPlan,
+        remote: &Arc<RemoteStore>,
+        dry_run: bool,
+        sent: &mut PushedTo,
+    ) -> Result<HashSet<Root>> {
+        let roots = plan.new_roots().collect();
+        if !dry_run {
+            let done = plan.execute(remote, self.cache()?)?;
+            (sent.files, sent.chunks, sent.bytes) = (done.files, done.chunks, done.bytes);
+            sent.packs = Some(done.packs);
+        }
+        Ok(roots)
+    }
+
+    /// The outputs' roots and those of their versions in history.
+    fn with_lineage(&self, outputs: &[&Output]) -> Result<Vec<PushRoot>> {
+        let paths = outputs
+            .iter()
+            .map(|output| output.pointer_path())
+            .collect::<Result<Vec<_>>>()?;
+        let mut history = self.git.lineage(&paths, LINEAGE)?;
+        let lineage = |path| {
+            history
+                .remove(path)
+                .unwrap_or_default()
+                .iter()
+                .map(pointer_root)
+                .collect()
+        };
+        Ok(outputs
+            .iter()
+            .zip(paths.iter().map(lineage))
+            .map(|(output, lineage)| PushRoot {
+                root: output.root(),
+                lineage,
+            })
+            .collect())
+    }
+}
+
+fn pushed_to(remote: &RemoteStore, error: Option<String>) -> PushedTo {
+    PushedTo {
+        remote: remote.name().to_owned(),
+        url: remote.describe().to_owned(),
+        outputs: 0,
+        files: 0,
+        chunks: 0,
+        bytes: 0,
+        packs: None,
+        error,
+    }
+}

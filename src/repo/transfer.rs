@@ -1,0 +1,134 @@
+//! What push, fetch, pull and verification have in common: which remote an output belongs to, and where in an output a
+//! file is that could not be had.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::{Output, RepoError, Repository, Result};
+use crate::hash::FileId;
+use crate::object::{Node, Root, Trees as _};
+use crate::path::RepoPath;
+use crate::remote::RemoteStore;
+use crate::store::Cache;
+
+/// How many paths are listed of those that are missing.
+pub(super) const MAX_PATHS: usize = 20;
+
+impl Repository {
+    /// Puts things by the remotes that their outputs belong to: `remote` if it is given, or else the output's own, or
+    /// else the default one.
+    pub(super) fn by_remote<T>(
+        &self,
+        remote: Option<&str>,
+        items: Vec<T>,
+        output: impl Fn(&T) -> &Output,
+    ) -> Result<Vec<(Arc<RemoteStore>, Vec<T>)>> {
+        let mut groups: BTreeMap<String, Vec<T>> = BTreeMap::new();
+        for item in items {
+            let name = match remote.or(output(&item).pointer.remote.as_deref()) {
+                Some(name) => name.to_owned(),
+                None => self.default_remote_name()?.ok_or(RepoError::NoRemote)?,
+            };
+            groups.entry(name).or_default().push(item);
+        }
+        groups
+            .into_iter()
+            .map(|(name, items)| Ok((self.remote(Some(&name))?, items)))
+            .collect()
+    }
+
+    /// Which of these roots a remote has.
+    ///
+    /// # Errors
+    /// When there is no such remote, or it cannot be asked.
+    pub(crate) fn remote_presence(&self, remote: Option<&str>, roots: &[Root]) -> Result<HashSet<Root>> {
+        let remote = self.remote(remote)?;
+        let mut present = HashSet::new();
+        for root in roots {
+            if remote.has(&root.id())? {
+                present.insert(*root);
+            }
+        }
+        Ok(present)
+    }
+}
+
+/// Paths in an output.
+#[derive(Debug, Default, Clone, serde::Serialize)]
+pub struct Paths {
+    /// How many there are; a directory whose listing is missing counts once.
+    pub count: u64,
+    /// The first of them, in the repository.
+    pub first: Vec<RepoPath>,
+    /// What these are.
+    #[serde(skip)]
+    pub(super) ids: Vec<FileId>,
+}
+
+/// Where in an output these files and trees are, as far as its trees are in the cache. Of `parts`, if there are any.
+pub(super) fn paths_of(
+    cache: &Cache,
+    output: &Output,
+    parts: &[RepoPath],
+    wanted: &HashSet<FileId>,
+) -> Result<Paths> {
+    let mut found = Paths::default();
+    if wanted.is_empty() {
+        return Ok(found);
+    }
+    let mut note = |path: RepoPath, id: FileId| {
+        found.count += 1;
+        if found.first.len() < MAX_PATHS {
+            found.first.push(path);
+            found.ids.push(id);
+        }
+    };
+    let at = |path: &RepoPath| output.path.join_path(path);
+    if wanted.contains(&output.root().as_file()) {
+        note(output.path.clone(), output.root().as_file());
+    }
+    let Root::Tree(root) = output.root() else {
+        return Ok(found);
+    };
+    let inside = |path: &RepoPath| parts.is_empty() || parts.iter().any(|part| path.starts_with(part));
+    let above = |path: &RepoPath| parts.iter().any(|part| part.starts_with(path));
+    let mut pending = vec![(RepoPath::root(), root)];
+    while let Some((dir, id)) = pending.pop() {
+        let tree = match cache.tree(id) {
+            Ok(tree) => tree,
+            Err(error) if error.is_missing() => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let mut below = Vec::new();
+        for entry in tree.into_entries() {
+            let path = dir.join(&entry.name);
+            match entry.node {
+                Node::File { id, .. } if inside(&path) && wanted.contains(&id) => note(at(&path), id),
+                Node::Dir { id, .. } if inside(&path) || above(&path) => {
+                    if wanted.contains(&id.as_file()) {
+                        note(at(&path), id.as_file());
+                    }
+                    below.push((path, id));
+                }
+                _ => {}
+            }
+        }
+        pending.extend(below.into_iter().rev());
+    }
+    Ok(found)
+}
+
+/// An error and its causes in one line.
+pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}
