@@ -93,6 +93,8 @@ pub enum RepoError {
     Modified { path: RepoPath },
     #[error("nothing says what is still needed")]
     NoGcScope,
+    #[error("cannot ask remote `{remote}` what it has")]
+    CannotAsk { remote: String, source: Box<Self> },
     #[error("there is no `{part}` in `{output}`")]
     NotInOutput { part: RepoPath, output: RepoPath },
 }
@@ -130,6 +132,7 @@ impl RepoError {
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
+            Self::CannotAsk { source, .. } => source.hint(),
             Self::NotInOutput { output, .. } => Some(format!("modver ls {output}")),
             Self::Output { source, .. } => source.hint(),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
