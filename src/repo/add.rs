@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::observe::Observed;
 use super::record::Record;
-use super::{Output, Repository, Result};
+use super::{Output, PushOptions, PushOutcome, Repository, Result};
 use crate::git::{Pointer, PointerContent};
 use crate::hash::RootId;
 use crate::object::Node;
@@ -26,6 +26,8 @@ pub struct AddOptions {
     pub labels: Vec<String>,
     /// The remote the outputs belong to, if given.
     pub remote: Option<String>,
+    /// Push them right away.
+    pub to_remote: bool,
 }
 
 /// How an output's pointer changed.
@@ -68,6 +70,9 @@ pub struct AddOutcome {
     pub stored: Stored,
     /// Whether nothing was written because that was asked.
     pub dry_run: bool,
+    /// What was pushed, if that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<PushOutcome>,
 }
 
 impl Repository {
@@ -77,15 +82,30 @@ impl Repository {
     /// When a path may not be tracked, or something cannot be read, stored or written. Pointers, `.gitignore` and the
     /// workspace are then as before.
     pub fn add(&self, options: &AddOptions) -> Result<AddOutcome> {
-        let _lock = self.lock_workspace()?;
+        let lock = self.lock_workspace()?;
         if let Some(remote) = &options.remote {
             self.config.remote(remote)?;
+        }
+        if options.to_remote {
+            // What cannot be pushed to need not be added for it.
+            self.remote(options.remote.as_deref())?.exists()?;
         }
         let outputs = self.outputs()?;
         let paths = self.inputs(&options.paths, &outputs)?;
         let before = |path: &RepoPath| outputs.outputs.iter().find(|output| output.path == *path).cloned();
         let work = paths.into_iter().map(|path| (before(&path), path)).collect();
-        self.store(work, options)
+        let mut outcome = self.store(work, options)?;
+        drop(lock);
+        if options.to_remote && !options.dry_run {
+            let targets = outcome.outputs.iter().map(|added| added.path.on_disk(self.root()));
+            let push = PushOptions {
+                targets: targets.collect(),
+                remote: options.remote.clone(),
+                dry_run: false,
+            };
+            outcome.pushed = Some(self.push(&push)?);
+        }
+        Ok(outcome)
     }
 
     /// Stores the changes of outputs that are tracked already.
@@ -130,6 +150,7 @@ impl Repository {
                 outputs,
                 stored: Stored::default(),
                 dry_run: true,
+                pushed: None,
             });
         }
         let transaction = self.cache()?.transaction(&self.progress)?;
@@ -149,6 +170,7 @@ impl Repository {
             outputs,
             stored,
             dry_run: false,
+            pushed: None,
         })
     }
 

@@ -110,7 +110,7 @@ impl Repository {
         for (remote, targets) in groups {
             match self.fetch_from(&remote, &targets, options.dry_run, &mut outcome) {
                 Ok(()) => {}
-                Err(error @ RepoError::NotInOutput { .. }) => return Err(error),
+                Err(error @ RepoError::NoEntry { .. }) => return Err(error),
                 Err(error) => {
                     self.progress.check()?;
                     let reason = in_one_line(&error);
@@ -198,8 +198,8 @@ impl Repository {
                 },
             };
             if !exists {
-                return Err(RepoError::NotInOutput {
-                    part: part.clone(),
+                return Err(RepoError::NoEntry {
+                    path: part.clone(),
                     output: target.output.path.clone(),
                 });
             }
@@ -240,20 +240,22 @@ impl Troubles {
         self.lost.iter().chain(self.failed.keys()).copied().collect()
     }
 
-    fn judge(
-        &self,
-        root: &Root,
-        missing: &Paths,
-        remote: &RemoteStore,
-    ) -> (FetchState, Option<String>) {
+    fn judge(&self, root: &Root, missing: &Paths, remote: &RemoteStore) -> (FetchState, Option<String>) {
         if missing.count == 0 {
             return (FetchState::Complete, None);
         }
         if self.absent.contains(root) {
-            return (FetchState::Absent, Some(format!("remote `{}` does not have it", remote.name())));
+            return (
+                FetchState::Absent,
+                Some(format!("remote `{}` does not have it", remote.name())),
+            );
         }
         if let Some(error) = self.broken.get(root) {
-            let state = if error.is_damage() { FetchState::Damaged } else { FetchState::Incomplete };
+            let state = if error.is_damage() {
+                FetchState::Damaged
+            } else {
+                FetchState::Incomplete
+            };
             return (state, Some(in_one_line(&**error)));
         }
         let own = || missing.ids.iter().filter_map(|id| self.failed.get(id));

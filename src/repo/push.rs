@@ -90,7 +90,11 @@ impl Repository {
     /// # Errors
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
-        let outputs: Vec<Output> = self.targets(&options.targets)?.into_iter().map(|target| target.output).collect();
+        let outputs: Vec<Output> = self
+            .targets(&options.targets)?
+            .into_iter()
+            .map(|target| target.output)
+            .collect();
         let mut outcome = PushOutcome {
             dry_run: options.dry_run,
             remotes: Vec::new(),
@@ -189,9 +193,19 @@ impl Repository {
 
     /// The outputs' roots and those of their versions in history.
     fn with_lineage(&self, outputs: &[&Output]) -> Result<Vec<PushRoot>> {
-        let paths = outputs.iter().map(|output| output.pointer_path()).collect::<Result<Vec<_>>>()?;
+        let paths = outputs
+            .iter()
+            .map(|output| output.pointer_path())
+            .collect::<Result<Vec<_>>>()?;
         let mut history = self.git.lineage(&paths, LINEAGE)?;
-        let lineage = |path| history.remove(path).unwrap_or_default().iter().map(pointer_root).collect();
+        let lineage = |path| {
+            history
+                .remove(path)
+                .unwrap_or_default()
+                .iter()
+                .map(pointer_root)
+                .collect()
+        };
         Ok(outputs
             .iter()
             .zip(paths.iter().map(lineage))

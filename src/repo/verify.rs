@@ -1,15 +1,14 @@
 //! `verify`: whether the cache, or a remote, still has what it says it has; and having damage repaired from elsewhere.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::transfer::in_one_line;
-use super::{Output, RepoError, Repository, Result};
+use super::{FetchOptions, Output, Repository, Result};
 use crate::hash::ChunkId;
-use crate::object::{self, Node, ObjectError, Root, Visit};
+use crate::object::Root;
 use crate::path::RepoPath;
 use crate::remote::RemoteFinding;
 use crate::store::{Cache, Damage, Dropped, VerifyReport};
-use crate::workspace::{IgnoreRules, Mode, ScanRequest, Scopes, scan};
 
 /// What to verify.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +33,7 @@ pub struct VerifyOutcome {
     /// Bytes of packs that were read, or only measured.
     pub bytes: u64,
     /// Each object that is not what it should be.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Flaw>,
     /// Outputs that the remote does not have.
     pub absent: Vec<RepoPath>,
     /// What was done about it.
@@ -43,7 +42,7 @@ pub struct VerifyOutcome {
 
 /// An object that is not what it should be.
 #[derive(Debug, serde::Serialize)]
-pub struct Finding {
+pub struct Flaw {
     /// `pack ID`, `shard ID` and so on.
     pub object: String,
     /// What is wrong with it.
@@ -104,7 +103,7 @@ impl Repository {
             findings: report
                 .findings
                 .into_iter()
-                .map(|RemoteFinding { key, problem }| Finding { object: key, problem })
+                .map(|RemoteFinding { key, problem }| Flaw { object: key, problem })
                 .collect(),
             repair: None,
         })
@@ -118,7 +117,8 @@ impl Repository {
             if outcome.findings.is_empty() {
                 return Ok(outcome);
             }
-            if cache.replace_damaged_shards(&report)? {
+            if report.damage.iter().any(|damage| matches!(damage, Damage::Shard(_))) {
+                cache.rebuild(&self.progress)?;
                 report = cache.verify(quick, &self.progress)?;
             }
             (outcome, cache.drop_damaged(&report, &self.progress)?)
@@ -146,9 +146,17 @@ impl Repository {
             }
             repaired.from_remote += forget_present(cache, &mut lost)?;
         }
+        // What the index no longer knows is missing without having been damaged.
+        let options = FetchOptions {
+            present_parts: true,
+            ..FetchOptions::default()
+        };
+        if !self.config.remotes().is_empty() && self.fetch(&options).is_err() {
+            self.progress.check()?;
+        }
         let mut incomplete = Vec::new();
         for output in &outputs {
-            if !lost.is_empty() || !is_whole(cache, output)? {
+            if !lost.is_empty() || self.missing(cache, output)? > 0 {
                 incomplete.push(output);
             }
         }
@@ -179,22 +187,6 @@ impl Repository {
         remote.plan_fetch_chunks(chunks)?.execute(&remote, cache)?;
         Ok(())
     }
-
-    /// Stores what is in the workspace at an output, whatever its pointer says.
-    fn store_again(&self, cache: &Cache, output: &Output) -> Result<()> {
-        let ignore = IgnoreRules::above(self.root(), &output.path)?;
-        let request = ScanRequest {
-            root: &output.path.on_disk(self.root()),
-            state: None,
-            ignore: &ignore,
-        };
-        let mut found = scan(&request, &self.progress)?;
-        found.problems.clear();
-        let transaction = cache.transaction(&self.progress)?;
-        found.snapshot(Mode::Store(&transaction), None, &Scopes::whole(), cache, &self.progress)?;
-        transaction.commit()?;
-        Ok(())
-    }
 }
 
 /// Takes out of `lost` what the cache has; returns how many.
@@ -210,33 +202,6 @@ fn forget_present(cache: &Cache, lost: &mut Vec<ChunkId>) -> Result<u64> {
     Ok((before - lost.len()) as u64)
 }
 
-/// Whether all of an output is in the cache.
-fn is_whole(cache: &Cache, output: &Output) -> Result<bool> {
-    if !cache.contains(&output.root().as_file())? {
-        return Ok(false);
-    }
-    let Root::Tree(id) = output.root() else {
-        return Ok(true);
-    };
-    let mut whole = true;
-    let mut seen = HashSet::new();
-    let walked = object::walk::<_, ObjectError>(cache, id, |_, node| {
-        Ok(match node {
-            Node::File { id, .. } => {
-                whole = whole && cache.contains(id)?;
-                Visit::Skip
-            }
-            Node::Dir { id, .. } if whole && seen.insert(*id) => Visit::Enter,
-            _ => Visit::Skip,
-        })
-    });
-    match walked {
-        Ok(()) => Ok(whole),
-        Err(error) if error.is_missing() => Ok(false),
-        Err(error) => Err(RepoError::Object(error)),
-    }
-}
-
 fn outcome_of(report: &VerifyReport) -> VerifyOutcome {
     let finding = |damage: &Damage| {
         let (object, problem) = match damage {
@@ -248,7 +213,7 @@ fn outcome_of(report: &VerifyReport) -> VerifyOutcome {
             }
             Damage::Pack { pack, chunks } => (format!("pack {pack}"), format!("damaged chunks: {}", chunks.len())),
         };
-        Finding { object, problem }
+        Flaw { object, problem }
     };
     VerifyOutcome {
         remote: None,

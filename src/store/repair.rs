@@ -1,17 +1,13 @@
 //! Taking damage out of the cache, so that what was damaged counts as missing and can be had again from elsewhere.
 //! What can still be read is never dropped.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::cache::{Access, Cache, Reader};
+use super::cache::{Cache, Reader};
 use super::gc::{GcPlan, Marks};
-use super::index::{Index, publish_shard, shard_path};
-use super::pack::PackFile;
-use super::shard::ShardBuilder;
 use super::{Damage, Location, Result, StoreError, VerifyReport};
-use crate::fs::{self, FileKind};
-use crate::hash::{ChunkId, FileId, PackId, ShardId};
+use crate::hash::{ChunkId, FileId, PackId};
 use crate::progress::Progress;
 
 /// What was damaged and is out of the cache now.
@@ -26,61 +22,6 @@ pub struct Dropped {
 }
 
 impl Cache {
-    /// Replaces damaged shards by a new one that describes the packs that only they described; recipes in them are lost.
-    /// `false` when there is no damaged shard.
-    ///
-    /// # Errors
-    /// When the cache is not held exclusively, or cannot be read or written.
-    pub fn replace_damaged_shards(&self, report: &VerifyReport) -> Result<bool> {
-        let damaged: BTreeSet<ShardId> = report
-            .damage
-            .iter()
-            .filter_map(|damage| match damage {
-                Damage::Shard(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
-        if damaged.is_empty() {
-            return Ok(false);
-        }
-        if self.access() != Access::Exclusive {
-            return Err(StoreError::NotExclusive);
-        }
-        let shards = self.index().shards().to_vec();
-        let sound = Index::from_shards(shards.into_iter().filter(|shard| !damaged.contains(&shard.id())).collect());
-        let mut builder = ShardBuilder::new();
-        for id in self.packs_on_disk()? {
-            if sound.has_pack(&id) {
-                continue;
-            }
-            // A pack whose table is damaged as well stays a leftover.
-            if let Ok(table) = PackFile::open(&self.pack_path(&id), id).and_then(|pack| pack.table()) {
-                builder.add_pack(id, table.kind(), table.file_len(), table.slots())?;
-            }
-        }
-        if !builder.is_empty() {
-            publish_shard(&self.shards_dir(), &self.tmp_dir(), &builder.build()?)?;
-        }
-        for id in damaged {
-            fs::remove_file(&shard_path(&self.shards_dir(), id))?;
-        }
-        *self.index_mut() = Index::open(&self.shards_dir())?;
-        Ok(true)
-    }
-
-    fn packs_on_disk(&self) -> Result<Vec<PackId>> {
-        let mut found = Vec::new();
-        for folder in fs::list(&self.packs_dir())? {
-            let dir = self.packs_dir().join(folder);
-            if fs::stat(&dir)?.is_some_and(|stat| stat.kind == FileKind::Dir) {
-                let names = fs::list(&dir)?;
-                found.extend(names.iter().filter_map(|name| name.to_str()?.parse::<PackId>().ok()));
-            }
-        }
-        found.sort();
-        Ok(found)
-    }
-
     /// Writes the packs that a report names anew without what is damaged in them.
     ///
     /// # Errors

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use super::push;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::cli::ui::{Render, Style, human};
 use crate::repo::{AddOptions, AddOutcome, Recorded};
 
@@ -25,11 +27,11 @@ pub(crate) struct Args {
     /// Show what would be added and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Send the content straight to the remote, not into the cache
+    /// Also push the content to the remote at once
     #[arg(long)]
     to_remote: bool,
-    /// The remote for --to-remote (default: the one that `modver remote default` shows)
-    #[arg(short, long, value_name = "NAME", requires = "to_remote")]
+    /// The remote these outputs belong to, kept in the pointer (default: the one that `modver remote default` shows)
+    #[arg(short, long, value_name = "NAME")]
     remote: Option<String>,
     /// A description, kept in the pointer
     #[arg(long, value_name = "TEXT")]
@@ -47,6 +49,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         desc: args.desc.clone(),
         labels: args.labels.clone(),
         remote: args.remote.clone(),
+        to_remote: args.to_remote,
     })?;
     Ok(Shown(outcome))
 }
@@ -69,14 +72,15 @@ impl Render for Shown {
             let files = human::count(output.files, "file", "files");
             writeln!(out, "{what} {} ({files}, {})", output.path, human::bytes(output.size))?;
         }
-        Ok(())
+        self.0.pushed.as_ref().map_or(Ok(()), |pushed| push::text(pushed, out))
     }
 
-    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         let AddOutcome {
             outputs,
             stored,
             dry_run,
+            pushed,
         } = &self.0;
         for output in outputs.iter().filter(|output| output.files_absent > 0) {
             let absent = human::count(output.files_absent, "file", "files");
@@ -92,6 +96,12 @@ impl Render for Shown {
             let (new, packed) = (human::bytes(stored.bytes), human::bytes(stored.stored_bytes));
             writeln!(out, "stored {new} of new content in {packed}")?;
         }
-        Ok(())
+        pushed
+            .as_ref()
+            .map_or(Ok(()), |pushed| push::notes(pushed, out, style))
+    }
+
+    fn exit(&self) -> Exit {
+        self.0.pushed.as_ref().map_or(Exit::Ok, push::exit)
     }
 }

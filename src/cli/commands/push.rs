@@ -45,94 +45,117 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
 #[serde(transparent)]
 pub(crate) struct Shown(PushOutcome);
 
-impl Shown {
-    fn count(&self, state: PushState, remote: &str) -> u64 {
-        let outputs = self.0.outputs.iter();
-        outputs.filter(|output| output.state == state && output.remote == remote).count() as u64
-    }
+fn count(outcome: &PushOutcome, state: PushState, remote: &str) -> u64 {
+    let outputs = outcome.outputs.iter();
+    outputs
+        .filter(|output| output.state == state && output.remote == remote)
+        .count() as u64
+}
 
-    fn line(&self, sent: &PushedTo) -> String {
-        let up_to_date = self.count(PushState::UpToDate, &sent.remote);
-        if sent.outputs == 0 {
-            return format!("nothing to push to {}; {} up to date", sent.remote, human::number(up_to_date));
-        }
-        let would = if self.0.dry_run { "would push " } else { "" };
-        let packs = match sent.packs {
-            Some(packs) => human::count(packs, "pack", "packs"),
-            None => human::count(sent.chunks, "chunk", "chunks"),
-        };
-        let mut line = format!(
-            "{would}{}, {}, {} in {packs} to {}",
-            human::count(sent.outputs, "output", "outputs"),
-            human::count(sent.files, "file", "files"),
-            human::bytes(sent.bytes),
-            sent.remote
+fn line(outcome: &PushOutcome, sent: &PushedTo) -> String {
+    let up_to_date = count(outcome, PushState::UpToDate, &sent.remote);
+    if sent.outputs == 0 {
+        return format!(
+            "nothing to push to {}; {} up to date",
+            sent.remote,
+            human::number(up_to_date)
         );
-        if up_to_date > 0 {
-            line.push_str(&format!("; {} up to date", human::number(up_to_date)));
-        }
-        line
     }
+    let would = if outcome.dry_run { "would push " } else { "" };
+    let packs = match sent.packs {
+        Some(packs) => human::count(packs, "pack", "packs"),
+        None => human::count(sent.chunks, "chunk", "chunks"),
+    };
+    let mut line = format!(
+        "{would}{}, {}, {} in {packs} to {}",
+        human::count(sent.outputs, "output", "outputs"),
+        human::count(sent.files, "file", "files"),
+        human::bytes(sent.bytes),
+        sent.remote
+    );
+    if up_to_date > 0 {
+        line.push_str(&format!("; {} up to date", human::number(up_to_date)));
+    }
+    line
 }
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
-        if self.0.outputs.is_empty() {
-            return writeln!(out, "nothing is tracked");
-        }
-        for sent in self.0.remotes.iter().filter(|sent| sent.error.is_none()) {
-            writeln!(out, "{}", self.line(sent))?;
-        }
-        Ok(())
+        text(&self.0, out)
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        let mut incomplete = false;
-        for output in self.0.outputs.iter().filter(|output| output.state == PushState::Incomplete) {
-            incomplete = true;
-            let what = match output.missing.first.first() {
-                Some(path) if *path != output.path => format!("`{path}` (and perhaps more of it)"),
-                _ => "its content".to_owned(),
-            };
-            writeln!(
-                out,
-                "{} {} was not pushed: {what} is not in the cache, nor known to be on {}",
-                style.paint(Colour::Bad, "incomplete:"),
-                output.path,
-                output.remote
-            )?;
-        }
-        if incomplete {
-            writeln!(
-                out,
-                "{} modver push, on the machine that has it; or modver add, if the workspace has it",
-                style.paint(Colour::Hint, "hint:")
-            )?;
-        }
-        for sent in &self.0.remotes {
-            if let Some(error) = &sent.error {
-                let outputs = human::count(self.count(PushState::Failed, &sent.remote), "output", "outputs");
-                writeln!(
-                    out,
-                    "{} {outputs} not pushed to {}: {error}",
-                    style.paint(Colour::Bad, "failed:"),
-                    sent.remote
-                )?;
-            }
-        }
-        Ok(())
+        notes(&self.0, out, style)
     }
 
     fn exit(&self) -> Exit {
-        let bad = |state| matches!(state, PushState::Incomplete | PushState::Failed);
-        let outputs = &self.0.outputs;
-        match (
-            outputs.iter().any(|output| bad(output.state)),
-            outputs.iter().all(|output| bad(output.state)),
-        ) {
-            (false, _) => Exit::Ok,
-            (true, false) => Exit::Partial,
-            (true, true) => Exit::Failure,
+        exit(&self.0)
+    }
+}
+
+/// Writes what was pushed; `modver add --to-remote` shows the same.
+pub(super) fn text(outcome: &PushOutcome, out: &mut dyn Write) -> io::Result<()> {
+    if outcome.outputs.is_empty() {
+        return writeln!(out, "nothing is tracked");
+    }
+    for sent in outcome.remotes.iter().filter(|sent| sent.error.is_none()) {
+        writeln!(out, "{}", line(outcome, sent))?;
+    }
+    Ok(())
+}
+
+/// Writes what was not pushed.
+pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) -> io::Result<()> {
+    let mut incomplete = false;
+    for output in outcome
+        .outputs
+        .iter()
+        .filter(|output| output.state == PushState::Incomplete)
+    {
+        incomplete = true;
+        let what = match output.missing.first.first() {
+            Some(path) if *path != output.path => format!("`{path}` (and perhaps more of it)"),
+            _ => "its content".to_owned(),
+        };
+        writeln!(
+            out,
+            "{} {} was not pushed: {what} is not in the cache, nor known to be on {}",
+            style.paint(Colour::Bad, "incomplete:"),
+            output.path,
+            output.remote
+        )?;
+    }
+    if incomplete {
+        writeln!(
+            out,
+            "{} modver push, on the machine that has it; or modver add, if the workspace has it",
+            style.paint(Colour::Hint, "hint:")
+        )?;
+    }
+    for sent in &outcome.remotes {
+        if let Some(error) = &sent.error {
+            let outputs = human::count(count(outcome, PushState::Failed, &sent.remote), "output", "outputs");
+            writeln!(
+                out,
+                "{} {outputs} not pushed to {}: {error}",
+                style.paint(Colour::Bad, "failed:"),
+                sent.remote
+            )?;
         }
+    }
+    Ok(())
+}
+
+/// How a push ended.
+pub(super) fn exit(outcome: &PushOutcome) -> Exit {
+    let bad = |state| matches!(state, PushState::Incomplete | PushState::Failed);
+    let outputs = &outcome.outputs;
+    match (
+        outputs.iter().any(|output| bad(output.state)),
+        outputs.iter().all(|output| bad(output.state)),
+    ) {
+        (false, _) => Exit::Ok,
+        (true, false) => Exit::Partial,
+        (true, true) => Exit::Failure,
     }
 }

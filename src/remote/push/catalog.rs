@@ -30,8 +30,7 @@ impl RemoteStore {
             CatalogRun::parse(RunId::of(&bytes), bytes)?
         };
         let body = Body::from(run.bytes().to_vec());
-        self.transport()
-            .put(&run_key(run.id()), &body, PutMode::IfAbsent)?;
+        self.transport().put(&run_key(run.id()), &body, PutMode::IfAbsent)?;
         // What they say is in the new run. Whoever has listed them and finds them gone lists again.
         for old in existing[..merged].iter().filter(|old| old.id() != run.id()) {
             match self.transport().delete(&run_key(old.id())) {
