@@ -57,18 +57,28 @@ impl RemoteStore {
             // A local copy says nothing about the remote's.
             match self.shard_again(id) {
                 Ok(shard) => {
-                    let sizes = shard.packs().map(|pack| (pack.id, (pack.file_len, u64::from(pack.slots))));
+                    let sizes = shard
+                        .packs()
+                        .map(|pack| (pack.id, (pack.file_len, u64::from(pack.slots))));
                     packs.extend(sizes);
                 }
                 Err(error) if error.is_of_one_object() => find(shard_key(id), error.to_string()),
                 Err(error) => return Err(error),
             }
         }
-        let there = if packs.is_empty() { Default::default() } else { self.packs()? };
+        let there = if packs.is_empty() {
+            Default::default()
+        } else {
+            self.packs()?
+        };
         self.progress.start(
             Phase::Verifying,
             packs.len() as u64,
-            if quick { 0 } else { packs.values().map(|(len, _)| len).sum() },
+            if quick {
+                0
+            } else {
+                packs.values().map(|(len, _)| len).sum()
+            },
         );
         for (id, (len, chunks)) in packs {
             report.packs += 1;

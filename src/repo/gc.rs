@@ -112,19 +112,21 @@ impl Repository {
             return Err(RepoError::NoGcScope);
         }
         self.progress.start(Phase::Scanning, 0, 0);
-        // Pointers that cannot be read in the work tree may name anything.
-        self.outputs()?.sound()?;
-        let live = self.git.pointers_in(&options.scope, &self.progress)?;
-        let promise = |problem: &PointerProblem| matches!(problem, PointerProblem::Version(_) | PointerProblem::Conflict);
-        if let Some(error) = live.unparsed.into_iter().find(|error| promise(&error.problem)) {
-            return Err(error.into());
-        }
-        let roots: HashSet<Root> = live.pointers.iter().map(pointer_root).collect();
         let elsewhere = match options.only_copies {
             OnlyCopies::Delete => Elsewhere::default(),
             _ => self.elsewhere(options.remote.as_deref())?,
         };
+        // Whoever adds holds the cache until the pointer is written: from here on there are no new pointers.
         let cache = self.cache_exclusive()?;
+        // Pointers that cannot be read in the work tree may name anything.
+        self.outputs()?.sound()?;
+        let live = self.git.pointers_in(&options.scope, &self.progress)?;
+        let promise =
+            |problem: &PointerProblem| matches!(problem, PointerProblem::Version(_) | PointerProblem::Conflict);
+        if let Some(error) = live.unparsed.into_iter().find(|error| promise(&error.problem)) {
+            return Err(error.into());
+        }
+        let roots: HashSet<Root> = live.pointers.iter().map(pointer_root).collect();
         let (marks, incomplete) = self.mark(&cache, &roots)?;
         let mut outcome = GcOutcome {
             dry_run: options.dry_run,

@@ -99,7 +99,11 @@ impl Repository {
             packs: report.packs,
             chunks: report.chunks,
             bytes: report.bytes,
-            absent: outputs.iter().filter(absent).map(|output| output.path.clone()).collect(),
+            absent: outputs
+                .iter()
+                .filter(absent)
+                .map(|output| output.path.clone())
+                .collect(),
             findings: report
                 .findings
                 .into_iter()
@@ -208,9 +212,10 @@ fn outcome_of(report: &VerifyReport) -> VerifyOutcome {
             Damage::PackMissing(id) => (format!("pack {id}"), "it is not there".to_owned()),
             Damage::PackLength(id) => (format!("pack {id}"), "it has another length than it should".to_owned()),
             Damage::Shard(id) => (format!("shard {id}"), "it is damaged".to_owned()),
-            Damage::Pack { pack, chunks } if chunks.is_empty() => {
-                (format!("pack {pack}"), "it is damaged, but not in its chunks".to_owned())
-            }
+            Damage::Pack { pack, chunks } if chunks.is_empty() => (
+                format!("pack {pack}"),
+                "it is damaged, but not in its chunks".to_owned(),
+            ),
             Damage::Pack { pack, chunks } => (format!("pack {pack}"), format!("damaged chunks: {}", chunks.len())),
         };
         Flaw { object, problem }

@@ -10,7 +10,11 @@ use super::{add, files, noise, sample_in, with_dir_remote, with_s3_remote};
 fn operations(s: &Scratch, repo: Repo<'_>, args: &[&str]) -> u64 {
     let count = s.root().join("count");
     let mut command = repo.command(env!("CARGO_BIN_EXE_modver"));
-    let output = Output::of(command.args(args).env("MODVER_TEST_FAULT", format!("count:{}", count.display())));
+    let output = Output::of(
+        command
+            .args(args)
+            .env("MODVER_TEST_FAULT", format!("count:{}", count.display())),
+    );
     output.ok();
     std::fs::read_to_string(count).unwrap().parse().unwrap()
 }
@@ -50,7 +54,11 @@ fn a_killed_push_is_invisible_and_goes_on() {
         let work = copy(&s, &s.path(""), "work");
         assert!(killed(s.at(&work), &["push"], n), "{n}");
         let clone = copy(&s, &s.path(""), "clone");
-        s.sh(&format!("rm -rf '{0}'/.git/modver '{0}'/data '{0}'/big.bin", clone.display())).ok();
+        s.sh(&format!(
+            "rm -rf '{0}'/.git/modver '{0}'/data '{0}'/big.bin",
+            clone.display()
+        ))
+        .ok();
         let early = s.at(&clone).modver(["pull"]);
         // All of it is there or none of it.
         assert!(matches!(early.code, 0 | 1), "{n}: {early}");
@@ -76,7 +84,10 @@ fn what_a_killed_push_has_sent_is_not_sent_again() {
         let work = copy(&s, &s.path(""), "work");
         assert!(killed(s.at(&work), &["push"], n), "{n}");
         let noted = work.join(".git/modver/remotes");
-        let noted = files(&noted).iter().filter(|(path, _)| path.parent().unwrap().ends_with("uploaded")).count();
+        let noted = files(&noted)
+            .iter()
+            .filter(|(path, _)| path.parent().unwrap().ends_with("uploaded"))
+            .count();
         let before = puts(&server);
         s.at(&work).modver(["push"]).ok();
         if noted >= 2 {
@@ -85,7 +96,11 @@ fn what_a_killed_push_has_sent_is_not_sent_again() {
             resumed += 1;
         }
         let clone = copy(&s, &s.path(""), "clone");
-        s.sh(&format!("rm -rf '{0}'/.git/modver '{0}'/data '{0}'/big.bin", clone.display())).ok();
+        s.sh(&format!(
+            "rm -rf '{0}'/.git/modver '{0}'/data '{0}'/big.bin",
+            clone.display()
+        ))
+        .ok();
         s.at(&clone).modver(["pull"]).ok();
         assert_eq!(digest(&clone), digest(&s.path("")), "{n}");
     }
@@ -125,11 +140,17 @@ fn a_killed_gc_loses_nothing_that_is_needed() {
     s.git(["checkout", "--quiet", "main~1"]).ok();
     s.repo().modver(["push", "--quiet"]).ok();
     s.git(["checkout", "--quiet", "main"]).ok();
-    s.sh("git rm --quiet --cached passing.mv; rm -f passing passing.mv; git commit --quiet -m less").ok();
+    s.sh("git rm --quiet --cached passing.mv; rm -f passing passing.mv; git commit --quiet -m less")
+        .ok();
     let args = ["gc", "--workspace", "--yes"];
     let counted = copy(&s, &s.path(""), "counted");
     let n = operations(&s, s.at(&counted), &args);
-    let size = |dir: &Path| files(&dir.join(".git/modver/cache")).iter().map(|(_, len)| len).sum::<u64>();
+    let size = |dir: &Path| {
+        files(&dir.join(".git/modver/cache"))
+            .iter()
+            .map(|(_, len)| len)
+            .sum::<u64>()
+    };
     let least = size(&counted);
     assert!(least + 1_500_000 < size(&s.path("")));
     for n in moments(n) {
@@ -142,6 +163,10 @@ fn a_killed_gc_loses_nothing_that_is_needed() {
         assert_eq!(digest(&work), digest(&s.path("")), "{n}");
         repo.modver(args).ok();
         repo.modver(["verify"]).ok();
-        assert!(size(&work) <= least + 100_000, "{n}: {} instead of {least}", size(&work));
+        assert!(
+            size(&work) <= least + 100_000,
+            "{n}: {} instead of {least}",
+            size(&work)
+        );
     }
 }

@@ -27,7 +27,9 @@ fn thousands_of_outputs_cost_few_requests() {
     for name in &names {
         s.write(name, name);
     }
-    s.repo().modver(["add", "--quiet"].into_iter().chain(names.iter().map(String::as_str))).ok();
+    s.repo()
+        .modver(["add", "--quiet"].into_iter().chain(names.iter().map(String::as_str)))
+        .ok();
     commit(s.repo());
     s.repo().modver(["push"]).ok();
     let push = server.total();

@@ -8,7 +8,12 @@ fn the_same_bytes_arrive_in_a_fresh_clone() {
     let s = with_dir_remote();
     sample_in(&s);
     assert_eq!(
-        s.repo().modver(["push", "--dry-run"]).ok().split(" in ").next().unwrap(),
+        s.repo()
+            .modver(["push", "--dry-run"])
+            .ok()
+            .split(" in ")
+            .next()
+            .unwrap(),
         "would push 2 outputs, 82 files, 3.5 MiB"
     );
     assert!(files(&s.root().join("remote")).is_empty());
@@ -17,7 +22,10 @@ fn the_same_bytes_arrive_in_a_fresh_clone() {
         "2 outputs, 82 files, 3.5 MiB in 2 packs to origin"
     );
     let before = files(&s.root().join("remote"));
-    assert_eq!(s.repo().modver(["push"]).ok(), "nothing to push to origin; 2 up to date");
+    assert_eq!(
+        s.repo().modver(["push"]).ok(),
+        "nothing to push to origin; 2 up to date"
+    );
     assert_eq!(files(&s.root().join("remote")), before);
 
     let clone = s.clone_to("clone");
@@ -26,7 +34,10 @@ fn the_same_bytes_arrive_in_a_fresh_clone() {
     assert_eq!(pulled.err(), "");
     assert!(pulled.ok().starts_with("fetched 82 files, 3.5 MiB from origin\n"));
     assert_eq!(digest(&s.root().join("clone")), digest(&s.path("")));
-    assert_eq!(clone.modver(["fetch"]).ok(), "nothing to fetch: all of it is in the cache");
+    assert_eq!(
+        clone.modver(["fetch"]).ok(),
+        "nothing to fetch: all of it is in the cache"
+    );
     assert_eq!(clone.modver(["pull"]).ok(), "");
     assert_eq!(clone.git(["status", "--porcelain"]).ok(), "");
 
@@ -121,7 +132,9 @@ fn many_pushes_leave_few_runs_and_every_version_can_be_had() {
     for back in [0, 1, 10, 19] {
         s.git(["checkout", "--quiet", &format!("main~{back}")]).ok();
         s.repo().modver(["checkout", "--quiet"]).ok();
-        s.at(&clone).git(["checkout", "--quiet", &format!("origin/main~{back}")]).ok();
+        s.at(&clone)
+            .git(["checkout", "--quiet", &format!("origin/main~{back}")])
+            .ok();
         s.at(&clone).modver(["pull", "--quiet"]).ok();
         assert_eq!(digest(&clone), digest(&s.path("")), "{back}");
     }
@@ -148,7 +161,12 @@ fn what_was_not_pushed_is_named() {
     // The clone has what it would need to push one of them.
     fs_remove(&s.root().join("remote"));
     let partly = clone.modver(["push"]);
-    assert!(partly.err().starts_with("incomplete: big.bin was not pushed: its content is not in"), "{partly}");
+    assert!(
+        partly
+            .err()
+            .starts_with("incomplete: big.bin was not pushed: its content is not in"),
+        "{partly}"
+    );
     assert!(partly.fails(3).starts_with("1 output, 81 files"));
     clone.modver(["push", "big.bin"]).fails(1);
 }

@@ -118,7 +118,11 @@ impl Render for Shown {
             writeln!(out, "kept: {} that were stored recently", human::bytes(gc.recent_bytes))?;
         }
         if gc.only_here_bytes > 0 && !gc.refused {
-            writeln!(out, "kept: {} that exist only on this machine", human::bytes(gc.only_here_bytes))?;
+            writeln!(
+                out,
+                "kept: {} that exist only on this machine",
+                human::bytes(gc.only_here_bytes)
+            )?;
         }
         if gc.incomplete_roots > 0 {
             writeln!(

@@ -63,7 +63,11 @@ impl Render for Shown {
             )?;
         }
         for path in &outcome.absent {
-            writeln!(out, "{} {path}: the remote does not have it", style.paint(Colour::Bad, "absent:"))?;
+            writeln!(
+                out,
+                "{} {path}: the remote does not have it",
+                style.paint(Colour::Bad, "absent:")
+            )?;
         }
         if let Some(repair) = &outcome.repair {
             writeln!(
@@ -96,7 +100,11 @@ impl Render for Shown {
             }
         )?;
         for (remote, error) in outcome.repair.iter().flat_map(|repair| &repair.unreachable) {
-            writeln!(out, "{} {remote} could not be asked: {error}", style.paint(Colour::Bad, "failed:"))?;
+            writeln!(
+                out,
+                "{} {remote} could not be asked: {error}",
+                style.paint(Colour::Bad, "failed:")
+            )?;
         }
         let hint = if outcome.remote.is_some() && !outcome.findings.is_empty() {
             "take the damaged object off the remote and push from a machine that has the data"
