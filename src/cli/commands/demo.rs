@@ -228,7 +228,6 @@ impl Demo {
         self.at = self.dir.join("clone");
         self.modver(&["pull"])?;
         self.compare("the clone", &second)?;
-        self.modver(&["verify"])?;
 
         self.say("The id in a pointer is the file's BLAKE3 hash, which b3sum prints, too.");
         self.sh("grep '^id' model.bin.mv")?;
@@ -238,7 +237,7 @@ impl Demo {
         self.git(&["checkout", "--quiet", "v1"])?;
         self.modver(&["checkout"])?;
         self.compare("the first version", &first)?;
-        self.modver(&["status"])?;
+        self.modver(&["status", "--check"])?;
         Ok((second.1.len() as u64, stored))
     }
 
