@@ -223,9 +223,9 @@ impl Demo {
         self.modver(&["push"])?;
 
         self.say("A colleague clones with git and pulls the content.");
-        self.at.clone_from(&self.dir);
+        self.cd("..");
         self.git(&["clone", "project", "clone"])?;
-        self.at = self.dir.join("clone");
+        self.cd("clone");
         self.modver(&["pull"])?;
         self.compare("the clone", &second)?;
 
@@ -233,7 +233,8 @@ impl Demo {
         self.sh("grep '^id' model.bin.mv")?;
         self.hash_model(&second.1)?;
 
-        self.say("Back to the first version.");
+        self.say("Back to the first version, where both are in the cache.");
+        self.cd("../project");
         self.git(&["checkout", "--quiet", "v1"])?;
         self.modver(&["checkout"])?;
         self.compare("the first version", &first)?;
@@ -243,6 +244,17 @@ impl Demo {
 
     fn say(&self, text: &str) {
         self.print(&format!("\n# {text}\n"));
+    }
+
+    fn cd(&mut self, way: &str) {
+        self.print(&format!("$ cd {way}\n"));
+        for name in way.split('/') {
+            if name == ".." {
+                self.at.pop();
+            } else {
+                self.at.push(name);
+            }
+        }
     }
 
     fn print(&self, text: &str) {
