@@ -146,10 +146,6 @@ impl RepoError {
             Self::NoRemote => Some("modver remote add origin s3://bucket/prefix".to_owned()),
             Self::NoDefaultRemote { first } => Some(format!("modver remote default {first}")),
             Self::RemoteExists { name, .. } => Some(format!("modver remote modify {name} url URL")),
-            Self::Transport(TransportError::NoRemote {
-                place,
-                what: "directory",
-            }) => Some(format!("mkdir -p {}", place.remote)),
             Self::NotSet { key, .. } => Some(format!("modver config set {key} VALUE")),
             Self::TrackedByGit { path, .. } => Some(format!("git rm -r --cached {path} && modver add {path}")),
             Self::InsideOutput { output, .. } => Some(format!("modver add {output}")),
@@ -191,12 +187,11 @@ fn transport_hint(error: &TransportError) -> Option<String> {
             what: "directory",
             place,
         } => Some(format!(
-            "mkdir -p {}   or, if it is elsewhere, modver remote modify NAME url URL",
+            "mkdir -p {}   or, if it is elsewhere, modver remote modify NAME url DIR",
             place.remote
         )),
-        TransportError::NoRemote { .. } | TransportError::WrongRegion { .. } => {
-            Some("modver remote modify NAME url URL".to_owned())
-        }
+        TransportError::NoRemote { .. } => Some("modver remote modify NAME url URL".to_owned()),
+        TransportError::WrongRegion { region, .. } => Some(format!("modver remote modify NAME region {region}")),
         TransportError::NoCredentials { .. } | TransportError::Unauthenticated { .. } => Some(
             "modver remote modify NAME profile PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 .to_owned(),
