@@ -45,7 +45,10 @@ fn with_dir_remote() -> Scratch {
     let s = Scratch::new();
     fs::create_dir(s.root().join("remote")).unwrap();
     let url = s.root().join("remote");
-    s.write("mv.toml", format!("[remote.origin]\nurl = {:?}\n", url.to_str().unwrap()));
+    s.write(
+        "mv.toml",
+        format!("[remote.origin]\nurl = {:?}\n", url.to_str().unwrap()),
+    );
     s
 }
 
@@ -72,7 +75,8 @@ fn sample(repo: Repo<'_>) {
     }
     repo.write("data/deep/er/file", noise(1, 700_000));
     repo.write("big.bin", noise(2, 3_000_000));
-    repo.sh("mkdir data/empty; ln -s cats/1.txt data/link; chmod +x data/cats/0.txt").ok();
+    repo.sh("mkdir data/empty; ln -s cats/1.txt data/link; chmod +x data/cats/0.txt")
+        .ok();
 }
 
 /// Adds outputs and commits everything in git.

@@ -45,9 +45,9 @@ pub(crate) struct GlobalArgs {
     /// Print nothing but data and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more; twice for even more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(crate) verbose: u8,
+    /// Also say which repository and cache are used, how long it took and how many requests were sent
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -1,8 +1,5 @@
 //! What a command knows of the process it runs in: taken once, then passed as a value.
 
-// Leaves with the last `CliError::NotWired`.
-#![allow(dead_code, reason = "until every command is wired in, nobody reads some of it")]
-
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
@@ -57,8 +54,8 @@ pub(crate) struct Context {
     pub(crate) jobs: Option<NonZeroUsize>,
     /// `--quiet`.
     pub(crate) quiet: bool,
-    /// How often `--verbose` was given.
-    pub(crate) verbose: u8,
+    /// `--verbose`.
+    pub(crate) verbose: bool,
     /// `--json`.
     pub(crate) json: bool,
     /// Counters and the request to stop, for the library; the progress line reads it.
@@ -133,7 +130,18 @@ impl Context {
 
     /// Opens the repository in which the user stands.
     pub(crate) fn repository(&self) -> Result<Repository, CliError> {
-        Ok(Repository::open(&self.open_options())?)
+        let repository = Repository::open(&self.open_options())?;
+        if !self.quiet {
+            for warning in repository.config().warnings() {
+                ui::note(&format!("warning: {warning}"));
+            }
+        }
+        if self.verbose {
+            let (root, cache) = (repository.root().display(), repository.cache_dir());
+            let jobs = ui::human::count(repository.jobs() as u64, "job", "jobs");
+            ui::note(&format!("repository {root}, cache {}, {jobs}", cache.display()));
+        }
+        Ok(repository)
     }
 
     /// The settings where the user stands, in a repository or not.

@@ -18,8 +18,6 @@ use crate::store::StoreError;
 /// An error of a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    #[error("this command is not wired in yet")]
-    NotWired,
     #[error("cannot tell the working directory")]
     WorkingDirectory(#[source] std::io::Error),
     #[error("`{}` (given with -C) is not a directory", quote(.0.as_os_str().as_bytes()))]
@@ -54,8 +52,7 @@ impl CliError {
         match self {
             Self::NotADirectory(_) | Self::UnknownTopic(_) | Self::NoJson(_) => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
-            Self::NotWired
-            | Self::WorkingDirectory(_)
+            Self::WorkingDirectory(_)
             | Self::Signals(_)
             | Self::Panicked
             | Self::Output(_)

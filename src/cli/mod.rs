@@ -29,6 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Parser as _;
 
@@ -87,7 +88,16 @@ fn run(cli: &Cli, env: Env) -> Exit {
         signals::watch(Arc::clone(&progress))?;
         cli.command.run(&context, &ui)
     };
+    let started = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(CliError::Panicked));
+    if cli.global.verbose {
+        let requests = ui::human::count(progress.requests(), "request", "requests");
+        ui::note(&format!(
+            "{} took {:.3} s, {requests} to remotes",
+            cli.command.name(),
+            started.elapsed().as_secs_f64()
+        ));
+    }
     let error = match result {
         Ok(exit) => return exit,
         // Whatever the interruption led to, it is not the news.

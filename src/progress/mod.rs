@@ -65,6 +65,7 @@ pub struct Progress {
     files_total: AtomicU64,
     bytes_done: AtomicU64,
     bytes_total: AtomicU64,
+    requests: AtomicU64,
     interrupted: AtomicBool,
 }
 
@@ -94,6 +95,17 @@ impl Progress {
     pub fn advance(&self, files: u64, bytes: u64) {
         self.files_done.fetch_add(files, Relaxed);
         self.bytes_done.fetch_add(bytes, Relaxed);
+    }
+
+    /// A request is sent to a remote. Counted over all phases.
+    pub fn count_request(&self) {
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    /// Requests sent so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
     }
 
     /// The counters now.

@@ -1,11 +1,5 @@
 //! The commands, one file each: `Args` is what it takes (its documentation is the help), `run` what it does.
 
-// Leaves with the last `CliError::NotWired`.
-#![allow(
-    dead_code,
-    reason = "until every command is wired in, some arguments are read by nobody"
-)]
-
 mod add;
 mod cache;
 mod cat;

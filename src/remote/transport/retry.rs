@@ -90,6 +90,7 @@ impl<T: Transport> Retry<T> {
         let begin = Instant::now();
         let mut failed = 0;
         loop {
+            self.progress.count_request();
             self.progress.check().map_err(|_| self.interrupted(key))?;
             let error = match call() {
                 Ok(value) => return Ok(value),

@@ -1,6 +1,10 @@
 //! Writing packs.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{END_MAGIC, HEADER_LEN, MAGIC, MAX_FILE_LEN, SLOT_LEN, TARGET_LEN, TRAILER_LEN, path_in};
 use crate::chunk;
@@ -11,6 +15,9 @@ use crate::store::{PackKind, Result, Slot, StoreError};
 
 /// Bytes per write; a power of two, so that the hash works on whole subtrees.
 const BLOCK: usize = 4 << 20;
+
+/// Blocks that wait for the disk.
+const BLOCKS: usize = 2;
 
 /// Whether the pack stays in the kernel's page cache after it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +53,15 @@ impl Block {
         Self { bytes, start, len: 0 }
     }
 
+    /// The place of a block that was handed over.
+    const fn none() -> Self {
+        Self {
+            bytes: Vec::new(),
+            start: 0,
+            len: 0,
+        }
+    }
+
     /// Takes as much of `bytes` as fits; returns the rest.
     fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let (head, rest) = bytes.split_at(bytes.len().min(BLOCK - self.len));
@@ -66,32 +82,125 @@ impl Block {
 
 /// The file so far: all that is written is hashed first.
 struct Output {
-    file: TempFile,
+    file: Arc<TempFile>,
     hasher: Hasher,
     written: u64,
-    page_cache: PageCache,
-    direct: bool,
+    direct: Option<DirectOutput>,
+}
+
+/// Direct writes return when the disk is done, so another thread waits for them while the next block is filled.
+struct DirectOutput {
+    to_write: Option<Sender<(Block, u64)>>,
+    done: Receiver<(Block, fs::Result<()>)>,
+    under_way: usize,
+    spare: Vec<Block>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl DirectOutput {
+    /// `None` where the file system cannot.
+    fn start(file: &Arc<TempFile>) -> Option<Self> {
+        if !file.set_direct(true) {
+            return None;
+        }
+        let (to_write, blocks) = bounded::<(Block, u64)>(BLOCKS);
+        let (finished, done) = bounded(BLOCKS);
+        let file = Arc::clone(file);
+        let thread = std::thread::spawn(move || {
+            for (block, offset) in blocks {
+                let result = write_direct(&file, &block, offset);
+                if finished.send((block, result)).is_err() {
+                    break;
+                }
+            }
+        });
+        Some(Self {
+            to_write: Some(to_write),
+            done,
+            under_way: 0,
+            spare: Vec::new(),
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands over a full block; returns an empty one.
+    fn write(&mut self, block: Block, offset: u64) -> Result<Block> {
+        while self.under_way >= BLOCKS {
+            self.wait()?;
+        }
+        match &self.to_write {
+            Some(to_write) if to_write.send((block, offset)).is_ok() => self.under_way += 1,
+            _ => return Err(StoreError::WriterGone),
+        }
+        Ok(self.spare.pop().unwrap_or_else(Block::new))
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let (mut block, result) = self.done.recv().map_err(|_| StoreError::WriterGone)?;
+        self.under_way -= 1;
+        block.len = 0;
+        self.spare.push(block);
+        Ok(result?)
+    }
+
+    /// Waits for all writes.
+    fn finish(mut self) -> Result<()> {
+        while self.under_way > 0 {
+            self.wait()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for DirectOutput {
+    fn drop(&mut self) {
+        self.to_write = None;
+        if let Some(thread) = self.thread.take() {
+            // It ends when its channel closes; it does not panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write_direct(file: &TempFile, block: &Block, offset: u64) -> fs::Result<()> {
+    match file.write_all_at(block.held(), offset) {
+        // The file system took the flag but not the write.
+        Err(error) if error.source.kind() == std::io::ErrorKind::InvalidInput && file.set_direct(false) => {
+            file.write_all_at(block.held(), offset)
+        }
+        other => other,
+    }
 }
 
 impl Output {
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.hasher.update(bytes);
-        let direct = bytes.len() == BLOCK && self.page_cache == PageCache::Bypass;
-        if direct != self.direct {
-            let switched = self.file.set_direct(direct);
-            self.direct = direct && switched;
-        }
-        match self.file.write_all_at(bytes, self.written) {
-            // The file system took the flag but not the write.
-            Err(error) if self.direct && error.source.kind() == std::io::ErrorKind::InvalidInput => {
-                self.direct = false;
-                self.page_cache = PageCache::Keep;
-                let _ = self.file.set_direct(false);
-                self.file.write_all_at(bytes, self.written)?;
+    /// Writes a full block, and leaves an empty one in its place.
+    fn write_block(&mut self, block: &mut Block) -> Result<()> {
+        self.hasher.update(block.held());
+        let len = block.len as u64;
+        match &mut self.direct {
+            Some(direct) => {
+                let full = std::mem::replace(block, Block::none());
+                *block = direct.write(full, self.written)?;
             }
-            other => other?,
+            None => {
+                self.file.write_all_at(block.held(), self.written)?;
+                block.len = 0;
+            }
         }
-        self.written += bytes.len() as u64;
+        self.written += len;
+        Ok(())
+    }
+
+    /// Writes what is left, which need not be a whole block.
+    fn finish(&mut self, block: &Block) -> Result<()> {
+        if let Some(direct) = self.direct.take() {
+            direct.finish()?;
+            // Where this fails, so does the write that follows.
+            let _ = self.file.set_direct(false);
+        }
+        self.hasher.update(block.held());
+        self.file.write_all_at(block.held(), self.written)?;
+        self.written += block.len as u64;
         Ok(())
     }
 }
@@ -102,7 +211,11 @@ impl PackWriter {
     /// # Errors
     /// When no file can be created there.
     pub fn create(tmp_dir: &Path, kind: PackKind, page_cache: PageCache) -> Result<Self> {
-        let file = TempFile::create_in(tmp_dir)?;
+        let file = Arc::new(TempFile::create_in(tmp_dir)?);
+        let direct = match page_cache {
+            PageCache::Keep => None,
+            PageCache::Bypass => DirectOutput::start(&file),
+        };
         let mut block = Block::new();
         block.fill(&MAGIC);
         block.fill(&[kind as u8]);
@@ -115,8 +228,7 @@ impl PackWriter {
                 file,
                 hasher: Hasher::new(),
                 written: 0,
-                page_cache,
-                direct: false,
+                direct,
             },
         })
     }
@@ -192,13 +304,15 @@ impl PackWriter {
         table.extend_from_slice(&[0; 4]);
         table.extend_from_slice(&END_MAGIC);
         self.write(&table)?;
-        self.out.write(self.block.held())?;
+        self.out.finish(&self.block)?;
+        // The thread that wrote has ended, so nobody else has the file.
+        let file = Arc::into_inner(self.out.file).ok_or(StoreError::WriterGone)?;
         Ok(SealedPack {
             id: PackId::from_bytes(self.out.hasher.finish()),
             kind: self.kind,
             slots,
             file_len: self.out.written,
-            file: self.out.file,
+            file,
         })
     }
 
@@ -206,8 +320,7 @@ impl PackWriter {
         while !bytes.is_empty() {
             bytes = self.block.fill(bytes);
             if self.block.is_full() {
-                self.out.write(self.block.held())?;
-                self.block.len = 0;
+                self.out.write_block(&mut self.block)?;
             }
         }
         Ok(())

@@ -35,7 +35,7 @@ use write::{Body, Message, Writer};
 /// Packs between two flushes: 1 GiB of bodies.
 const FLUSH_PACKS: usize = 16;
 /// Messages under way to the writer; a body has at most 256 KiB.
-const QUEUE: usize = 96;
+const QUEUE: usize = 256;
 
 /// What a transaction stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
