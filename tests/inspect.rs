@@ -443,3 +443,42 @@ fn space_is_counted_once() {
     fs::remove_dir_all(s.path(".git/modver/cache")).unwrap();
     assert_eq!(modver(&s, &["du", "--json"]).json()["total"]["missing"], 320_000);
 }
+
+#[test]
+fn remotes_are_asked_and_read() {
+    let s = tracked();
+    assert!(
+        modver(&s, &["status", "--remote"])
+            .err()
+            .contains("hint: modver remote add")
+    );
+    fs::create_dir(s.root().join("remote")).unwrap();
+    modver(&s, &["remote", "add", "origin", "../remote"]).ok();
+    let status = modver(&s, &["status", "--remote", "--check"]);
+    assert_eq!(status.err(), "hint: modver push   to share it\n");
+    assert_eq!(
+        lines(&status.fails(1)),
+        ["not in remote: data/", "not in remote: model.bin"]
+    );
+    modver(&s, &["push", "data"]).ok();
+    let json = modver(&s, &["status", "--remote=origin", "--json"]).json();
+    let asked = [&json["outputs"][0]["in_remote"], &json["outputs"][1]["in_remote"]];
+    assert_eq!(asked, [true, false]);
+    commit(&s, "Two");
+
+    let clone = s.clone_to("clone");
+    let clone = s.at(&clone);
+    assert_eq!(clone.modver(["cat", "data/link"]).ok(), "a 1");
+    let json = clone.modver(["status", "--granular", "--json", "data"]).json();
+    assert_eq!(
+        (&json["outputs"][0]["state"], &json["outputs"][0]["in_cache"]),
+        (&json!("absent"), &json!(false))
+    );
+    // Only the listings on the way came along.
+    assert_eq!(json["outputs"][0]["missing_files"], Value::Null);
+    let nowhere = clone.modver(["cat", "model.bin"]);
+    let expected = "error: the content of `model.bin` is neither in the cache nor on remote `origin`\n";
+    assert!(nowhere.err().starts_with(expected), "{nowhere}");
+    nowhere.fails(1);
+    assert!(!clone.has("data"));
+}

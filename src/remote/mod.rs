@@ -8,8 +8,10 @@ mod fetch;
 mod push;
 mod store;
 pub mod transport;
+mod verify;
 
 pub use error::{RemoteError, Result};
 pub use fetch::{FetchOutcome, FetchPlan, Wanted};
 pub use push::{Incomplete, PushOutcome, PushPlan, PushRoot};
 pub use store::RemoteStore;
+pub use verify::{RemoteFinding, RemoteReport};

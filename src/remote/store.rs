@@ -263,14 +263,19 @@ impl RemoteStore {
         let shard = match kept {
             Some(shard) => shard,
             None => {
-                let bytes = self.transport.get(&shard_key(id), MAX_META)?;
-                Shard::parse(id, bytes.clone())?.verify_hash()?;
-                fs::write_atomic(&path, &bytes)?;
+                fs::write_atomic(&path, self.shard_again(id)?.bytes())?;
                 Shard::open(&path, id)?
             }
         };
         let shard = Arc::new(shard);
         self.state().shards.insert(id, Arc::clone(&shard));
+        Ok(shard)
+    }
+
+    /// A shard from the remote, whether there is a copy or not.
+    pub(super) fn shard_again(&self, id: ShardId) -> Result<Shard> {
+        let shard = Shard::parse(id, self.transport.get(&shard_key(id), MAX_META)?)?;
+        shard.verify_hash()?;
         Ok(shard)
     }
 

@@ -144,7 +144,7 @@ impl Repository {
     }
 
     /// How many files and listings of an output are not in the cache.
-    fn missing(&self, cache: &Cache, output: &Output) -> Result<u64> {
+    pub(super) fn missing(&self, cache: &Cache, output: &Output) -> Result<u64> {
         let root = match output.root() {
             Root::File(id) => return Ok(u64::from(!cache.contains(&id)?)),
             Root::Tree(id) => id,
@@ -177,7 +177,7 @@ impl Repository {
     }
 
     /// Stores what the workspace has of an output, whatever was known about it.
-    fn store_again(&self, cache: &Cache, output: &Output) -> Result<()> {
+    pub(super) fn store_again(&self, cache: &Cache, output: &Output) -> Result<()> {
         let ignore = IgnoreRules::above(self.root(), &output.path)?;
         let found = scan(
             &ScanRequest {

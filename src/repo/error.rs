@@ -102,6 +102,8 @@ pub enum RepoError {
     Modified { path: RepoPath },
     #[error("nothing says what is still needed")]
     NoGcScope,
+    #[error("cannot ask remote `{remote}` what it has")]
+    CannotAsk { remote: String, source: Box<Self> },
     #[error("the listing of `{path}` is not in the cache")]
     ListingNotHere { path: RepoPath },
     #[error("there is no `{path}` in `{output}`")]
@@ -155,16 +157,27 @@ impl RepoError {
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
+            Self::CannotAsk { source, .. } => source.hint(),
             Self::Output { source, .. } => source.hint(),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
-            Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {
-                Some("modver pull".to_owned())
+            Self::Remote(RemoteError::Store(StoreError::DamagedShard { .. } | StoreError::DamagedRun { .. })) => {
+                Some("modver verify --remote".to_owned())
             }
-            Self::Store(
-                StoreError::DamagedChunk { .. } | StoreError::DamagedPack { .. } | StoreError::DamagedShard { .. },
-            ) => Some("modver verify --repair".to_owned()),
+            Self::Store(error) | Self::Remote(RemoteError::Store(error)) => store_hint(error),
             _ => None,
         }
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_) => {
+            Some("modver pull".to_owned())
+        }
+        StoreError::DamagedChunk { .. } | StoreError::DamagedPack { .. } | StoreError::DamagedShard { .. } => {
+            Some("modver verify --repair".to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -36,21 +36,6 @@ impl Repository {
             .map(|(name, items)| Ok((self.remote(Some(&name))?, items)))
             .collect()
     }
-
-    /// Which of these roots a remote has.
-    ///
-    /// # Errors
-    /// When there is no such remote, or it cannot be asked.
-    pub(crate) fn remote_presence(&self, remote: Option<&str>, roots: &[Root]) -> Result<HashSet<Root>> {
-        let remote = self.remote(remote)?;
-        let mut present = HashSet::new();
-        for root in roots {
-            if remote.has(&root.id())? {
-                present.insert(*root);
-            }
-        }
-        Ok(present)
-    }
 }
 
 /// Paths in an output.

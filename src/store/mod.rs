@@ -9,6 +9,7 @@ pub mod gc;
 pub mod index;
 pub mod marker;
 pub mod pack;
+mod repair;
 mod rebuild;
 pub mod run;
 pub mod shard;
@@ -18,6 +19,7 @@ mod verify;
 
 pub use cache::{Access, Cache, Reader};
 pub use error::{Result, StoreError};
+pub use repair::Dropped;
 pub use rebuild::Rebuilt;
 pub use transaction::{Stored, Transaction, chunk_ids};
 pub use verify::{Damage, VerifyReport};

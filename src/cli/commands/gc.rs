@@ -1,8 +1,13 @@
 //! `modver gc`.
 
+use std::io::{self, Write};
+
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::exit::Exit;
+use crate::cli::ui::{Colour, Render, Style, human};
+use crate::git::GcScope;
+use crate::repo::{GcOptions, GcOutcome, OnlyCopies};
 
 /// Remove stored content that is not needed
 ///
@@ -29,21 +34,129 @@ pub(crate) struct Args {
     /// Keep what was stored in the last N days
     #[arg(long, value_name = "N")]
     keep_days: Option<u32>,
-    /// Keep what the remote does not have
+    /// Keep what no remote has
     #[arg(long)]
     not_in_remote: bool,
-    /// The remote to ask (default: the one that `modver remote default` shows)
+    /// The remote to ask (default: all of them)
     #[arg(short, long, value_name = "NAME")]
     remote: Option<String>,
     /// Really remove it
     #[arg(short, long)]
     yes: bool,
     /// Also remove content that exists on this machine only and would be lost for good
-    #[arg(long)]
+    #[arg(long, conflicts_with = "not_in_remote")]
     delete_data_that_exists_nowhere_else: bool,
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let outcome = context.repository()?.gc(&GcOptions {
+        scope: GcScope {
+            workspace_head: args.workspace,
+            all_branches: args.all_branches,
+            all_tags: args.all_tags,
+            all_commits: args.all_commits,
+        },
+        keep_days: args.keep_days,
+        remote: args.remote.clone(),
+        only_copies: match (args.delete_data_that_exists_nowhere_else, args.not_in_remote) {
+            (true, _) => OnlyCopies::Delete,
+            (false, true) => OnlyCopies::Keep,
+            (false, false) => OnlyCopies::Refuse,
+        },
+        dry_run: !args.yes,
+    })?;
+    Ok(Shown(outcome))
+}
+
+/// What was, or would be, removed.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+pub(crate) struct Shown(GcOutcome);
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        let gc = &self.0;
+        if gc.refused {
+            return writeln!(
+                out,
+                "nothing removed: {} that nothing needs exist only on this machine",
+                human::bytes(gc.only_here_bytes)
+            );
+        }
+        if gc.freed_bytes == 0 {
+            return writeln!(out, "nothing to remove");
+        }
+        let (freed, removed, rewritten) = if gc.dry_run {
+            ("would free", "to remove", "to write anew")
+        } else {
+            ("freed", "removed", "written anew")
+        };
+        writeln!(
+            out,
+            "{freed} {}: {}; {} {removed}, {} {rewritten}",
+            human::bytes(gc.freed_bytes),
+            human::count(gc.chunks, "chunk", "chunks"),
+            human::count(gc.packs_removed, "pack", "packs"),
+            human::number(gc.packs_rewritten),
+        )?;
+        if gc.leftovers > 0 {
+            writeln!(
+                out,
+                "of that {} in {} of interrupted commands",
+                human::bytes(gc.leftover_bytes),
+                human::count(gc.leftovers, "leftover", "leftovers")
+            )?;
+        }
+        Ok(())
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        let gc = &self.0;
+        let hint = style.paint(Colour::Hint, "hint:");
+        if gc.recent_bytes > 0 {
+            writeln!(out, "kept: {} that were stored recently", human::bytes(gc.recent_bytes))?;
+        }
+        if gc.only_here_bytes > 0 && !gc.refused {
+            writeln!(
+                out,
+                "kept: {} that exist only on this machine",
+                human::bytes(gc.only_here_bytes)
+            )?;
+        }
+        if gc.incomplete_roots > 0 {
+            writeln!(
+                out,
+                "{} not whole in the cache; modver pull brings the rest",
+                human::count(gc.incomplete_roots, "needed version is", "needed versions are")
+            )?;
+        }
+        if gc.damaged_packs > 0 {
+            writeln!(
+                out,
+                "{} left alone: something needed in them is damaged\n{hint} modver verify --repair",
+                human::count(gc.damaged_packs, "pack", "packs")
+            )?;
+        }
+        if gc.refused {
+            writeln!(
+                out,
+                "{hint} modver push, from a commit that needs them; or modver gc --not-in-remote, to keep them and \
+                 remove the rest;\n      or --delete-data-that-exists-nowhere-else, to lose them for good"
+            )?;
+        } else if gc.dry_run && gc.freed_bytes > 0 {
+            writeln!(out, "{hint} the same with --yes removes it")?;
+        }
+        Ok(())
+    }
+
+    fn exit(&self) -> Exit {
+        if self.0.refused && !self.0.dry_run {
+            Exit::Failure
+        } else if self.0.damaged_packs > 0 {
+            Exit::Corruption
+        } else {
+            Exit::Ok
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::hash::{FileId, PackId, ShardId};
 use crate::progress::{Phase, Progress};
 use crate::store::draft::{Draft, Place};
 use crate::store::index::{Index, publish_shard, shard_path};
-use crate::store::pack::PackWriter;
+use crate::store::pack::{PackWriter, PageCache};
 use crate::store::shard::{Shard, ShardBuilder};
 use crate::store::{Access, Cache, Location, PackKind, Reader, Result, Slot, StoreError};
 
@@ -40,7 +40,6 @@ impl GcPlan {
         }
         let live = self.packs.iter().filter(|pack| pack.fate == Fate::Repack);
         progress.start(Phase::Collecting, 0, live.map(|pack| pack.live_bytes).sum());
-        let before = self.freed_bytes();
         let mut rewrite = Rewrite {
             cache,
             progress,
@@ -78,13 +77,17 @@ impl GcPlan {
                 Fate::Remove => &mut outcome.packs_removed,
             };
             *gone += 1;
+            outcome.freed_bytes += match pack.fate {
+                Fate::Repack => pack.file_len.saturating_sub(pack.live_bytes),
+                _ => pack.file_len,
+            };
             fs::remove_file(&cache.pack_path(&pack.id))?;
             cache.forget_pack(&pack.id);
         }
-        for (path, _) in &self.leftovers {
+        for (path, len) in &self.leftovers {
             fs::remove_file(path)?;
+            outcome.freed_bytes += len;
         }
-        outcome.freed_bytes = before;
         *cache.index_mut() = Index::open(&cache.shards_dir())?;
         Ok(outcome)
     }
@@ -141,7 +144,10 @@ impl Rewrite<'_> {
             none => {
                 let number = self.next_number;
                 self.next_number += 1;
-                none.insert((number, PackWriter::create(&self.cache.tmp_dir(), kind)?))
+                none.insert((
+                    number,
+                    PackWriter::create(&self.cache.tmp_dir(), kind, PageCache::Bypass)?,
+                ))
             }
         };
         let place = (*number, writer.append(location.chunk, self.reader.last_body())?);
@@ -204,12 +210,7 @@ impl Rewrite<'_> {
                 let mut whole = true;
                 'terms: for term in &recipe.terms {
                     for slot in term.first..term.first.saturating_add(term.count) {
-                        let moved = self.moved.get(&term.pack).and_then(|places| places.get(&slot));
-                        if let Some(place) = moved {
-                            draft.push_new(*place);
-                        } else if stays.contains(&term.pack) {
-                            draft.push_old(&self.cache.index().slot(&term.pack, slot)?);
-                        } else {
+                        if !self.place(&stays, &term.pack, slot, &mut draft)? {
                             whole = false;
                             break 'terms;
                         }
@@ -224,6 +225,35 @@ impl Rewrite<'_> {
         }
         self.publish_if(&mut builder, 0, &mut published)?;
         Ok(published)
+    }
+
+    /// Adds to a recipe where the chunk of this slot is now; `false` when it is gone.
+    fn place(&self, stays: &HashSet<PackId>, pack: &PackId, slot: u32, draft: &mut Draft) -> Result<bool> {
+        let index = self.cache.index();
+        let mut put = |pack: &PackId, slot: u32| -> Result<bool> {
+            if let Some(place) = self.moved.get(pack).and_then(|places| places.get(&slot)) {
+                draft.push_new(*place);
+                return Ok(true);
+            }
+            if stays.contains(pack) {
+                draft.push_old(&index.slot(pack, slot)?);
+                return Ok(true);
+            }
+            Ok(false)
+        };
+        if put(pack, slot)? {
+            return Ok(true);
+        }
+        // The same chunk may be in another pack.
+        let Ok(gone) = index.slot(pack, slot) else {
+            return Ok(false);
+        };
+        for other in index.locate_all(&gone.chunk.chunk)? {
+            if put(&other.pack, other.slot)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn publish_if(&self, builder: &mut ShardBuilder, above: usize, published: &mut BTreeSet<ShardId>) -> Result<()> {

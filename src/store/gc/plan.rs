@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::Marks;
-use crate::fs;
+use crate::fs::{self, FileKind};
 use crate::hash::PackId;
-use crate::store::{Cache, Location, PackKind, Result};
+use crate::store::{Cache, Location, PackKind, Result, StoreError};
 
 /// Share of a pack's bodies that has to be dead for its live ones to be copied into a new pack: one in four.
 const REPACK: u64 = 4;
@@ -59,12 +59,19 @@ impl GcPlan {
     /// Plans for a cache: what `marks` has stays, and of the rest every chunk of which `spare` is true.
     ///
     /// # Errors
-    /// When the index is damaged or the cache cannot be listed.
+    /// When a shard is damaged (what only it describes would look like leftovers) or the cache cannot be listed.
     pub fn new(cache: &Cache, mut marks: Marks, spare: &mut dyn FnMut(&Location) -> Result<bool>) -> Result<Self> {
         let mut plan = Self::default();
         let index = cache.index();
+        if let Some((shard, _)) = index.damaged().first() {
+            return Err(StoreError::DamagedShard {
+                shard: *shard,
+                defect: "it cannot be read",
+            });
+        }
         let mut described = HashSet::new();
         for shard in index.shards() {
+            shard.verify_hash()?;
             for pack in shard.packs() {
                 let Some(kind) = pack.kind else { continue };
                 if !described.insert(pack.id) {
@@ -112,13 +119,19 @@ impl GcPlan {
         Ok(plan)
     }
 
-    /// Repacks every pack of which a chunk is not marked, whatever its share.
-    pub fn force_repack(&mut self) {
+    /// Repacks these packs and every one of which a chunk is not marked, whatever its share.
+    pub fn force_repack(&mut self, also: &HashSet<PackId>) {
         for pack in &mut self.packs {
-            if pack.fate == Fate::Keep && pack.live_chunks < pack.chunks {
+            if pack.fate == Fate::Keep && (pack.live_chunks < pack.chunks || also.contains(&pack.id)) {
                 pack.fate = Fate::Repack;
             }
         }
+    }
+
+    /// Leaves packs that no shard describes where they are.
+    pub fn keep_orphans(&mut self, cache: &Cache) {
+        let packs = cache.packs_dir();
+        self.leftovers.retain(|(path, _)| !path.starts_with(&packs));
     }
 
     /// Bytes on disk that will be free.
@@ -158,6 +171,9 @@ fn leftovers(cache: &Cache, described: &HashSet<PackId>) -> Result<Vec<(PathBuf,
     let mut found = Vec::new();
     for folder in fs::list(&cache.packs_dir())? {
         let dir = cache.packs_dir().join(folder);
+        if fs::stat(&dir)?.is_none_or(|stat| stat.kind != FileKind::Dir) {
+            continue;
+        }
         for name in fs::list(&dir)? {
             let id: Option<PackId> = name.to_str().and_then(|name| name.parse().ok());
             if id.is_none_or(|id| !described.contains(&id)) {

@@ -1,0 +1,172 @@
+//! Killed at any moment and repeated.
+
+use std::path::Path;
+
+use super::s3::S3Server;
+use super::support::{Output, Repo, Scratch, digest};
+use super::{add, files, noise, sample_in, with_dir_remote, with_s3_remote};
+
+/// How many operations a command makes that change the disk; it has been run then.
+fn operations(s: &Scratch, repo: Repo<'_>, args: &[&str]) -> u64 {
+    let count = s.root().join("count");
+    let mut command = repo.command(env!("CARGO_BIN_EXE_modver"));
+    let output = Output::of(
+        command
+            .args(args)
+            .env("MODVER_TEST_FAULT", format!("count:{}", count.display())),
+    );
+    output.ok();
+    std::fs::read_to_string(count).unwrap().parse().unwrap()
+}
+
+/// Runs a command that is killed at its `n`th operation; `false` when it came through.
+fn killed(repo: Repo<'_>, args: &[&str], n: u64) -> bool {
+    let mut command = repo.command(env!("CARGO_BIN_EXE_modver"));
+    let output = Output::of(command.args(args).env("MODVER_TEST_FAULT", format!("kill@{n}")));
+    assert!(matches!(output.code, 0 | -9), "{output}");
+    output.code == -9
+}
+
+fn copy(s: &Scratch, from: &Path, to: &str) -> std::path::PathBuf {
+    let to = s.root().join(to);
+    let (from, target) = (from.display(), to.display());
+    s.sh(&format!("rm -rf '{target}' && cp -a '{from}' '{target}'")).ok();
+    to
+}
+
+/// About twelve moments spread over so many operations, first and last included.
+fn moments(operations: u64) -> impl Iterator<Item = u64> {
+    let step = (operations / 12).max(1);
+    (1..=operations).filter(move |n| *n < 4 || *n + 4 > operations || n % step == 0)
+}
+
+#[test]
+fn a_killed_push_is_invisible_and_goes_on() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    let remote = s.root().join("remote");
+    let whole = copy(&s, &s.path(""), "counted");
+    let n = operations(&s, s.at(&whole), &["push"]);
+    let packs = files(&remote.join("packs"));
+    assert_eq!(packs.len(), 2);
+    for n in moments(n) {
+        s.sh(&format!("rm -rf '{0}' && mkdir '{0}'", remote.display())).ok();
+        let work = copy(&s, &s.path(""), "work");
+        assert!(killed(s.at(&work), &["push"], n), "{n}");
+        let clone = copy(&s, &s.path(""), "clone");
+        s.sh(&format!(
+            "rm -rf '{0}'/.git/modver '{0}'/data '{0}'/big.bin",
+            clone.display()
+        ))
+        .ok();
+        let early = s.at(&clone).modver(["pull"]);
+        // All of it is there or none of it.
+        assert!(matches!(early.code, 0 | 1), "{n}: {early}");
+        s.at(&work).modver(["push"]).ok();
+        assert_eq!(files(&remote.join("packs")), packs, "{n}");
+        s.at(&clone).modver(["pull"]).ok();
+        assert_eq!(digest(&clone), digest(&s.path("")), "{n}");
+        s.at(&work).modver(["verify", "--remote"]).ok();
+    }
+}
+
+#[test]
+fn what_a_killed_push_has_sent_is_not_sent_again() {
+    let server = S3Server::start();
+    let s = with_s3_remote(&server);
+    sample_in(&s);
+    let counted = copy(&s, &s.path(""), "counted");
+    let n = operations(&s, s.at(&counted), &["push"]);
+    let puts = |server: &S3Server| server.requests().get("PUT").copied().unwrap_or(0);
+    let mut resumed = 0;
+    for n in moments(n) {
+        let _ = std::fs::remove_dir_all(server.files().join("some"));
+        let work = copy(&s, &s.path(""), "work");
+        assert!(killed(s.at(&work), &["push"], n), "{n}");
+        let noted = work.join(".git/modver/remotes");
+        let noted = files(&noted)
+            .iter()
+            .filter(|(path, _)| path.parent().unwrap().ends_with("uploaded"))
+            .count();
+        let before = puts(&server);
+        s.at(&work).modver(["push"]).ok();
+        if noted >= 2 {
+            // At most the shard, the run and `current`.
+            assert!(puts(&server) - before <= 3, "{n}: {}", puts(&server) - before);
+            resumed += 1;
+        }
+        let clone = copy(&s, &s.path(""), "clone");
+        s.sh(&format!(
+            "rm -rf '{0}'/.git/modver '{0}'/data '{0}'/big.bin",
+            clone.display()
+        ))
+        .ok();
+        s.at(&clone).modver(["pull"]).ok();
+        assert_eq!(digest(&clone), digest(&s.path("")), "{n}");
+    }
+    assert!(resumed > 0);
+}
+
+#[test]
+fn a_killed_pull_goes_on() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    s.repo().modver(["push"]).ok();
+    let clone = s.clone_to("clone");
+    let counted = copy(&s, &clone, "counted");
+    let n = operations(&s, s.at(&counted), &["pull"]);
+    for n in moments(n) {
+        let work = copy(&s, &clone, "work");
+        killed(s.at(&work), &["pull"], n);
+        s.at(&work).modver(["verify"]).ok();
+        s.at(&work).modver(["pull"]).ok();
+        assert_eq!(digest(&work), digest(&s.path("")), "{n}");
+        s.at(&work).modver(["verify"]).ok();
+    }
+}
+
+#[test]
+fn a_killed_gc_loses_nothing_that_is_needed() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    // Half of the large file changes, so that packs are written anew and others go.
+    let mut big = noise(2, 3_000_000);
+    big[..1_500_000].copy_from_slice(&noise(3, 1_500_000));
+    s.write("big.bin", big);
+    s.write("data/cats/1.txt", "another cat");
+    s.write("passing", noise(9, 500_000));
+    add(s.repo(), &["data", "big.bin", "passing"]);
+    s.repo().modver(["push", "--quiet"]).ok();
+    s.git(["checkout", "--quiet", "main~1"]).ok();
+    s.repo().modver(["push", "--quiet"]).ok();
+    s.git(["checkout", "--quiet", "main"]).ok();
+    s.sh("git rm --quiet --cached passing.mv; rm -f passing passing.mv; git commit --quiet -m less")
+        .ok();
+    let args = ["gc", "--workspace", "--yes"];
+    let counted = copy(&s, &s.path(""), "counted");
+    let n = operations(&s, s.at(&counted), &args);
+    let size = |dir: &Path| {
+        files(&dir.join(".git/modver/cache"))
+            .iter()
+            .map(|(_, len)| len)
+            .sum::<u64>()
+    };
+    let least = size(&counted);
+    assert!(least + 1_500_000 < size(&s.path("")));
+    for n in moments(n) {
+        let work = copy(&s, &s.path(""), "work");
+        killed(s.at(&work), &args, n);
+        let repo = s.at(&work);
+        repo.modver(["verify"]).ok();
+        repo.sh("rm -rf data big.bin").ok();
+        repo.modver(["checkout", "--quiet"]).ok();
+        assert_eq!(digest(&work), digest(&s.path("")), "{n}");
+        repo.modver(args).ok();
+        repo.modver(["verify"]).ok();
+        assert!(
+            size(&work) <= least + 100_000,
+            "{n}: {} instead of {least}",
+            size(&work)
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! Remotes and caches that are not what they should be.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::support::{Scratch, digest};
+use super::{add, damage_file, files, noise, sample_in, with_dir_remote};
+
+/// The largest pack in a store.
+fn largest_pack(store: &std::path::Path) -> PathBuf {
+    let packs = files(&store.join("packs"));
+    packs.into_iter().max_by_key(|(_, len)| *len).unwrap().0
+}
+
+#[test]
+fn another_format_is_refused_by_name() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    s.repo().modver(["push"]).ok();
+    let marker = s.root().join("remote/modver-store.toml");
+    let text = fs::read_to_string(&marker).unwrap();
+    let clone = s.clone_to("clone");
+    for (text, said) in [
+        (
+            "format = 2\n".to_owned(),
+            "the store has format 2; this modver knows format 1",
+        ),
+        (text.replace("[]", "[\"dance\"]"), "the store needs the feature `dance`"),
+        ("?".to_owned(), "`modver-store.toml` is not a store description"),
+    ] {
+        fs::write(&marker, text).unwrap();
+        for (repo, command) in [(s.repo(), "push"), (s.at(&clone), "pull")] {
+            let refused = repo.modver([command]);
+            let expected = format!("error: cannot use the store on remote `origin`\ncaused by: {said}");
+            assert!(refused.err().starts_with(&expected), "{refused}");
+            refused.fails(1);
+        }
+    }
+}
+
+#[test]
+fn a_remote_that_is_not_there_is_named() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    fs::remove_dir(s.root().join("remote")).unwrap();
+    let refused = s.repo().modver(["push"]);
+    assert!(
+        refused.err().starts_with("error: remote directory does not exist: `"),
+        "{refused}"
+    );
+    assert!(refused.err().contains("\nhint: mkdir -p "), "{refused}");
+    refused.fails(1);
+    s.write("mv.toml", "");
+    assert_eq!(
+        s.repo().modver(["push"]).err(),
+        "error: no remote is configured\nhint: modver remote add origin s3://bucket/prefix\n"
+    );
+}
+
+#[test]
+fn a_read_only_remote_is_named() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    let sealed = s.sh("chmod a-w ../remote; ! touch ../remote/x 2>/dev/null");
+    if sealed.code != 0 {
+        // The superuser writes anywhere.
+        return;
+    }
+    let refused = s.repo().modver(["push"]);
+    assert!(refused.err().starts_with("error: permission denied: "), "{refused}");
+    refused.fails(1);
+}
+
+/// Two outputs in packs of their own; the first one's pack is treated.
+fn half_damaged(treat: impl Fn(&std::path::Path)) -> (Scratch, PathBuf) {
+    let s = with_dir_remote();
+    s.write("a.bin", noise(1, 900_000));
+    add(s.repo(), &["a.bin"]);
+    s.repo().modver(["push"]).ok();
+    treat(&largest_pack(&s.root().join("remote")));
+    s.write("data/1", "one");
+    add(s.repo(), &["data"]);
+    s.repo().modver(["push"]).ok();
+    let clone = s.clone_to("clone");
+    (s, clone)
+}
+
+#[test]
+fn a_missing_pack_spoils_only_what_is_in_it() {
+    let (s, clone) = half_damaged(|pack| fs::remove_file(pack).unwrap());
+    let clone = s.at(&clone);
+    let pulled = clone.modver(["pull"]);
+    assert!(pulled.err().starts_with("incomplete: a.bin: "), "{pulled}");
+    assert!(pulled.err().contains("packs/"), "{pulled}");
+    pulled.fails(3);
+    assert!(clone.has("data/1") && !clone.has("a.bin"));
+    clone.modver(["verify"]).ok();
+    let verified = clone.modver(["verify", "--remote"]);
+    assert!(verified.out().starts_with("damaged: packs/"), "{verified}");
+    verified.fails(6);
+    let json = clone.modver(["fetch", "--json"]).json();
+    assert_eq!(json["outputs"][0]["state"], "incomplete");
+    assert_eq!(json["exit"], 3);
+}
+
+#[test]
+fn a_damaged_pack_does_not_reach_the_cache() {
+    let (s, clone) = half_damaged(damage_file);
+    let clone = s.at(&clone);
+    let pulled = clone.modver(["pull"]);
+    assert!(pulled.err().starts_with("damaged: a.bin: chunk "), "{pulled}");
+    pulled.fails(3);
+    assert!(clone.has("data/1") && !clone.has("a.bin"));
+    clone.modver(["verify"]).ok();
+    clone.modver(["fetch", "a.bin"]).fails(6);
+    clone.modver(["verify", "--remote", "--quick"]).ok();
+    clone.modver(["verify", "--remote"]).fails(6);
+}
+
+#[test]
+fn a_damaged_shard_is_named() {
+    let (s, clone) = half_damaged(|pack| {
+        let store = pack.ancestors().nth(3).unwrap();
+        damage_file(&files(&store.join("shards"))[0].0);
+    });
+    let clone = s.at(&clone);
+    let pulled = clone.modver(["pull"]);
+    assert!(pulled.err().starts_with("damaged: a.bin: shard "), "{pulled}");
+    pulled.fails(3);
+    assert!(clone.has("data/1"));
+}
+
+#[test]
+fn the_cache_is_repaired_from_the_remote_and_from_the_workspace() {
+    for (pushed, in_workspace) in [(true, false), (false, true), (false, false)] {
+        let s = with_dir_remote();
+        sample_in(&s);
+        if pushed {
+            s.repo().modver(["push"]).ok();
+        }
+        let before = digest(&s.path(""));
+        if !in_workspace {
+            s.sh("rm -rf data big.bin").ok();
+        }
+        damage_file(&largest_pack(&s.path(".git/modver/cache")));
+        let found = s.repo().modver(["verify"]);
+        assert!(found.out().starts_with("damaged: pack "), "{found}");
+        assert!(found.err().ends_with("hint: modver verify --repair\n"), "{found}");
+        found.fails(6);
+        let repaired = s.repo().modver(["verify", "--repair", "--json"]);
+        let repair = repaired.json()["repair"].clone();
+        assert_eq!(repair["damaged_chunks"], 1, "{repaired}");
+        assert_eq!(repair["from_remote"], u64::from(pushed), "{repaired}");
+        assert_eq!(repair["from_workspace"], u64::from(in_workspace), "{repaired}");
+        if pushed || in_workspace {
+            repaired.ok();
+            s.repo().modver(["verify"]).ok();
+            s.sh("rm -rf data big.bin").ok();
+            s.repo().modver(["checkout", "--quiet"]).ok();
+            assert_eq!(digest(&s.path("")), before);
+        } else {
+            assert_eq!(repair["lost"].as_array().unwrap().len(), 1);
+            repaired.fails(6);
+            // All that is sound is still there, and nothing that is not.
+            s.repo().modver(["verify"]).ok();
+            s.repo().modver(["checkout", "data/cats"]).ok();
+        }
+    }
+}
+
+#[test]
+fn a_lost_index_or_pack_of_the_cache_is_repaired() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    s.repo().modver(["push"]).ok();
+    let before = digest(&s.path(""));
+    let shard = &files(&s.path(".git/modver/cache/shards"))[0].0;
+    damage_file(shard);
+    s.repo().modver(["gc", "--workspace", "--yes"]).fails(6);
+    s.repo().modver(["verify"]).fails(6);
+    s.repo().modver(["verify", "--repair"]).ok();
+    fs::remove_file(largest_pack(&s.path(".git/modver/cache"))).unwrap();
+    s.repo().modver(["verify", "--quick"]).fails(6);
+    s.repo().modver(["verify", "--repair"]).ok();
+    s.sh("rm -rf data big.bin").ok();
+    s.repo().modver(["checkout", "--quiet"]).ok();
+    assert_eq!(digest(&s.path("")), before);
+}
