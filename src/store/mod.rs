@@ -9,8 +9,8 @@ pub mod gc;
 pub mod index;
 pub mod marker;
 pub mod pack;
-mod repair;
 mod rebuild;
+mod repair;
 pub mod run;
 pub mod shard;
 mod sorted;
@@ -19,8 +19,8 @@ mod verify;
 
 pub use cache::{Access, Cache, Reader};
 pub use error::{Result, StoreError};
-pub use repair::Dropped;
 pub use rebuild::Rebuilt;
+pub use repair::Dropped;
 pub use transaction::{Stored, Transaction, chunk_ids};
 pub use verify::{Damage, VerifyReport};
 
