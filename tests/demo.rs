@@ -36,6 +36,7 @@ fn it_shows_every_step_and_leaves_nothing() {
         "$ modver push",
         "$ git clone project clone",
         "$ modver pull",
+        "$ modver verify",
         "$ modver checkout",
         "Everything came back byte for byte.",
     ] {

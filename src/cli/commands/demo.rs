@@ -228,6 +228,7 @@ impl Demo {
         self.cd("clone");
         self.modver(&["pull"])?;
         self.compare("the clone", &second)?;
+        self.modver(&["verify"])?;
 
         self.say("The id in a pointer is the file's BLAKE3 hash, which b3sum prints, too.");
         self.sh("grep '^id' model.bin.mv")?;
