@@ -84,7 +84,10 @@ fn settings_have_layers_and_say_where_they_come_from() {
     let home = s.home();
     assert_eq!(s.at(&home).modver(["config", "get", "--user", "core.jobs"]).ok(), "1");
     let refused = s.at(&home).modver(["config", "set", "core.jobs", "1"]);
-    assert!(refused.err().contains("there is no project settings file here"), "{refused}");
+    assert!(
+        refused.err().contains("there is no project settings file here"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -103,13 +106,21 @@ fn secrets_are_kept_where_git_does_not_share_them() {
     set(&["--local"]).ok();
     assert!(!s.repo().has("mv.toml"));
     let listed = s.repo().modver(["config", "list", "--json"]);
-    assert!(listed.out().contains("***") && !listed.out().contains("hush"), "{listed}");
+    assert!(
+        listed.out().contains("***") && !listed.out().contains("hush"),
+        "{listed}"
+    );
 
     // A file that cannot be loaded can still be repaired.
-    s.write("mv.toml", "[remote.lab]\nsecret_access_key = \"hush\"\nurl = \"s3://b/p\"\n");
+    s.write(
+        "mv.toml",
+        "[remote.lab]\nsecret_access_key = \"hush\"\nurl = \"s3://b/p\"\n",
+    );
     let refused = s.repo().modver(["config", "list"]);
     assert!(refused.err().contains("modver config unset --project"), "{refused}");
-    let repaired = s.repo().modver(["config", "unset", "--project", "remote.lab.secret_access_key"]);
+    let repaired = s
+        .repo()
+        .modver(["config", "unset", "--project", "remote.lab.secret_access_key"]);
     repaired.ok();
     assert_eq!(s.read("mv.toml"), b"[remote.lab]\nurl = \"s3://b/p\"\n");
 }
@@ -149,7 +160,11 @@ fn remotes_are_added_changed_and_removed() {
         format!("cloud  s3://bucket/data\nmine   {absolute}\nstore  ../store")
     );
     let none = modver("remote default");
-    assert!(none.err().contains("none is the default\nhint: modver remote default cloud"), "{none}");
+    assert!(
+        none.err()
+            .contains("none is the default\nhint: modver remote default cloud"),
+        "{none}"
+    );
     modver("remote default store").ok();
     assert_eq!(modver("remote default").ok(), "store");
     modver("remote rename store home").ok();
@@ -162,16 +177,104 @@ fn remotes_are_added_changed_and_removed() {
     assert!(unknown.err().contains("did you mean `home`?"), "{unknown}");
     assert_eq!(
         String::from_utf8(s.read("mv.toml")).unwrap(),
-        "[core]\nremote = \"home\"\n\n[remote.home]\nurl = \"../store\"\n\n[remote.cloud]\nurl = \"s3://bucket/data\"\n\
-         endpoint = \"http://localhost:9\"\nregion = \"us-east-1\"\n"
+        "[remote.home]\nurl = \"../store\"\n\n[remote.cloud]\nurl = \"s3://bucket/data\"\n\
+         endpoint = \"http://localhost:9\"\nregion = \"us-east-1\"\n\n[core]\nremote = \"home\"\n"
     );
     modver("remote remove mine").ok();
     modver("remote remove home").ok();
     assert_eq!(modver("remote list").ok(), "cloud  s3://bucket/data  (default)");
     modver("remote remove home").fails(1);
     modver("remote add -f cloud s3://other").ok();
-    assert_eq!(
-        modver("config list --project").ok(),
-        "remote.cloud.url = s3://other"
+    assert_eq!(modver("config list --project").ok(), "remote.cloud.url = s3://other");
+}
+
+#[test]
+fn the_cache_is_rebuilt_from_packs_and_workspace() {
+    let s = Scratch::new();
+    s.write("big", modver_bytes(1 << 20));
+    s.write("small", "x");
+    s.write("gone", modver_bytes(1 << 19));
+    s.repo().modver(["add", "big", "small", "gone"]).ok();
+    let info = s.repo().modver(["cache", "info", "--json"]).json();
+    assert_eq!(info["large_files"], 2);
+    assert_eq!(info["shared"], false);
+    let dir = s.repo().modver(["cache", "dir"]).ok();
+    assert_eq!(dir, info["dir"]);
+
+    std::fs::remove_dir_all(format!("{dir}/shards")).unwrap();
+    std::fs::remove_file(s.path("gone")).unwrap();
+    let found = s.repo().modver(["doctor", "--json"]);
+    assert!(found.out().contains("modver cache rebuild"), "{found}");
+    let rebuilt = s.repo().modver(["cache", "rebuild", "--json"]).json();
+    assert_eq!(rebuilt["found_packs"], 1);
+    assert_eq!(rebuilt["restored"], json!(["big"]));
+    assert_eq!(rebuilt["incomplete"], json!([{"path": "gone", "missing": 1}]));
+    std::fs::remove_file(s.path("big")).unwrap();
+    s.repo().modver(["checkout", "big"]).ok();
+    assert_eq!(s.read("big"), modver_bytes(1 << 20));
+}
+
+/// Bytes that do not repeat.
+fn modver_bytes(len: usize) -> Vec<u8> {
+    let block = |n: usize| *modver::hash::FileId::of(&n.to_le_bytes()).as_bytes();
+    (0..len / 32).flat_map(block).collect()
+}
+
+#[test]
+fn the_doctor_names_what_is_wrong_and_what_helps() {
+    let s = Scratch::bare();
+    let outside = s.repo().modver(["doctor"]);
+    assert!(outside.out().contains("hint: git init"), "{outside}");
+    outside.fails(1);
+
+    s.git(["init", "--quiet"]).ok();
+    s.repo().modver(["init"]).ok();
+    s.repo().modver(["remote", "add", "store", "../store"]).ok();
+    let missing = s.repo().modver(["doctor"]);
+    assert!(
+        missing
+            .out()
+            .contains("problem  store: remote directory does not exist"),
+        "{missing}"
     );
+    missing.fails(1);
+
+    s.sh("mkdir ../store").ok();
+    s.write("data", "1");
+    s.repo().modver(["add", "data"]).ok();
+    let healthy = s.repo().modver(["doctor", "--json"]);
+    let levels = healthy.json();
+    assert!(
+        levels["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|f| f["level"] == "ok"),
+        "{healthy}"
+    );
+    healthy.ok();
+
+    s.write(".gitignore", "");
+    s.git(["rm", "--quiet", "--cached", "data.mv"]).ok();
+    s.write(
+        "broken.mv",
+        "<<<<<<< HEAD
+=======
+>>>>>>> other
+",
+    );
+    let findings = s.repo().modver(["doctor"]).fails(1);
+    for line in [
+        "the pointer `data.mv` is not in git\n         hint: git add data.mv",
+        "git does not ignore `data`",
+        "git checkout --ours",
+    ] {
+        assert!(findings.contains(line), "{line}\n{findings}");
+    }
+    s.write(
+        "mv.toml", "[core
+",
+    );
+    let broken = s.repo().modver(["doctor"]).fails(1);
+    assert!(broken.contains("mv.toml:1:"), "{broken}");
 }

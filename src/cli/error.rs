@@ -4,6 +4,7 @@ use std::error::Error;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use super::commands::DemoError;
 use super::exit::Exit;
 use crate::config::ConfigError;
 use crate::fs::FsError;
@@ -43,6 +44,8 @@ pub(crate) enum CliError {
     Repo(#[from] RepoError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
 }
 
 impl CliError {
@@ -58,7 +61,8 @@ impl CliError {
             | Self::Output(_)
             | Self::Json(_)
             | Self::Fs(_)
-            | Self::Config(_) => Exit::Failure,
+            | Self::Config(_)
+            | Self::Demo(_) => Exit::Failure,
             Self::Repo(error) => exit_of(error),
         }
     }

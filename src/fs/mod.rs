@@ -25,7 +25,7 @@ pub use dir::{Dir, DirEntry, FileKind, Stat, reserve_file, stat_file};
 pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use probe::{Abilities, filesystem_type, probe};
-pub use temp::TempFile;
+pub use temp::{DIRECT_ALIGN, TempFile};
 
 /// What was being done to a path when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Attempt, Result, at, fault, sync_parent};
 
+/// What direct writes must be aligned to, in bytes: enough for every disk in use.
+pub const DIRECT_ALIGN: usize = 4096;
+
 /// A file under a temporary name; removed when dropped without [`TempFile::persist`].
 #[derive(Debug)]
 pub struct TempFile {
@@ -127,15 +130,20 @@ impl TempFile {
             .map_err(at(Attempt::SetMode, &self.path))
     }
 
-    /// Starts writing dirty pages to disk without waiting, so that the later sync has little left to do.
-    pub fn start_writeback(&self) {
-        let _ = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed);
-    }
-
-    /// As [`TempFile::start_writeback`], for `len` bytes from `offset`.
-    pub fn start_writeback_of(&self, offset: u64, len: u64) {
-        let len = std::num::NonZeroU64::new(len);
-        let _ = rustix::fs::fadvise(&self.file, offset, len, rustix::fs::Advice::DontNeed);
+    /// Makes writes go to the disk past the page cache, or back again; `false` when the file system cannot. While it is
+    /// on, memory, offset and length of each write must be multiples of [`DIRECT_ALIGN`].
+    #[must_use]
+    pub fn set_direct(&self, on: bool) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Ok(flags) = rustix::fs::fcntl_getfl(&self.file) {
+            let flags = if on {
+                flags | rustix::fs::OFlags::DIRECT
+            } else {
+                flags - rustix::fs::OFlags::DIRECT
+            };
+            return rustix::fs::fcntl_setfl(&self.file, flags).is_ok();
+        }
+        !on
     }
 
     /// Moves the write position to the start.

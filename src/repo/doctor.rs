@@ -194,7 +194,7 @@ impl Repository {
         for error in &outputs.broken {
             found.say(about, Level::Problem, error.to_string(), error.hint());
         }
-        found.ok(about, format!("{} tracked outputs", outputs.outputs.len()));
+        found.ok(about, format!("tracked outputs: {}", outputs.outputs.len()));
         let tracked = self.git.tracked()?;
         let mut excludes = self.git.excludes()?;
         let mut unnamed = 0_usize;
@@ -303,12 +303,7 @@ impl Repository {
         let report = cache.verify(true, &self.progress)?;
         found.ok(
             about,
-            format!(
-                "{}: {} packs with {} chunks",
-                dir.display(),
-                report.packs,
-                report.chunks
-            ),
+            format!("{}: packs: {}, chunks: {}", dir.display(), report.packs, report.chunks),
         );
         for damage in report.damage.iter().take(NAMED) {
             let (message, hint) = match damage {
@@ -328,7 +323,7 @@ impl Repository {
             found.say(
                 about,
                 Level::Warning,
-                format!("{undescribed} packs that the index does not know, as an interrupted command leaves them"),
+                format!("packs that the index does not know, as an interrupted command leaves them: {undescribed}"),
                 Some("modver cache rebuild".to_owned()),
             );
         }

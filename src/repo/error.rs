@@ -146,6 +146,10 @@ impl RepoError {
             Self::NoRemote => Some("modver remote add origin s3://bucket/prefix".to_owned()),
             Self::NoDefaultRemote { first } => Some(format!("modver remote default {first}")),
             Self::RemoteExists { name, .. } => Some(format!("modver remote modify {name} url URL")),
+            Self::Transport(TransportError::NoRemote {
+                place,
+                what: "directory",
+            }) => Some(format!("mkdir -p {}", place.remote)),
             Self::NotSet { key, .. } => Some(format!("modver config set {key} VALUE")),
             Self::TrackedByGit { path, .. } => Some(format!("git rm -r --cached {path} && modver add {path}")),
             Self::InsideOutput { output, .. } => Some(format!("modver add {output}")),

@@ -220,11 +220,19 @@ impl Repository {
         Ok(FileLock::try_acquire(&path, LockKind::Exclusive)?)
     }
 
-    /// Where the workspace state of an output is.
+    /// Where the workspace state of an output is, if there is one.
+    pub(crate) fn state_file(&self, output: &RepoPath) -> PathBuf {
+        let name = crate::hash::FileId::of(output.as_bytes()).to_string();
+        self.git.git_dir().join(FOLDER).join("state").join(name)
+    }
+
+    /// Where the workspace state of an output is to be written: in a directory that exists.
     pub(crate) fn state_path(&self, output: &RepoPath) -> Result<PathBuf> {
-        let dir = self.git.git_dir().join(FOLDER).join("state");
-        fs::create_dir_all(&dir)?;
-        Ok(dir.join(crate::hash::FileId::of(output.as_bytes()).to_string()))
+        let path = self.state_file(output);
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        Ok(path)
     }
 
     /// The remote of this name, or the default one.

@@ -1,6 +1,7 @@
 //! Looking at an output in the workspace: what is there, compared with what was recorded about it.
 
 use super::{Output, Repository, Result};
+use crate::fs::{self, FileKind};
 use crate::hash::TreeId;
 use crate::object::{self, Node, Root, Tree, Trees};
 use crate::path::RepoPath;
@@ -33,11 +34,18 @@ impl Repository {
     /// # Errors
     /// When it cannot be walked. What cannot be tracked is in the scan's problems.
     pub(crate) fn observe(&self, path: &RepoPath, pointer: Option<Root>) -> Result<Observed> {
-        let state = State::read(&self.state_path(path)?);
-        let ignore = IgnoreRules::above(self.root(), path)?;
+        let state = State::read(&self.state_file(path));
+        let on_disk = path.on_disk(self.root());
+        // Only what is inside a directory can be ignored; looking for rules costs more than asking.
+        let is_dir = matches!(fs::stat(&on_disk)?, Some(stat) if stat.kind == FileKind::Dir);
+        let ignore = if is_dir {
+            IgnoreRules::above(self.root(), path)?
+        } else {
+            IgnoreRules::none()
+        };
         let scan = scan(
             &ScanRequest {
-                root: &path.on_disk(self.root()),
+                root: &on_disk,
                 state: state.as_ref(),
                 ignore: &ignore,
             },

@@ -4,10 +4,8 @@
 //! what is partly present, and when every file is asked about. What had to be hashed is recorded, so that it need not
 //! be hashed again.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -18,7 +16,6 @@ use crate::fs::FileKind;
 use crate::git::{self, PointerContent, PointerError};
 use crate::object::{self, Node, Root, Visit};
 use crate::path::RepoPath;
-use crate::remote::RemoteStore;
 use crate::workspace::{self, Mode, Problem, Scopes, Snapshot, State, Within, WorkspaceError};
 
 /// What to find out.
@@ -166,10 +163,6 @@ impl Repository {
         } else {
             Vec::new()
         };
-        let remotes = match &request.remote {
-            Some(name) => self.remotes_of(&targets, name.as_deref())?,
-            None => BTreeMap::new(),
-        };
         let look = Look {
             repository: self,
             granular: request.granular,
@@ -179,13 +172,12 @@ impl Repository {
             .par_iter()
             .map(|target| look.at(target))
             .collect::<Result<_>>()?;
-        for (status, target) in outputs.iter_mut().zip(&targets) {
-            let name = request
-                .remote
-                .as_ref()
-                .map(|name| name.clone().or(target.output.pointer.remote.clone()));
-            if let Some(remote) = name.and_then(|name| remotes.get(&name)) {
-                status.in_remote = Some(remote.has(&target.output.root().id())?);
+        if let Some(name) = &request.remote {
+            let every = targets.iter().map(|target| &target.output).enumerate().collect();
+            for (remote, some) in self.by_remote(name.as_deref(), every, |(_, output)| output)? {
+                for (i, output) in some {
+                    outputs[i].in_remote = Some(remote.has(&output.root().id())?);
+                }
             }
         }
         broken.dedup_by(|a, b| a.path == b.path);
@@ -196,22 +188,6 @@ impl Repository {
             broken: broken.into_iter().map(BrokenPointer::from).collect(),
             deleted_pointers: deleted,
         })
-    }
-
-    /// The remotes that outputs belong to, or the one that was named.
-    fn remotes_of(
-        &self,
-        targets: &[Target],
-        name: Option<&str>,
-    ) -> Result<BTreeMap<Option<String>, Arc<RemoteStore>>> {
-        let mut remotes = BTreeMap::new();
-        for target in targets {
-            let name = name.or(target.output.pointer.remote.as_deref());
-            if let Entry::Vacant(entry) = remotes.entry(name.map(str::to_owned)) {
-                entry.insert(self.remote(name)?);
-            }
-        }
-        Ok(remotes)
     }
 }
 

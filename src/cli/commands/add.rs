@@ -96,9 +96,7 @@ impl Render for Shown {
             let (new, packed) = (human::bytes(stored.bytes), human::bytes(stored.stored_bytes));
             writeln!(out, "stored {new} of new content in {packed}")?;
         }
-        pushed
-            .as_ref()
-            .map_or(Ok(()), |pushed| push::notes(pushed, out, style))
+        pushed.as_ref().map_or(Ok(()), |pushed| push::notes(pushed, out, style))
     }
 
     fn exit(&self) -> Exit {

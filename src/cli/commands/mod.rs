@@ -30,6 +30,8 @@ mod remove;
 mod status;
 mod verify;
 
+pub(crate) use demo::DemoError;
+
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;

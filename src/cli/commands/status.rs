@@ -172,9 +172,6 @@ fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<
         OutputState::TypeChanged => Some("type changed"),
         OutputState::Unknown => Some("unknown"),
     };
-    if matches!(output.state, OutputState::Modified | OutputState::Outdated) && output.counts.is_none() {
-        details.push("its listing is not in the cache".to_owned());
-    }
     if let Some(present) = &output.present {
         details.push(format!(
             "{} of {} here",
@@ -183,7 +180,10 @@ fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<
         ));
     }
     if let Some(name) = name {
-        if output.in_cache == Some(false) {
+        let compared = matches!(output.state, OutputState::Modified | OutputState::Outdated);
+        if compared && output.counts.is_none() {
+            details.push("its listing is not in the cache".to_owned());
+        } else if output.in_cache == Some(false) {
             details.push("not in the cache".to_owned());
         }
         if output.in_remote == Some(false) {

@@ -13,7 +13,7 @@ use crate::hash::{ChunkId, FileId, PackId, RootId, ShardId};
 use crate::object::Root;
 use crate::progress::Phase;
 use crate::store::draft::{Draft, Place};
-use crate::store::pack::PackWriter;
+use crate::store::pack::{PackWriter, PageCache};
 use crate::store::shard::{self, Shard, ShardBuilder};
 use crate::store::{Cache, Location, PackKind, Reader, StoreError};
 
@@ -213,7 +213,10 @@ impl Sender<'_> {
             none => {
                 let number = self.next_number;
                 self.next_number += 1;
-                none.insert((number, PackWriter::create(&self.cache.tmp_dir(), kind)?))
+                none.insert((
+                    number,
+                    PackWriter::create(&self.cache.tmp_dir(), kind, PageCache::Keep)?,
+                ))
             }
         };
         let place = (*number, writer.append(local.chunk, body)?);

@@ -9,7 +9,7 @@ use crate::hash::{FileId, PackId, ShardId};
 use crate::progress::{Phase, Progress};
 use crate::store::draft::{Draft, Place};
 use crate::store::index::{Index, publish_shard, shard_path};
-use crate::store::pack::PackWriter;
+use crate::store::pack::{PackWriter, PageCache};
 use crate::store::shard::{Shard, ShardBuilder};
 use crate::store::{Access, Cache, Location, PackKind, Reader, Result, Slot, StoreError};
 
@@ -148,7 +148,10 @@ impl Rewrite<'_> {
             none => {
                 let number = self.next_number;
                 self.next_number += 1;
-                none.insert((number, PackWriter::create(&self.cache.tmp_dir(), kind)?))
+                none.insert((
+                    number,
+                    PackWriter::create(&self.cache.tmp_dir(), kind, PageCache::Bypass)?,
+                ))
             }
         };
         let place = (*number, writer.append(location.chunk, self.reader.last_body())?);

@@ -12,7 +12,7 @@ mod write;
 
 pub use read::{PackFile, PackTable, TailOutcome};
 pub use verify::{Verdict, verify};
-pub use write::{PackInfo, PackWriter, SealedPack};
+pub use write::{PackInfo, PackWriter, PageCache, SealedPack};
 
 use std::path::{Path, PathBuf};
 

@@ -20,7 +20,7 @@ fn slot(raw: &[u8], codec: Codec, body: &[u8]) -> Slot {
 /// Packs chunks as `add` does.
 fn pack(dir: &Path, kind: PackKind, chunks: &[Vec<u8>]) -> SealedPack {
     let (mut encoder, mut predictor) = (Encoder::new(), Predictor::default());
-    let mut writer = PackWriter::create(dir, kind).unwrap();
+    let mut writer = PackWriter::create(dir, kind, PageCache::Bypass).unwrap();
     for (i, raw) in chunks.iter().enumerate() {
         let encoded = encoder.encode(&mut predictor, raw).unwrap();
         let number = writer
@@ -78,7 +78,7 @@ fn the_golden_pack_reads_and_writes_the_same() {
     let codecs: Vec<Codec> = verdict.table.slots().iter().map(|slot| slot.codec).collect();
     assert_eq!(codecs, sample_chunks().map(|(codec, _)| codec));
 
-    let mut writer = PackWriter::create(dir.path(), verdict.table.kind()).unwrap();
+    let mut writer = PackWriter::create(dir.path(), verdict.table.kind(), PageCache::Keep).unwrap();
     for location in verdict.table.locations() {
         let body = &sample()[location.offset as usize..][..location.chunk.stored_len as usize];
         writer.append(location.chunk, body).unwrap();
@@ -165,12 +165,12 @@ fn each_damaged_chunk_is_listed() {
 fn what_the_format_forbids_is_not_written() {
     let dir = tempfile::tempdir().unwrap();
     assert!(
-        PackWriter::create(dir.path(), PackKind::Data)
+        PackWriter::create(dir.path(), PackKind::Data, PageCache::Bypass)
             .unwrap()
             .finish()
             .is_err()
     );
-    let mut writer = PackWriter::create(dir.path(), PackKind::Data).unwrap();
+    let mut writer = PackWriter::create(dir.path(), PackKind::Data, PageCache::Bypass).unwrap();
     let good = slot(b"abc", Codec::Raw, b"abc");
     for bad in [
         Slot {
@@ -256,7 +256,7 @@ proptest! {
 #[ignore = "writes the sample anew; only for a new version of the format"]
 fn write_the_golden_pack() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = PackWriter::create(dir.path(), PackKind::Data).unwrap();
+    let mut writer = PackWriter::create(dir.path(), PackKind::Data, PageCache::Bypass).unwrap();
     for (codec, raw) in sample_chunks() {
         let body = Encoder::new().body(codec, &raw);
         writer.append(slot(&raw, codec, &body), &body).unwrap();

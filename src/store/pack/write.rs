@@ -4,23 +4,64 @@ use std::path::Path;
 
 use super::{END_MAGIC, HEADER_LEN, MAGIC, MAX_FILE_LEN, SLOT_LEN, TARGET_LEN, TRAILER_LEN, path_in};
 use crate::chunk;
-use crate::fs::{self, TempFile};
+use crate::fs::{self, DIRECT_ALIGN, TempFile};
 use crate::hash::{Hasher, PackId};
 use crate::store::codec::Codec;
 use crate::store::{PackKind, Result, Slot, StoreError};
 
 /// Bytes per write; a power of two, so that the hash works on whole subtrees.
-const BLOCK: usize = 1 << 20;
-/// Bytes after which the kernel is told to begin writing to the disk.
-const WRITE_BACK: u64 = 8 << 20;
+const BLOCK: usize = 4 << 20;
+
+/// Whether the pack stays in the kernel's page cache after it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageCache {
+    /// It probably is read again soon.
+    Keep,
+    /// It is one of many: written past the page cache where the file system can, which costs less and leaves what
+    /// others have there alone.
+    Bypass,
+}
 
 /// A pack that is being filled, in a temporary file that vanishes unless the pack is published.
 pub struct PackWriter {
     kind: PackKind,
     slots: Vec<Slot>,
     body_len: u64,
-    block: Vec<u8>,
+    block: Block,
     out: Output,
+}
+
+/// Bytes that wait to be written, at an address that direct writes accept.
+struct Block {
+    bytes: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl Block {
+    fn new() -> Self {
+        let bytes = vec![0; BLOCK + DIRECT_ALIGN];
+        // `align_offset` may decline to answer; a direct write is refused by the kernel then and made another way.
+        let start = bytes.as_ptr().align_offset(DIRECT_ALIGN).min(DIRECT_ALIGN);
+        Self { bytes, start, len: 0 }
+    }
+
+    /// Takes as much of `bytes` as fits; returns the rest.
+    fn fill<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let (head, rest) = bytes.split_at(bytes.len().min(BLOCK - self.len));
+        let at = self.start + self.len;
+        self.bytes[at..at + head.len()].copy_from_slice(head);
+        self.len += head.len();
+        rest
+    }
+
+    fn is_full(&self) -> bool {
+        self.len == BLOCK
+    }
+
+    fn held(&self) -> &[u8] {
+        &self.bytes[self.start..self.start + self.len]
+    }
 }
 
 /// The file so far: all that is written is hashed first.
@@ -28,18 +69,29 @@ struct Output {
     file: TempFile,
     hasher: Hasher,
     written: u64,
-    started: u64,
+    page_cache: PageCache,
+    direct: bool,
 }
 
 impl Output {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.hasher.update(bytes);
-        self.file.write_all(bytes)?;
-        self.written += bytes.len() as u64;
-        if self.written - self.started >= WRITE_BACK {
-            self.file.start_writeback_of(self.started, self.written - self.started);
-            self.started = self.written;
+        let direct = bytes.len() == BLOCK && self.page_cache == PageCache::Bypass;
+        if direct != self.direct {
+            let switched = self.file.set_direct(direct);
+            self.direct = direct && switched;
         }
+        match self.file.write_all_at(bytes, self.written) {
+            // The file system took the flag but not the write.
+            Err(error) if self.direct && error.source.kind() == std::io::ErrorKind::InvalidInput => {
+                self.direct = false;
+                self.page_cache = PageCache::Keep;
+                let _ = self.file.set_direct(false);
+                self.file.write_all_at(bytes, self.written)?;
+            }
+            other => other?,
+        }
+        self.written += bytes.len() as u64;
         Ok(())
     }
 }
@@ -49,11 +101,11 @@ impl PackWriter {
     ///
     /// # Errors
     /// When no file can be created there.
-    pub fn create(tmp_dir: &Path, kind: PackKind) -> Result<Self> {
+    pub fn create(tmp_dir: &Path, kind: PackKind, page_cache: PageCache) -> Result<Self> {
         let file = TempFile::create_in(tmp_dir)?;
-        let mut block = Vec::with_capacity(BLOCK);
-        block.extend_from_slice(&MAGIC);
-        block.push(kind as u8);
+        let mut block = Block::new();
+        block.fill(&MAGIC);
+        block.fill(&[kind as u8]);
         Ok(Self {
             kind,
             slots: Vec::new(),
@@ -63,7 +115,8 @@ impl PackWriter {
                 file,
                 hasher: Hasher::new(),
                 written: 0,
-                started: 0,
+                page_cache,
+                direct: false,
             },
         })
     }
@@ -139,7 +192,7 @@ impl PackWriter {
         table.extend_from_slice(&[0; 4]);
         table.extend_from_slice(&END_MAGIC);
         self.write(&table)?;
-        self.out.write(&self.block)?;
+        self.out.write(self.block.held())?;
         Ok(SealedPack {
             id: PackId::from_bytes(self.out.hasher.finish()),
             kind: self.kind,
@@ -150,13 +203,13 @@ impl PackWriter {
     }
 
     fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        while let Some((head, rest)) = bytes.split_at_checked(BLOCK - self.block.len()) {
-            self.block.extend_from_slice(head);
-            self.out.write(&self.block)?;
-            self.block.clear();
-            bytes = rest;
+        while !bytes.is_empty() {
+            bytes = self.block.fill(bytes);
+            if self.block.is_full() {
+                self.out.write(self.block.held())?;
+                self.block.len = 0;
+            }
         }
-        self.block.extend_from_slice(bytes);
         Ok(())
     }
 }

@@ -13,12 +13,14 @@ use crate::hash::{ChunkId, FileId, PackId};
 use crate::store::cache::{Cache, lock};
 use crate::store::draft::Draft;
 use crate::store::index::publish_shard;
-use crate::store::pack::{PackInfo, PackWriter, SealedPack};
+use crate::store::pack::{PackInfo, PackWriter, PageCache, SealedPack};
 use crate::store::shard::ShardBuilder;
 use crate::store::{PackKind, Result, Slot, StoreError};
 
 /// Chunks since the last flush that force another: bounds the map of pending chunks to about 100 MiB.
 const FLUSH_CHUNKS: usize = 1 << 20;
+/// Packs of one transaction that are left in the page cache: 512 MiB, which are likely to be read again soon.
+const CACHED_PACKS: u32 = 8;
 /// Packs that wait for their sync.
 const UNPUBLISHED: usize = 2;
 
@@ -176,9 +178,14 @@ impl Writer {
             none => {
                 let number = self.next_number;
                 self.next_number += 1;
+                let page_cache = if number < CACHED_PACKS {
+                    PageCache::Keep
+                } else {
+                    PageCache::Bypass
+                };
                 none.insert(OpenPack {
                     number,
-                    writer: PackWriter::create(&self.cache.tmp_dir(), kind)?,
+                    writer: PackWriter::create(&self.cache.tmp_dir(), kind, page_cache)?,
                 })
             }
         };
