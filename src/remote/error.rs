@@ -47,9 +47,6 @@ pub enum RemoteError {
         /// The pack that holds it.
         pack: PackId,
     },
-    /// A chunk of a file could not be fetched.
-    #[error("chunk {0} could not be fetched")]
-    MissingChunk(ChunkId),
     /// An upload thread has stopped; its own error was reported before.
     #[error("the upload has stopped")]
     UploaderGone,

@@ -78,11 +78,14 @@ pub struct GcOutcome {
     pub remotes: Vec<String>,
 }
 
+/// The shards of a remote, and its packs with their bytes.
+type Store = (Vec<Arc<Shard>>, HashMap<PackId, u64>);
+
 /// What remotes have.
 #[derive(Default)]
 struct Elsewhere {
     names: Vec<String>,
-    stores: Vec<(Vec<Arc<Shard>>, HashMap<PackId, u64>)>,
+    stores: Vec<Store>,
 }
 
 impl Elsewhere {
@@ -197,7 +200,7 @@ impl Repository {
         };
         let mut elsewhere = Elsewhere::default();
         for name in names {
-            let ask = || -> Result<_> {
+            let ask = || -> Result<Store> {
                 let remote = self.remote(Some(&name))?;
                 Ok((remote.all_shards()?, remote.packs()?))
             };

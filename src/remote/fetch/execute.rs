@@ -1,6 +1,6 @@
 //! Fetching ranges of packs in parallel; each chunk is verified before it enters the cache.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -188,9 +188,9 @@ impl FetchPlan {
 
     /// Adds the recipes of files whose chunks all arrived, and says which files are not complete.
     fn finish_files(&self, transaction: &Transaction, failed: &Failed, outcome: &mut FetchOutcome) -> Result<()> {
-        let mut bad_chunks = HashSet::new();
-        for &need in failed.keys() {
-            bad_chunks.insert(self.needs.location(need)?.chunk.chunk);
+        let mut bad_chunks = HashMap::new();
+        for (&need, error) in failed {
+            bad_chunks.insert(self.needs.location(need)?.chunk.chunk, error);
         }
         for (file, pack, slot) in &self.singles {
             match failed.get(&(*pack, *slot)) {
@@ -207,9 +207,8 @@ impl FetchPlan {
             } else {
                 let mut bad = None;
                 for chunk in chunk_ids(&self.index.shards, &recipe) {
-                    let chunk = chunk?;
-                    if bad_chunks.contains(&chunk) {
-                        bad = Some(chunk);
+                    if let Some(error) = bad_chunks.get(&chunk?) {
+                        bad = Some(Arc::clone(error));
                         break;
                     }
                 }
@@ -220,7 +219,7 @@ impl FetchPlan {
                     transaction.add_recipe(recipe.file, recipe.size, chunk_ids(&self.index.shards, &recipe))?;
                     outcome.files += 1;
                 }
-                Some(chunk) => outcome.failed.push((*file, Arc::new(RemoteError::MissingChunk(chunk)))),
+                Some(error) => outcome.failed.push((*file, error)),
             }
         }
         Ok(())

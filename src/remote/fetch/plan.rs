@@ -240,11 +240,7 @@ impl Planner<'_> {
                     match entry.node {
                         Node::File { id, .. } if want.includes(&path) => self.file(number, &id)?,
                         // What is wanted whole need not be looked into twice.
-                        Node::Dir { id, .. } if want.includes(&path) => {
-                            if entered.insert(id) {
-                                below.push((number, path, id));
-                            }
-                        }
+                        Node::Dir { id, .. } if want.includes(&path) && !entered.insert(id) => {}
                         Node::Dir { id, .. } if want.leads_to(&path) => below.push((number, path, id)),
                         _ => {}
                     }

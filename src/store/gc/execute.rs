@@ -59,6 +59,8 @@ impl GcPlan {
         rewrite.seal(PackKind::Tree)?;
         let shards = rewrite.publish_shards()?;
         let damaged = std::mem::take(&mut rewrite.untouched);
+        // After a collection that was killed, what it wrote is dead or a leftover, and the same was written again.
+        let written: HashSet<PackId> = rewrite.names.values().copied().collect();
         drop(rewrite);
         let mut outcome = Collected {
             damaged_packs: damaged.len() as u64,
@@ -72,6 +74,7 @@ impl GcPlan {
         for pack in &self.packs {
             let gone = match pack.fate {
                 Fate::Keep => continue,
+                _ if written.contains(&pack.id) => continue,
                 Fate::Repack if damaged.contains(&pack.id) => continue,
                 Fate::Repack => &mut outcome.packs_rewritten,
                 Fate::Remove => &mut outcome.packs_removed,
@@ -84,7 +87,8 @@ impl GcPlan {
             fs::remove_file(&cache.pack_path(&pack.id))?;
             cache.forget_pack(&pack.id);
         }
-        for (path, len) in &self.leftovers {
+        let kept: HashSet<_> = written.iter().map(|id| cache.pack_path(id)).collect();
+        for (path, len) in self.leftovers.iter().filter(|(path, _)| !kept.contains(path)) {
             fs::remove_file(path)?;
             outcome.freed_bytes += len;
         }
@@ -171,7 +175,9 @@ impl Rewrite<'_> {
     fn publish_shards(&mut self) -> Result<BTreeSet<ShardId>> {
         let mut published = BTreeSet::new();
         let mut builder = ShardBuilder::new();
+        let mut described = HashSet::new();
         for (id, kind, len, slots) in std::mem::take(&mut self.sealed) {
+            described.insert(id);
             builder.add_pack(id, kind, len, &slots)?;
             self.publish_if(&mut builder, CHUNKS_PER_SHARD, &mut published)?;
         }
@@ -183,7 +189,6 @@ impl Rewrite<'_> {
             .map(|pack| pack.id)
             .collect();
         let shards: Vec<Arc<Shard>> = self.cache.index().shards().to_vec();
-        let mut described = HashSet::new();
         let mut recipes: HashSet<FileId> = HashSet::new();
         for shard in &shards {
             for pack in shard.packs() {
