@@ -1,5 +1,6 @@
 //! Scan, add and checkout of a directory that you name:
-//! `cargo bench --bench workspace -- DIR SCRATCH`. Prints milliseconds; compare with `find DIR -printf '%s %T@\n'` and
+//! `cargo bench --bench workspace -- DIR SCRATCH`; with `scan` or `checkout`, only that, against the state that the run
+//! before left. Prints milliseconds and resident memory; compare with `find DIR -printf '%s %T@\n'` and
 //! `cp -r DIR SCRATCH/copy` on the same machine.
 
 #![allow(
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use modver::object::{Node, Root};
 use modver::progress::Progress;
 use modver::store::{Access, Cache};
 use modver::workspace::{CheckoutPlan, CheckoutRequest, IgnoreRules, Mode, ScanRequest, Scopes, State, scan};
@@ -39,9 +41,13 @@ fn main() {
         .filter(|a| a != "--bench")
         .map(PathBuf::from)
         .collect();
-    let [root, scratch] = &args[..] else {
-        println!("usage: cargo bench --bench workspace -- DIR SCRATCH");
-        return;
+    let (root, scratch, only) = match &args[..] {
+        [root, scratch] => (root, scratch, ""),
+        [root, scratch, only] => (root, scratch, only.to_str().unwrap()),
+        _ => {
+            println!("usage: cargo bench --bench workspace -- DIR SCRATCH [scan|checkout]");
+            return;
+        }
     };
     std::fs::create_dir_all(scratch).unwrap();
     let state_path = scratch.join("state");
@@ -59,8 +65,50 @@ fn main() {
         )
         .unwrap()
     };
-    timed("scan, nothing known", || look(root, None));
     let cache = Cache::open(&scratch.join("cache"), Access::Shared, |_| {}).unwrap();
+    if only == "scan" {
+        let state = timed("read state", || State::read(&state_path));
+        let scanned = timed("scan, unchanged", || look(root, state.as_ref()));
+        println!("peak memory {} MiB", peak());
+        drop(state);
+        timed("trees", || {
+            scanned
+                .snapshot(Mode::HashOnly, None, &whole, &cache, &progress)
+                .unwrap()
+        });
+        println!("peak memory {} MiB", peak());
+        return;
+    }
+    let out = scratch.join("out");
+    let checkout = |node: Option<&Node>| {
+        timed("checkout", || {
+            let snapshot = look(&out, None)
+                .snapshot(Mode::HashOnly, None, &whole, &cache, &progress)
+                .unwrap();
+            let request = CheckoutRequest {
+                target: node,
+                scopes: &whole,
+                base: None,
+                present: None,
+                force: false,
+            };
+            let plan = timed("  of it, plan", || {
+                CheckoutPlan::new(request, snapshot, &cache).unwrap()
+            });
+            let checked = plan.execute(&scratch.join("out.state"), &progress).unwrap();
+            println!("{:?}, {} failures", checked.done, checked.failures.len());
+        })
+    };
+    if only == "checkout" {
+        let Some(Root::Tree(id)) = State::read(&state_path).and_then(|state| state.base()) else {
+            return;
+        };
+        let (size, files) = (0, 0);
+        checkout(Some(&Node::Dir { id, size, files }));
+        println!("peak memory {} MiB", peak());
+        return;
+    }
+    timed("scan, nothing known", || look(root, None));
     let added = timed("add", || {
         let transaction = cache.transaction(&progress).unwrap();
         let snapshot = look(root, None)
@@ -86,23 +134,6 @@ fn main() {
         });
         println!("read {:?}, same {}", snapshot.read, snapshot.node == node);
     }
-    let out = scratch.join("out");
-    timed("checkout", || {
-        let snapshot = look(&out, None)
-            .snapshot(Mode::HashOnly, None, &whole, &cache, &progress)
-            .unwrap();
-        let request = CheckoutRequest {
-            target: node.as_ref(),
-            scopes: &whole,
-            base: None,
-            present: None,
-            force: false,
-        };
-        let plan = timed("  of it, plan", || {
-            CheckoutPlan::new(request, snapshot, &cache).unwrap()
-        });
-        let checked = plan.execute(&scratch.join("out.state"), &progress).unwrap();
-        println!("{:?}, {} failures", checked.done, checked.failures.len());
-    });
+    checkout(node.as_ref());
     println!("peak memory {} MiB", peak());
 }

@@ -15,7 +15,7 @@ use super::ui;
 use crate::config::ConfigSources;
 use crate::fs::{self, FileKind};
 use crate::progress::Progress;
-use crate::repo::{OpenOptions, Repository};
+use crate::repo::{OpenOptions, Repository, Settings};
 
 /// The environment variables at the start of the process.
 #[derive(Debug, Clone, Default)]
@@ -115,10 +115,10 @@ impl Context {
         }
     }
 
-    /// Opens the repository in which the user stands.
-    pub(crate) fn repository(&self) -> Result<Repository, CliError> {
+    /// What a repository is opened with.
+    pub(crate) fn open_options(&self) -> OpenOptions {
         let quiet = self.quiet;
-        Ok(Repository::open(&OpenOptions {
+        OpenOptions {
             cwd: self.cwd.clone(),
             config: self.config_sources(),
             jobs: self.jobs.map_or(0, NonZeroUsize::get),
@@ -128,6 +128,16 @@ impl Context {
                     ui::note(&format!("waiting for the lock held by {holder}"));
                 }
             }),
-        })?)
+        }
+    }
+
+    /// Opens the repository in which the user stands.
+    pub(crate) fn repository(&self) -> Result<Repository, CliError> {
+        Ok(Repository::open(&self.open_options())?)
+    }
+
+    /// The settings where the user stands, in a repository or not.
+    pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        Ok(Settings::open(&self.cwd, &self.config_sources())?)
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum CliError {
     Signals(#[source] std::io::Error),
     #[error("interrupted")]
     Interrupted,
+    #[error("`{0}` has no --json: its output is data of its own")]
+    NoJson(&'static str),
     #[error("this is a bug in modver")]
     Panicked,
     #[error("cannot write the output")]
@@ -47,7 +49,7 @@ impl CliError {
     /// The exit code it leads to.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::NotADirectory(_) | Self::UnknownTopic(_) => Exit::Usage,
+            Self::NotADirectory(_) | Self::UnknownTopic(_) | Self::NoJson(_) => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::NotWired
             | Self::WorkingDirectory(_)

@@ -14,6 +14,7 @@
 mod dir;
 pub mod fault;
 mod lock;
+mod probe;
 mod temp;
 
 use std::fs;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub use dir::{Dir, DirEntry, FileKind, Stat, reserve_file, stat_file};
 pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
+pub use probe::{Abilities, filesystem_type, probe};
 pub use temp::TempFile;
 
 /// What was being done to a path when it failed.

@@ -49,6 +49,21 @@ impl GitRepo {
         Ok(Hooks { dir, active })
     }
 
+    /// Who git would say commits, such as `Ada <ada@example.org>`; `None` when git could not make a commit.
+    ///
+    /// # Errors
+    /// When the `git` program cannot be run.
+    pub fn identity(&self) -> Result<Option<String>> {
+        let ident = match self.git(&["var", "GIT_COMMITTER_IDENT"], Vec::new()) {
+            Ok(ident) => ident,
+            Err(GitError::Failed { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let ident = String::from_utf8_lossy(&ident);
+        // What follows is the time.
+        Ok(ident.rfind('>').and_then(|end| ident.get(..=end)).map(str::to_owned))
+    }
+
     /// The version of the `git` program, such as `2.47.3`.
     ///
     /// # Errors

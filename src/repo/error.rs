@@ -1,8 +1,9 @@
 //! Errors of repository operations.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Layer, RemoteName};
 use crate::fs::FsError;
 use crate::git::{GitError, PointerError};
 use crate::object::ObjectError;
@@ -52,6 +53,14 @@ pub enum RepoError {
     NotFound { path: PathBuf },
     #[error("no remote is configured")]
     NoRemote,
+    #[error("there are several remotes and none is the default")]
+    NoDefaultRemote { first: RemoteName },
+    #[error("there is a remote `{name}` already: {url}")]
+    RemoteExists { name: RemoteName, url: String },
+    #[error("`{path}` cannot be kept in a settings file: it is not UTF-8 text", path = .path.display())]
+    UrlNotText { path: PathBuf },
+    #[error("`{key}` is not set{}", .layer.map(|layer| format!(" in the {layer} settings")).unwrap_or_default())]
+    NotSet { key: String, layer: Option<Layer> },
     #[error("`{path}` is tracked by git", path = .path)]
     TrackedByGit { path: RepoPath, count: usize },
     #[error("`{path}` is inside `{output}`, which is tracked")]
@@ -93,6 +102,18 @@ pub enum RepoError {
     Modified { path: RepoPath },
     #[error("nothing says what is still needed")]
     NoGcScope,
+    #[error("the listing of `{path}` is not in the cache")]
+    ListingNotHere { path: RepoPath },
+    #[error("there is no `{path}` in `{output}`")]
+    NoEntry { path: RepoPath, output: RepoPath },
+    #[error("`{path}` is a directory")]
+    IsDirectory { path: RepoPath },
+    #[error("`{path}` is a symbolic link that leads to no file in `{output}`")]
+    DanglingLink { path: RepoPath, output: RepoPath },
+    #[error("the content of `{path}` is neither in the cache nor on remote `{remote}`")]
+    Nowhere { path: RepoPath, remote: String },
+    #[error("cannot fetch `{path}`")]
+    NotFetched { path: RepoPath, source: Arc<RemoteError> },
 }
 
 impl RepoError {
@@ -121,12 +142,18 @@ impl RepoError {
             } => Some(format!("did you mean `{nearest}`?")),
             Self::NotTracked { path, .. } => Some(format!("modver add {path}")),
             Self::NoRemote => Some("modver remote add origin s3://bucket/prefix".to_owned()),
+            Self::NoDefaultRemote { first } => Some(format!("modver remote default {first}")),
+            Self::RemoteExists { name, .. } => Some(format!("modver remote modify {name} url URL")),
+            Self::NotSet { key, .. } => Some(format!("modver config set {key} VALUE")),
             Self::TrackedByGit { path, .. } => Some(format!("git rm -r --cached {path} && modver add {path}")),
             Self::InsideOutput { output, .. } => Some(format!("modver add {output}")),
             Self::ContainsOutput { output, .. } => Some(format!("modver remove {output}")),
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
+            Self::ListingNotHere { path } => Some(format!("modver fetch {path}")),
+            Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
+            Self::IsDirectory { path } => Some(format!("modver ls {path}")),
             Self::Output { source, .. } => source.hint(),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Store(StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_)) => {

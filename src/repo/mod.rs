@@ -6,27 +6,46 @@
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
 mod add;
+mod cat;
 mod checkout;
+mod content;
+mod diff;
+mod du;
+mod cache;
+mod doctor;
 mod error;
 mod init;
 mod inputs;
+mod ls;
 mod observe;
 mod outputs;
 mod record;
+mod remotes;
 mod remove;
 mod rename;
+mod status;
+mod settings;
 mod targets;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
+pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
 pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
+pub use content::{Content, ContentKind};
+pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
+pub use du::{DuOutcome, Usage};
+pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use error::{RepoError, Result};
 pub use init::InitOutcome;
+pub use ls::{Listed, LsOutcome, LsRequest};
 pub use outputs::{Output, Outputs};
+pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
+pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
+pub use settings::{Settings, SettingsEdit};
 pub use targets::Target;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
@@ -81,9 +100,7 @@ impl Repository {
     pub fn open(options: &OpenOptions) -> Result<Self> {
         let cwd = fs::canonicalize(&options.cwd)?;
         let git = GitRepo::discover(&cwd)?;
-        let mut sources = options.config.clone();
-        sources.project = Some(git.root().join(PROJECT_FILE));
-        sources.local = Some(git.common_dir().join(FOLDER).join("config.toml"));
+        let sources = settings::with_repository(&options.config, &git);
         let config = Config::load(&sources)?;
         let jobs = match (options.jobs, config.jobs()) {
             (0, Some(jobs)) => jobs.get() as usize,
@@ -157,6 +174,10 @@ impl Repository {
     /// # Errors
     /// When it cannot be opened.
     pub fn cache(&self) -> Result<&Cache> {
+        Ok(self.open_cache()?)
+    }
+
+    fn open_cache(&self) -> crate::store::Result<&Cache> {
         if let Some(cache) = self.cache.get() {
             return Ok(cache);
         }
@@ -181,6 +202,12 @@ impl Repository {
         })?)
     }
 
+    /// The same lock, if nobody holds it.
+    pub(crate) fn try_lock_workspace(&self) -> Result<Option<FileLock>> {
+        let path = self.git.git_dir().join(FOLDER).join("lock");
+        Ok(FileLock::try_acquire(&path, LockKind::Exclusive)?)
+    }
+
     /// Where the workspace state of an output is.
     pub(crate) fn state_path(&self, output: &RepoPath) -> Result<PathBuf> {
         let dir = self.git.git_dir().join(FOLDER).join("state");
@@ -195,7 +222,9 @@ impl Repository {
     pub fn remote(&self, name: Option<&str>) -> Result<Arc<RemoteStore>> {
         let name = match name {
             Some(name) => name.to_owned(),
-            None => self.default_remote_name()?.ok_or(RepoError::NoRemote)?,
+            None => self
+                .default_remote_name()?
+                .ok_or_else(|| remotes::no_default(&self.config))?,
         };
         let config = self.config.remote(&name)?;
         let transport = self.transport(&config, false)?;
@@ -217,16 +246,7 @@ impl Repository {
     /// # Errors
     /// When `core.remote` names a remote that does not exist.
     pub fn default_remote_name(&self) -> Result<Option<String>> {
-        if let Some(setting) = self.config.default_remote() {
-            let name = setting.value.to_string();
-            self.config.remote(&name)?;
-            return Ok(Some(name));
-        }
-        let mut names = self.config.remotes().into_keys();
-        Ok(match (names.next(), names.next()) {
-            (Some(only), None) => Some(only.to_string()),
-            _ => None,
-        })
+        Ok(remotes::default_remote(&self.config)?.map(|name| name.to_string()))
     }
 
     /// Speaks to the place a remote's settings name. `create` makes a directory that does not exist.

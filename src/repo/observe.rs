@@ -1,7 +1,8 @@
 //! Looking at an output in the workspace: what is there, compared with what was recorded about it.
 
 use super::{Output, Repository, Result};
-use crate::object::{Node, Root};
+use crate::hash::TreeId;
+use crate::object::{self, Node, Root, Tree, Trees};
 use crate::path::RepoPath;
 use crate::store::Transaction;
 use crate::workspace::{IgnoreRules, Mode, Scan, ScanRequest, Scopes, Snapshot, State, scan};
@@ -17,6 +18,13 @@ pub(crate) struct Observed {
     pub(crate) base: Option<Root>,
     /// Which parts of the output are present here.
     pub(crate) scopes: Scopes,
+}
+
+/// The trees of the cache, which is opened when the first is asked for.
+impl Trees for Repository {
+    fn tree(&self, id: TreeId) -> object::Result<Tree> {
+        self.open_cache()?.tree(id)
+    }
 }
 
 impl Repository {
@@ -50,7 +58,8 @@ impl Repository {
         })
     }
 
-    /// Identifies everything in an observed output, storing it if there is a transaction to store it in.
+    /// Identifies everything in an observed output, storing it if there is a transaction to store it in. Otherwise the
+    /// cache is only opened if the output is partly present.
     ///
     /// # Errors
     /// When something cannot be read or stored, or (when storing) cannot be tracked.
@@ -58,7 +67,7 @@ impl Repository {
         let mode = transaction.map_or(Mode::HashOnly, Mode::Store);
         Ok(observed
             .scan
-            .snapshot(mode, observed.base, &observed.scopes, self.cache()?, &self.progress)?)
+            .snapshot(mode, observed.base, &observed.scopes, self, &self.progress)?)
     }
 }
 

@@ -22,6 +22,12 @@ impl Output {
         pointer_root(&self.pointer)
     }
 
+    /// Whether it is a directory.
+    #[must_use]
+    pub const fn is_dir(&self) -> bool {
+        matches!(self.pointer.content, PointerContent::Dir { .. })
+    }
+
     /// Its pointer file.
     ///
     /// # Errors

@@ -39,13 +39,17 @@ impl Repository {
     /// # Errors
     /// When a target is none of these, or a pointer cannot be read.
     pub fn targets(&self, inputs: &[PathBuf]) -> Result<Vec<Target>> {
-        let outputs = self.outputs()?.sound()?;
+        self.select(&self.outputs()?.sound()?, inputs)
+    }
+
+    /// As [`Repository::targets`], of these outputs.
+    pub(crate) fn select(&self, outputs: &[Output], inputs: &[PathBuf]) -> Result<Vec<Target>> {
         let mut targets: Vec<Target> = Vec::new();
         if inputs.is_empty() {
             return Ok(outputs
-                .into_iter()
+                .iter()
                 .map(|output| Target {
-                    output,
+                    output: output.clone(),
                     parts: Vec::new(),
                     named: false,
                 })
@@ -57,7 +61,7 @@ impl Repository {
             let path = stem.unwrap_or(typed);
             let before = targets.len();
             let mut known = false;
-            for output in &outputs {
+            for output in outputs {
                 let (part, named) = if let Some(inside) = path.strip_prefix(&output.path) {
                     (inside, true)
                 } else if output.path.starts_with(&path) {
@@ -69,7 +73,7 @@ impl Repository {
                 merge(&mut targets, output, part, named);
             }
             if !known && targets.len() == before {
-                let nearest = nearest(&path, &outputs);
+                let nearest = nearest(&path, outputs);
                 return Err(RepoError::NotTracked { path, nearest });
             }
         }

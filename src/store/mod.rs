@@ -9,6 +9,7 @@ pub mod gc;
 pub mod index;
 pub mod marker;
 pub mod pack;
+mod rebuild;
 pub mod run;
 pub mod shard;
 mod sorted;
@@ -17,6 +18,7 @@ mod verify;
 
 pub use cache::{Access, Cache, Reader};
 pub use error::{Result, StoreError};
+pub use rebuild::Rebuilt;
 pub use transaction::{Stored, Transaction, chunk_ids};
 pub use verify::{Damage, VerifyReport};
 

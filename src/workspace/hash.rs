@@ -51,12 +51,14 @@ pub(super) fn identify(scan: &mut Scan, mode: Mode<'_>, progress: &Progress) -> 
                     return Ok(done);
                 }
                 progress.check()?;
-                let dir = open_below(&base, path)?;
+                let Some(dir) = unless_gone(open_below(&base, path).map_err(WorkspaceError::from))? else {
+                    return Ok(done);
+                };
                 for row in rows.iter_mut().filter(|row| is_unknown(row) && is_small(row)) {
                     let name = dir.name(row.name_in(names))?;
                     let verified = now_ns();
                     // A file that has grown meanwhile is left to the next pass.
-                    if let Some(content) = read_small(&dir, &name, row, buffer)? {
+                    if let Some(Some(content)) = unless_gone(read_small(&dir, &name, row, buffer))? {
                         let id = match mode {
                             Mode::HashOnly => FileId::of(content),
                             Mode::Store(transaction) => transaction.add_bytes(PackKind::Data, content)?,
@@ -77,10 +79,15 @@ pub(super) fn identify(scan: &mut Scan, mode: Mode<'_>, progress: &Progress) -> 
         for row in rows.iter_mut().filter(|row| is_unknown(row)) {
             let dir = match &opened {
                 Some(dir) => dir,
-                None => opened.insert(open_below(&base, &scanned.path)?),
+                None => match unless_gone(open_below(&base, &scanned.path).map_err(WorkspaceError::from))? {
+                    Some(dir) => opened.insert(dir),
+                    None => break,
+                },
             };
             let name = dir.name(row.name_in(names))?;
-            read_large(dir, &name, row, mode, progress)?;
+            if unless_gone(read_large(dir, &name, row, mode, progress))?.is_none() {
+                continue;
+            }
             // Its bytes were counted as they were read.
             progress.advance(1, 0);
             done = (done.0 + 1, done.1 + row.size);
@@ -104,6 +111,15 @@ fn forget_unstored(scan: &mut Scan, cache: &Cache) -> Result<()> {
             }
             Ok(())
         })
+}
+
+/// What was deleted since the scan is nothing; its row stays without id.
+fn unless_gone<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(WorkspaceError::Fs(error)) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn changing(dir: &Dir, name: &Name) -> WorkspaceError {

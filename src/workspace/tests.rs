@@ -260,6 +260,43 @@ fn unchanged_files_are_not_read_and_racy_ones_are() {
 }
 
 #[test]
+fn a_racy_file_stays_racy_through_a_checkout() {
+    let desk = Desk::new();
+    desk.write("d/stays", b"1111");
+    desk.write("d/new", b"n");
+    let target = desk.add("d");
+    // Present before, in this very tick; hashed for the plan, not written.
+    desk.write("out/stays", b"1111");
+    let plan = desk.plan("out", Some(&target), &Scopes::whole(), false);
+    tick();
+    let checked = desk.run("out", plan);
+    assert_eq!((checked.done.created, checked.done.replaced), (1, 0));
+    let state = desk.state("out").unwrap();
+    let racy: Vec<_> = state
+        .dir(&RepoPath::root())
+        .map(|(name, row)| (name.to_vec(), row.is_racy()))
+        .collect();
+    assert!(racy.contains(&(b"stays".to_vec(), true)), "{racy:?}");
+}
+
+#[test]
+fn files_that_vanish_after_the_scan_are_nothing() {
+    let desk = Desk::new();
+    desk.write("d/stays", b"1");
+    let smaller = desk.add("d");
+    desk.write("d/goes", b"2");
+    desk.write("d/sub/goes", &[7; 300_000]);
+    let scanned = desk.scan("d");
+    std::fs::remove_file(desk.path("d/goes")).unwrap();
+    std::fs::remove_file(desk.path("d/sub/goes")).unwrap();
+    std::fs::remove_dir(desk.path("d/sub")).unwrap();
+    let snapshot = scanned
+        .snapshot(Mode::HashOnly, None, &Scopes::whole(), &desk.cache, &desk.progress)
+        .unwrap();
+    assert_eq!(snapshot.node.unwrap().files(), smaller.files());
+}
+
+#[test]
 fn changes_are_told_by_file() {
     let desk = Desk::new();
     for (path, content) in [

@@ -97,7 +97,13 @@ impl Render for Shown {
             }
             more(out, output.conflicts.len())?;
             for failure in output.failures.iter().take(LISTED) {
-                writeln!(out, "{}: {}: {}", style.paint(Colour::Bad, "failed"), failure.path, failure.reason)?;
+                writeln!(
+                    out,
+                    "{}: {}: {}",
+                    style.paint(Colour::Bad, "failed"),
+                    failure.path,
+                    failure.reason
+                )?;
             }
             more(out, output.failures.len())?;
         }

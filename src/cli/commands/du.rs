@@ -1,14 +1,18 @@
 //! `modver du`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::ui::human::{bytes, number};
+use crate::cli::ui::{Render, Style};
+use crate::repo::{DuOutcome, Usage};
 
 /// Show how much space tracked files take
 ///
-/// Shows the size of each, and how much of it is stored only once because it is shared.
+/// Shows the size of each as files, the bytes it takes in the cache (compressed, equal pieces once), how many of these
+/// no other output of this work tree uses, and the size of files that are not in the cache.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -21,6 +25,58 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    Ok(Shown {
+        outcome: context.repository()?.du(&args.paths)?,
+    })
+}
+
+/// What is shown.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    outcome: DuOutcome,
+}
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        let DuOutcome { outputs, total } = &self.outcome;
+        if outputs.is_empty() {
+            return Ok(());
+        }
+        row(
+            out,
+            ["files", "size", "stored", "unique", "missing"].map(str::to_owned),
+            "",
+        )?;
+        for usage in outputs {
+            row(out, columns(usage), &usage.path.to_string())?;
+        }
+        if outputs.len() > 1 {
+            row(out, columns(total), "total")?;
+        }
+        Ok(())
+    }
+
+    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        if self.outcome.outputs.is_empty() {
+            writeln!(out, "nothing is tracked here")?;
+        }
+        Ok(())
+    }
+}
+
+fn columns(usage: &Usage) -> [String; 5] {
+    [
+        number(usage.files),
+        bytes(usage.size),
+        bytes(usage.stored),
+        bytes(usage.unique),
+        bytes(usage.missing),
+    ]
+}
+
+fn row(out: &mut dyn Write, [files, size, stored, unique, missing]: [String; 5], path: &str) -> io::Result<()> {
+    let line = format!("{files:>10}  {size:>10}  {stored:>10}  {unique:>10}  {missing:>10}  {path}");
+    writeln!(out, "{}", line.trim_end())
 }

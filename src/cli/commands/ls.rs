@@ -1,14 +1,18 @@
 //! `modver ls`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::ui::human::bytes;
+use crate::cli::ui::{Render, Style};
+use crate::repo::{ContentKind, LsOutcome, LsRequest};
 
 /// List tracked files
 ///
-/// Lists what the pointers say, whether or not the data is present.
+/// Lists what the pointers say, whether or not the data is present. Directories end with `/`, executable files with `*`;
+/// links show where they point. Listings are read from the cache; nothing is fetched.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,6 +34,57 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let outcome = context.repository()?.ls(&LsRequest {
+        path: args.path.clone(),
+        recursive: args.recursive,
+    })?;
+    Ok(Shown {
+        outcome,
+        size: args.size,
+        hash: args.hash,
+    })
+}
+
+/// What is shown.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    outcome: LsOutcome,
+    #[serde(skip)]
+    size: bool,
+    #[serde(skip)]
+    hash: bool,
+}
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        for entry in &self.outcome.entries {
+            let content = &entry.content;
+            if self.hash {
+                match &content.id {
+                    Some(id) => write!(out, "{id}  ")?,
+                    None => write!(out, "{:64}  ", "")?,
+                }
+            }
+            if self.size {
+                write!(out, "{:>10}  ", bytes(content.size))?;
+            }
+            write!(out, "{}", entry.name)?;
+            match (content.kind, &content.target) {
+                (ContentKind::Dir, _) => writeln!(out, "/")?,
+                (_, Some(target)) => writeln!(out, " -> {target}")?,
+                _ if content.executable => writeln!(out, "*")?,
+                _ => writeln!(out)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        if self.outcome.entries.is_empty() {
+            writeln!(out, "nothing is tracked here")?;
+        }
+        Ok(())
+    }
 }

@@ -1,8 +1,13 @@
 //! `modver remote`.
 
+use std::io::{self, Write};
+
+use super::config::{edited, overridden};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::ui::{Render, Style};
+use crate::config::{FileLayer, RemoteName};
+use crate::repo::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged, SettingsEdit};
 
 /// Manage remotes
 ///
@@ -105,7 +110,108 @@ struct Modify {
     user: bool,
 }
 
+fn layer(local: bool, user: bool) -> Option<FileLayer> {
+    match (local, user) {
+        (true, _) => Some(FileLayer::Local),
+        (_, true) => Some(FileLayer::User),
+        _ => None,
+    }
+}
+
+impl Add {
+    fn to_add(&self) -> NewRemote {
+        let text = |field, value: &Option<String>| value.clone().map(|value| (field, value));
+        let flag = |field, set: bool| set.then(|| (field, "true".to_owned()));
+        let options = [
+            text("endpoint", &self.endpoint),
+            text("region", &self.region),
+            text("profile", &self.profile),
+            flag("anonymous", self.anonymous),
+            flag("path_style", self.path_style),
+        ];
+        NewRemote {
+            name: self.name.clone(),
+            url: self.url.clone(),
+            options: options.into_iter().flatten().collect(),
+            default: self.default,
+            force: self.force,
+            layer: layer(self.local, self.user),
+        }
+    }
+}
+
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let settings = context.settings()?;
+    Ok(match &args.action {
+        Action::Add(add) => Shown::Added(settings.add_remote(&add.to_add())?),
+        Action::List => Shown::List {
+            remotes: settings.remotes()?,
+        },
+        Action::Modify(modify) => Shown::Edit(settings.modify_remote(
+            &modify.name,
+            &modify.key,
+            modify.value.as_deref(),
+            layer(modify.local, modify.user),
+        )?),
+        Action::Remove { name } => Shown::Changed(settings.remove_remote(name)?),
+        Action::Rename { from, to } => Shown::Changed(settings.rename_remote(from, to)?),
+        Action::Default { name: Some(name), .. } => Shown::Edit(settings.set_default_remote(name)?),
+        Action::Default { unset: true, .. } => Shown::Changed(settings.unset_default_remote()?),
+        Action::Default { .. } => Shown::Default {
+            name: settings.default_remote()?,
+        },
+    })
+}
+
+/// What was asked for or done.
+#[derive(Debug, serde::Serialize)]
+#[serde(untagged)]
+pub(crate) enum Shown {
+    Added(RemoteAdded),
+    List { remotes: Vec<ListedRemote> },
+    Edit(SettingsEdit),
+    Changed(RemotesChanged),
+    Default { name: RemoteName },
+}
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        match self {
+            Self::Added(added) => {
+                let default = if added.default { ", the default remote" } else { "" };
+                writeln!(out, "added {}: {}{default}", added.name, added.url)
+            }
+            Self::List { remotes } => {
+                let width = remotes.iter().map(|r| r.config.name.as_str().len()).max().unwrap_or(0);
+                remotes.iter().try_for_each(|remote| {
+                    let default = if remote.default { "  (default)" } else { "" };
+                    let config = &remote.config;
+                    writeln!(out, "{:width$}  {}{default}", config.name.as_str(), config.url)
+                })
+            }
+            Self::Edit(edit) => edited(out, edit),
+            Self::Changed(changed) if changed.edits.is_empty() => writeln!(out, "nothing to change"),
+            Self::Changed(changed) => changed.edits.iter().try_for_each(|edit| edited(out, edit)),
+            Self::Default { name } => writeln!(out, "{name}"),
+        }
+    }
+
+    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        match self {
+            Self::Added(added) => {
+                let next = match added.edit.layer {
+                    crate::config::Layer::Project => "; next: git commit",
+                    _ => "",
+                };
+                writeln!(out, "wrote {}{next}", added.edit.file)?;
+                overridden(out, &added.edit)
+            }
+            Self::List { remotes } if remotes.is_empty() => {
+                writeln!(out, "there are no remotes; add one with: modver remote add NAME URL")
+            }
+            Self::Edit(edit) => overridden(out, edit),
+            _ => Ok(()),
+        }
+    }
 }

@@ -1,14 +1,20 @@
 //! `modver status`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
+use super::diff::{file_line, show_counts};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::Nothing;
+use crate::cli::exit::Exit;
+use crate::cli::ui::human::count;
+use crate::cli::ui::{Colour, Render, Style};
+use crate::repo::{OutputState, OutputStatus, StatusOutcome, StatusRequest};
 
 /// Show what differs between the workspace and the pointers
 ///
-/// Compares each tracked file and directory with its pointer. Nothing is changed.
+/// Compares each tracked file and directory with its pointer. Nothing is changed. What git shows, such as pointers that
+/// are not committed, is left to `git status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,7 +25,7 @@ pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
     targets: Vec<PathBuf>,
-    /// List each file inside tracked directories
+    /// List each file that differs, and look for each file in the cache
     #[arg(long)]
     granular: bool,
     /// Also ask the remote what it does not have
@@ -31,6 +37,189 @@ pub(crate) struct Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, _context: &Context) -> Result<Nothing, CliError> {
-    Err(CliError::NotWired)
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let outcome = context.repository()?.status(&StatusRequest {
+        targets: args.targets.clone(),
+        granular: args.granular,
+        remote: args.remote.clone(),
+    })?;
+    Ok(Shown {
+        outcome,
+        check: args.check,
+    })
+}
+
+/// What is shown.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    outcome: StatusOutcome,
+    #[serde(skip)]
+    check: bool,
+}
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        let outcome = &self.outcome;
+        for pointer in &outcome.broken {
+            let label = style.paint(Colour::Bad, label("broken"));
+            writeln!(out, "{label}{} ({})", pointer.path, pointer.problem)?;
+        }
+        for pointer in &outcome.deleted_pointers {
+            writeln!(out, "{}{pointer}", label("pointer gone"))?;
+        }
+        for output in &outcome.outputs {
+            show(output, out, style)?;
+        }
+        Ok(())
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        let outcome = &self.outcome;
+        if outcome.clean {
+            let outputs = outcome.outputs.len() as u64;
+            return match outputs {
+                0 => writeln!(out, "nothing is tracked here"),
+                n => writeln!(
+                    out,
+                    "everything is as the pointers say ({})",
+                    count(n, "output", "outputs")
+                ),
+            };
+        }
+        for hint in self.hints() {
+            writeln!(out, "{} {hint}", style.paint(Colour::Hint, "hint:"))?;
+        }
+        Ok(())
+    }
+
+    fn exit(&self) -> Exit {
+        if self.check && !self.outcome.clean {
+            Exit::Failure
+        } else {
+            Exit::Ok
+        }
+    }
+}
+
+impl Shown {
+    /// One command for each kind of difference.
+    fn hints(&self) -> Vec<String> {
+        let outcome = &self.outcome;
+        let mut hints: Vec<String> = outcome
+            .broken
+            .iter()
+            .filter_map(|pointer| pointer.hint.clone())
+            .collect();
+        if let [pointer] = &outcome.deleted_pointers[..] {
+            hints.push(format!("git restore {pointer}"));
+        } else if !outcome.deleted_pointers.is_empty() {
+            hints.push("git restore '*.mv'".to_owned());
+        }
+        let mut hint = |which: &dyn Fn(&OutputStatus) -> bool, command: &str, why: &str| {
+            let mut found = outcome.outputs.iter().filter(|output| which(output));
+            match (found.next(), found.next()) {
+                (None, _) => {}
+                (Some(only), None) => hints.push(format!("modver {command} {}   {why}", only.path)),
+                _ => hints.push(format!("modver {command}   {why}")),
+            }
+        };
+        let is = |state: OutputState| move |output: &OutputStatus| output.state == state;
+        hint(&is(OutputState::Modified), "commit", "to keep the changes");
+        hint(
+            &|output| {
+                matches!(output.state, OutputState::Deleted | OutputState::Outdated)
+                    || output.state == OutputState::Absent && output.in_cache == Some(true)
+            },
+            "checkout",
+            "to make the workspace match",
+        );
+        hint(
+            &|output| output.state == OutputState::Absent && output.in_cache == Some(false),
+            "pull",
+            "to bring it here",
+        );
+        hint(&is(OutputState::Unknown), "fetch", "to see whether it is right");
+        hint(
+            &|output| output.state == OutputState::Unchanged && output.in_cache == Some(false),
+            "fetch",
+            "to bring it into the cache, or `modver add` to store it again",
+        );
+        hint(&|output| output.in_remote == Some(false), "push", "to share it");
+        hints
+    }
+}
+
+fn label(text: &str) -> String {
+    format!("{:<18}", format!("{text}:"))
+}
+
+fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<()> {
+    let slash = if output.dir { "/" } else { "" };
+    let path = &output.path;
+    let mut details = Vec::new();
+    if let Some(counts) = &output.counts
+        && output.dir
+    {
+        details.push(show_counts(counts));
+    }
+    let name = match output.state {
+        OutputState::Unchanged => None,
+        OutputState::Modified => Some("modified"),
+        OutputState::Outdated => Some("outdated"),
+        OutputState::Deleted => Some("deleted"),
+        OutputState::Absent => Some("absent"),
+        OutputState::TypeChanged => Some("type changed"),
+        OutputState::Unknown => Some("unknown"),
+    };
+    if matches!(output.state, OutputState::Modified | OutputState::Outdated) && output.counts.is_none() {
+        details.push("its listing is not in the cache".to_owned());
+    }
+    if let Some(present) = &output.present {
+        details.push(format!(
+            "{} of {} here",
+            present.files,
+            count(present.of, "file", "files")
+        ));
+    }
+    if let Some(name) = name {
+        if output.in_cache == Some(false) {
+            details.push("not in the cache".to_owned());
+        }
+        if output.in_remote == Some(false) {
+            details.push("not in the remote".to_owned());
+        }
+        let details = if details.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", details.join("; "))
+        };
+        writeln!(out, "{}{path}{slash}{details}", label(name))?;
+    } else {
+        if let Some(details) = details.first() {
+            writeln!(out, "{}{path}{slash} ({details})", label("partly present"))?;
+        }
+        if output.in_cache == Some(false) {
+            let files = match output.missing_files {
+                Some(n) if output.dir => format!(" ({})", count(n, "file", "files")),
+                _ => String::new(),
+            };
+            let label = style.paint(Colour::Bad, label("missing in cache"));
+            writeln!(out, "{label}{path}{slash}{files}")?;
+        }
+        if output.in_remote == Some(false) {
+            writeln!(out, "{}{path}{slash}", label("not in remote"))?;
+        }
+    }
+    for file in output.files.iter().flatten().filter(|_| output.dir) {
+        writeln!(out, "  {}", file_line(file))?;
+    }
+    for problem in &output.problems {
+        writeln!(
+            out,
+            "  {}",
+            style.paint(Colour::Bad, format!("cannot be tracked: {problem}"))
+        )?;
+    }
+    Ok(())
 }

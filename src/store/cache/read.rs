@@ -133,7 +133,8 @@ impl Cache {
         }
     }
 
-    fn copy_recipe<E: From<StoreError>>(
+    /// As [`Cache::copy_file`], by this recipe.
+    pub(in crate::store) fn copy_recipe<E: From<StoreError>>(
         &self,
         recipe: &Recipe,
         out: &mut dyn FnMut(&[u8]) -> std::result::Result<(), E>,

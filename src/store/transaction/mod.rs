@@ -192,8 +192,11 @@ impl Transaction {
     /// # Errors
     /// When a write failed at any time since the transaction began; what was flushed before stays.
     pub fn commit(mut self) -> Result<Stored> {
-        self.send(Message::Commit)?;
-        self.finish()
+        match self.send(Message::Commit) {
+            // What stopped the writer is what it returns.
+            Ok(()) | Err(StoreError::WriterGone) => self.finish(),
+            Err(error) => Err(error),
+        }
     }
 
     fn finish(&mut self) -> Result<Stored> {

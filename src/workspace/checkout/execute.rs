@@ -81,6 +81,7 @@ impl CheckoutPlan {
         let made = run.make_dirs();
         let mut written = run.write_entries(&made);
         run.put_in_place(&made, &mut written);
+        run.plan.works.iter_mut().for_each(|work| work.entries = Vec::new());
         run.record(state_path, written, settled)?;
         run.failures.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Checked {
@@ -319,7 +320,7 @@ impl Run<'_> {
             self.interrupted |= task.interrupted;
         }
         for (path, reason) in written.iter_mut().flat_map(|task| std::mem::take(&mut task.failures)) {
-            let path = relative_to(&self.plan, &path);
+            let path = self.plan.relative(&path);
             self.interrupted |= matches!(reason, FailureReason::Store(StoreError::Interrupted(_)));
             self.failures.push(Failure { path, reason });
         }
@@ -460,7 +461,10 @@ impl Run<'_> {
     /// Writes the state: what was there and stays, and what was written.
     fn record(&mut self, state_path: &Path, written: Vec<Written>, settled: bool) -> Result<()> {
         let mut new: HashMap<RepoPath, ScannedDir> = HashMap::new();
-        for task in written {
+        let now = now_ns();
+        for mut task in written {
+            // What was hashed before the plan is as racy as it was; only what was written is known to be right now.
+            task.table.rows.iter_mut().for_each(|row| row.settle(now));
             self.done.created += task.created;
             self.done.replaced += task.replaced.len() as u64;
             self.done.bytes += task.bytes;
@@ -484,13 +488,7 @@ impl Run<'_> {
         let scan = &mut self.plan.snapshot.scan;
         scan.dirs.extend(new.into_values());
         scan.dirs.par_sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        let now = now_ns();
-        scan.dirs.par_iter_mut().for_each(|dir| {
-            dir.table.sort();
-            for row in dir.table.rows.iter_mut().filter(|row| row.is_racy()) {
-                row.settle(now);
-            }
-        });
+        scan.dirs.par_iter_mut().for_each(|dir| dir.table.sort());
         // Before everything old is gone, what is left of it still counts as tracked.
         let base = if settled {
             self.plan.new_base
@@ -500,10 +498,6 @@ impl Run<'_> {
         let dirs = scan.dirs.iter().map(|dir| (&dir.path, &dir.table));
         state::write(state_path, base, &self.plan.new_scopes, dirs)
     }
-}
-
-fn relative_to(plan: &CheckoutPlan, path: &Inner) -> RepoPath {
-    plan.relative(path)
 }
 
 impl Written {

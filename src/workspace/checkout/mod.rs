@@ -14,6 +14,7 @@ mod plan;
 mod write;
 
 use super::RootId;
+use super::scan::Obstacle;
 use super::scopes::Scopes;
 use super::snapshot::Snapshot;
 use super::table::Row;
@@ -56,6 +57,17 @@ pub enum ConflictReason {
     Unreadable,
     /// The output itself is a symbolic link or special file.
     Root,
+}
+
+impl From<Obstacle> for ConflictReason {
+    fn from(why: Obstacle) -> Self {
+        match why {
+            Obstacle::Ignored => Self::Ignored,
+            Obstacle::Special => Self::Special,
+            Obstacle::Repository => Self::Repository,
+            Obstacle::Unreadable => Self::Unreadable,
+        }
+    }
 }
 
 /// Something in the way whose content exists nowhere else.

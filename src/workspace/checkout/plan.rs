@@ -13,7 +13,7 @@ use crate::object::{Node, Tree, Trees, check_link};
 use crate::path::{Name, RepoPath};
 use crate::store::Cache;
 use crate::workspace::scan::{MAX_DEPTH, Obstacle, Scan, parent_and_name};
-use crate::workspace::scopes::{Scopes, Within};
+use crate::workspace::scopes::Within;
 use crate::workspace::snapshot::Snapshot;
 use crate::workspace::{Result, RootId};
 
@@ -45,7 +45,7 @@ struct Disk {
 }
 
 impl CheckoutPlan {
-    /// Compares the workspace, as `snapshot` (identified without storing, with [`Scopes::whole`]) found it, with the
+    /// Compares the workspace, as `snapshot` (identified without storing, with all scopes) found it, with the
     /// target, whose listings are read from `cache`.
     ///
     /// # Errors
@@ -186,12 +186,7 @@ impl Planner<'_> {
             && item.in_way
         {
             for skipped in self.scan().dirs[disk].skipped.clone() {
-                let reason = match skipped.why {
-                    Obstacle::Ignored => ConflictReason::Ignored,
-                    Obstacle::Special => ConflictReason::Special,
-                    Obstacle::Repository => ConflictReason::Repository,
-                    Obstacle::Unreadable => ConflictReason::Unreadable,
-                };
+                let reason = skipped.why.into();
                 self.conflict(&path.join(&skipped.name), reason);
             }
         }
@@ -252,13 +247,7 @@ impl Planner<'_> {
             self.fail(path, FailureReason::Taken);
             return;
         }
-        let reason = match why {
-            Obstacle::Ignored => ConflictReason::Ignored,
-            Obstacle::Special => ConflictReason::Special,
-            Obstacle::Repository => ConflictReason::Repository,
-            Obstacle::Unreadable => ConflictReason::Unreadable,
-        };
-        self.conflict(path, reason);
+        self.conflict(path, why.into());
     }
 
     #[allow(
@@ -505,12 +494,5 @@ fn touch(list: &mut Vec<Touch>, dir: &Inner, name: &Name, at: RowRef) {
             dir: dir.clone(),
             entries: vec![entry],
         }),
-    }
-}
-
-/// So that the whole of an output can be asked for without naming it.
-impl Default for Scopes {
-    fn default() -> Self {
-        Self::whole()
     }
 }

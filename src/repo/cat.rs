@@ -1,0 +1,124 @@
+//! `cat`: the content of one tracked file.
+
+use std::path::Path;
+
+use super::{Output, RepoError, Repository, Result};
+use crate::git;
+use crate::hash::FileId;
+use crate::object::{Node, Root};
+use crate::path::RepoPath;
+use crate::remote::{FetchPlan, Wanted};
+use crate::store::{PackKind, StoreError};
+
+/// How many links are followed from one to the next.
+const MAX_LINKS: usize = 40;
+
+impl Repository {
+    /// Hands the content of a tracked file to `out`, piece by piece, from the cache; what is not there is fetched
+    /// first, and nothing else. Links inside a tracked directory are followed. Returns the bytes.
+    ///
+    /// Content of one chunk is verified before it is handed out; of larger files, only when this returns `Ok` was
+    /// everything right.
+    ///
+    /// # Errors
+    /// When the path is not a tracked file, its content cannot be had or is damaged, or `out` fails.
+    pub fn cat<E>(
+        &self,
+        path: &Path,
+        remote: Option<&str>,
+        out: &mut dyn FnMut(&[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<u64, E>
+    where
+        E: From<RepoError> + From<StoreError>,
+    {
+        let typed = self.path_of(path)?;
+        let outputs = self.outputs()?;
+        let stem = git::output_path(&typed).filter(|stem| outputs.outputs.iter().any(|output| output.path == *stem));
+        let path = stem.unwrap_or(typed);
+        let Some(output) = outputs.around(&path) else {
+            let broken = outputs
+                .broken
+                .into_iter()
+                .find(|error| git::output_path(&error.path).as_ref() == Some(&path));
+            return Err(broken
+                .map_or(RepoError::NotTracked { path, nearest: None }, RepoError::from)
+                .into());
+        };
+        let (id, path) = self.tracked_file(output, &path, remote)?;
+        if !self.cache()?.contains(&id).map_err(RepoError::from)? {
+            self.fetch_part(output, &path, remote)?;
+        }
+        self.cache()?.copy_file(id, out)
+    }
+
+    /// The file at `path`, links followed, and where it is. Missing listings are fetched.
+    fn tracked_file(&self, output: &Output, path: &RepoPath, remote: Option<&str>) -> Result<(FileId, RepoPath)> {
+        let mut at = path.clone();
+        for _ in 0..MAX_LINKS {
+            let found = match self.tracked_node(output, &at) {
+                Err(RepoError::ListingNotHere { .. }) => {
+                    self.fetch_part(output, &at, remote)?;
+                    self.tracked_node(output, &at)?
+                }
+                found => found?,
+            };
+            match found.0 {
+                Node::File { id, .. } => return Ok((id, at)),
+                Node::Dir { .. } => return Err(RepoError::IsDirectory { path: at }),
+                Node::Symlink { target } => match follow(&output.path, &at, &target) {
+                    Some(next) => at = next,
+                    None => break,
+                },
+            }
+        }
+        Err(RepoError::DanglingLink {
+            path: path.clone(),
+            output: output.path.clone(),
+        })
+    }
+
+    /// Fetches one file of an output, and the listings that lead to it.
+    fn fetch_part(&self, output: &Output, path: &RepoPath, remote: Option<&str>) -> Result<()> {
+        let remote = self.remote(remote.or(output.pointer.remote.as_deref()))?;
+        let inside = path.strip_prefix(&output.path).unwrap_or_default();
+        let wanted = Wanted {
+            root: output.root(),
+            parts: match output.root() {
+                Root::Tree(_) if !inside.is_root() => vec![inside],
+                _ => Vec::new(),
+            },
+        };
+        let cache = self.cache()?;
+        let plan: FetchPlan = remote.plan_fetch(cache, &[wanted])?;
+        if !plan.absent.is_empty() || !plan.lost.is_empty() {
+            return Err(RepoError::Nowhere {
+                path: path.clone(),
+                remote: remote.name().to_owned(),
+            });
+        }
+        let fetched = plan.execute(&remote, cache, PackKind::Data)?;
+        match fetched.failed.into_iter().next() {
+            None => Ok(()),
+            Some((_, source)) => Err(RepoError::NotFetched {
+                path: path.clone(),
+                source,
+            }),
+        }
+    }
+}
+
+/// Where a link leads, by its text alone; `None` if that is outside the output.
+fn follow(output: &RepoPath, link: &RepoPath, target: &[u8]) -> Option<RepoPath> {
+    if target.starts_with(b"/") {
+        return None;
+    }
+    let mut at = link.parent()?;
+    for name in target.split(|&b| b == b'/') {
+        at = match name {
+            b"" | b"." => at,
+            b".." => at.parent()?,
+            name => at.join(&crate::path::Name::new(name).ok()?),
+        };
+    }
+    at.starts_with(output).then_some(at)
+}

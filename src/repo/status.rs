@@ -1,0 +1,472 @@
+//! `status`: what differs between the workspace and the pointers.
+//!
+//! An output that is as it was recorded costs one `lstat` per file; the cache is opened only for what differs, for
+//! what is partly present, and when every file is asked about. What had to be hashed is recorded, so that it need not
+//! be hashed again.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::diff::{FileCounts, FileDiff, known, within};
+use super::observe::{Observed, pointer_node};
+use super::{Output, RepoError, Repository, Result, Target};
+use crate::fs::FileKind;
+use crate::git::{self, PointerContent, PointerError};
+use crate::object::{self, Node, Root, Visit};
+use crate::path::RepoPath;
+use crate::remote::RemoteStore;
+use crate::workspace::{self, Mode, Problem, Scopes, Snapshot, State, Within, WorkspaceError};
+
+/// What to find out.
+#[derive(Debug, Clone, Default)]
+pub struct StatusRequest {
+    /// What to look at; nothing means everything tracked.
+    pub targets: Vec<PathBuf>,
+    /// Whether to name each file that differs, and to look for each file in the cache.
+    pub granular: bool,
+    /// Whether to ask a remote: the one of this name, or the one each pointer belongs to.
+    pub remote: Option<Option<String>>,
+}
+
+/// How an output in the workspace compares with its pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputState {
+    /// What is here is as the pointer says.
+    Unchanged,
+    /// Something was changed here.
+    Modified,
+    /// It is as it was brought here, but the pointer is another since.
+    Outdated,
+    /// It was here and is gone.
+    Deleted,
+    /// It was never brought here.
+    Absent,
+    /// It is a file where the pointer says directory, or the reverse, or neither of them.
+    TypeChanged,
+    /// Parts of it are here, and the listings that tell whether they are right are not in the cache.
+    Unknown,
+}
+
+/// How much of a partly present output is here.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Present {
+    /// Files and links here.
+    pub files: u64,
+    /// Files and links in the whole output.
+    pub of: u64,
+    /// The parts that were brought here, relative to the repository.
+    pub parts: Vec<RepoPath>,
+}
+
+/// One output.
+#[derive(Debug, serde::Serialize)]
+pub struct OutputStatus {
+    /// Where it is, relative to the repository.
+    pub path: RepoPath,
+    /// Whether it is a directory.
+    pub dir: bool,
+    /// Bytes of all its files, as the pointer says.
+    pub size: u64,
+    /// How it compares.
+    pub state: OutputState,
+    /// How much is here; `null` when it is all of it, or nothing.
+    pub present: Option<Present>,
+    /// How many files differ; `null` when nothing does or the listing that tells is not in the cache.
+    pub counts: Option<FileCounts>,
+    /// The files that differ; `null` unless asked for and known.
+    pub files: Option<Vec<FileDiff>>,
+    /// Whether the cache can restore it; `null` when it was not asked. Unless every file is asked about, only the
+    /// file itself or the directory's listing is looked for.
+    pub in_cache: Option<bool>,
+    /// Files whose content the cache does not have; `null` when it was not asked for each.
+    pub missing_files: Option<u64>,
+    /// Whether the remote has it; `null` when it was not asked.
+    pub in_remote: Option<bool>,
+    /// What is here and cannot be tracked.
+    pub problems: Vec<String>,
+}
+
+impl OutputStatus {
+    /// Whether something is not as it should be; that only parts are here is as it should be.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        self.state != OutputState::Unchanged || self.in_cache == Some(false) || self.in_remote == Some(false)
+    }
+}
+
+/// A pointer that cannot be read.
+#[derive(Debug, serde::Serialize)]
+pub struct BrokenPointer {
+    /// The pointer file, relative to the repository.
+    pub path: RepoPath,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The command that helps, if there is one.
+    pub hint: Option<String>,
+}
+
+impl From<&PointerError> for BrokenPointer {
+    fn from(error: &PointerError) -> Self {
+        Self {
+            path: error.path.clone(),
+            problem: error.problem.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
+/// What differs.
+#[derive(Debug, serde::Serialize)]
+pub struct StatusOutcome {
+    /// Whether nothing does.
+    pub clean: bool,
+    /// The outputs, by path.
+    pub outputs: Vec<OutputStatus>,
+    /// Pointers that cannot be read.
+    pub broken: Vec<BrokenPointer>,
+    /// Pointers that git knows and that are gone.
+    pub deleted_pointers: Vec<RepoPath>,
+}
+
+impl Repository {
+    /// Compares the workspace with the pointers.
+    ///
+    /// # Errors
+    /// When a target is not tracked, or the workspace, the cache or the remote cannot be read.
+    pub fn status(&self, request: &StatusRequest) -> Result<StatusOutcome> {
+        let found = self.outputs()?;
+        let mut inputs = Vec::new();
+        let (mut broken, mut deleted) = (Vec::new(), Vec::new());
+        let everything = request.targets.is_empty();
+        for input in &request.targets {
+            let path = self.path_of(input)?;
+            let means = |pointer: &RepoPath| {
+                let output = git::output_path(pointer).unwrap_or_default();
+                *pointer == path || output.starts_with(&path) || path.starts_with(&output)
+            };
+            let before = broken.len() + deleted.len();
+            broken.extend(found.broken.iter().filter(|error| means(&error.path)));
+            deleted.extend(found.deleted.iter().filter(|pointer| means(pointer)).cloned());
+            let others = found.outputs.iter().any(|output| output.path.starts_with(&path));
+            if others || broken.len() + deleted.len() == before {
+                inputs.push(input.clone());
+            }
+        }
+        if everything {
+            broken.extend(&found.broken);
+            deleted.clone_from(&found.deleted);
+        }
+        let targets = if everything || !inputs.is_empty() {
+            self.select(&found.outputs, &inputs)?
+        } else {
+            Vec::new()
+        };
+        let remotes = match &request.remote {
+            Some(name) => self.remotes_of(&targets, name.as_deref())?,
+            None => BTreeMap::new(),
+        };
+        let look = Look {
+            repository: self,
+            granular: request.granular,
+            writing: Mutex::new(()),
+        };
+        let mut outputs: Vec<OutputStatus> = targets
+            .par_iter()
+            .map(|target| look.at(target))
+            .collect::<Result<_>>()?;
+        for (status, target) in outputs.iter_mut().zip(&targets) {
+            let name = request
+                .remote
+                .as_ref()
+                .map(|name| name.clone().or(target.output.pointer.remote.clone()));
+            if let Some(remote) = name.and_then(|name| remotes.get(&name)) {
+                status.in_remote = Some(remote.has(&target.output.root().id())?);
+            }
+        }
+        broken.dedup_by(|a, b| a.path == b.path);
+        deleted.dedup();
+        Ok(StatusOutcome {
+            clean: broken.is_empty() && deleted.is_empty() && !outputs.iter().any(OutputStatus::differs),
+            outputs,
+            broken: broken.into_iter().map(BrokenPointer::from).collect(),
+            deleted_pointers: deleted,
+        })
+    }
+
+    /// The remotes that outputs belong to, or the one that was named.
+    fn remotes_of(
+        &self,
+        targets: &[Target],
+        name: Option<&str>,
+    ) -> Result<BTreeMap<Option<String>, Arc<RemoteStore>>> {
+        let mut remotes = BTreeMap::new();
+        for target in targets {
+            let name = name.or(target.output.pointer.remote.as_deref());
+            if let Entry::Vacant(entry) = remotes.entry(name.map(str::to_owned)) {
+                entry.insert(self.remote(name)?);
+            }
+        }
+        Ok(remotes)
+    }
+}
+
+/// Looks at outputs, several at once.
+struct Look<'a> {
+    repository: &'a Repository,
+    granular: bool,
+    /// Held while a state is written: the workspace lock is one for all.
+    writing: Mutex<()>,
+}
+
+/// An output that was hashed, compared with its pointer.
+struct Compared {
+    state: OutputState,
+    present: Option<Present>,
+    snapshot: Option<Snapshot>,
+}
+
+impl Look<'_> {
+    fn at(&self, target: &Target) -> Result<OutputStatus> {
+        let output = &target.output;
+        let repository = self.repository;
+        let observed = repository.observe(&output.path, Some(output.root()))?;
+        let problems = observed.scan.problems.iter().map(Problem::to_string).collect();
+        let Compared {
+            state,
+            present,
+            snapshot,
+        } = self.compare(target, observed)?;
+        let mut status = OutputStatus {
+            path: output.path.clone(),
+            dir: matches!(output.root(), Root::Tree(_)),
+            size: output.pointer.size,
+            state,
+            present,
+            counts: None,
+            files: None,
+            in_cache: None,
+            missing_files: None,
+            in_remote: None,
+            problems,
+        };
+        if let Some(snapshot) = snapshot
+            && matches!(status.state, OutputState::Modified | OutputState::Outdated)
+        {
+            self.count(target, &snapshot, &mut status)?;
+        }
+        if self.granular || status.state != OutputState::Unchanged {
+            let cache = repository.cache()?;
+            status.in_cache = Some(cache.contains(&output.root().as_file())?);
+        }
+        if self.granular {
+            let missing = self.missing_files(target)?;
+            status.missing_files = missing;
+            status.in_cache = Some(missing == Some(0));
+        }
+        Ok(status)
+    }
+
+    fn compare(&self, target: &Target, observed: Observed) -> Result<Compared> {
+        let output = &target.output;
+        let verdict = |state| {
+            Ok(Compared {
+                state,
+                present: None,
+                snapshot: None,
+            })
+        };
+        let is_dir = match (&output.pointer.content, observed.scan.kind) {
+            (_, None) if !observed.scan.problems.is_empty() => return verdict(OutputState::TypeChanged),
+            (_, None) => {
+                let was_here = observed.last.is_some() && reaches(&observed.scopes, &target.parts);
+                return verdict(if was_here {
+                    OutputState::Deleted
+                } else {
+                    OutputState::Absent
+                });
+            }
+            (PointerContent::Dir { .. }, Some(FileKind::Dir)) => true,
+            (PointerContent::File { .. }, Some(FileKind::File)) => false,
+            _ => return verdict(OutputState::TypeChanged),
+        };
+        let pointed = pointer_node(output);
+        let (last, scopes) = (observed.last, observed.scopes.clone());
+        let here = observed.scan.totals().0;
+        let partial = |target: &Target, snapshot: &Snapshot| {
+            (is_dir && !scopes.is_whole() && snapshot.node.as_ref().map(Node::files) != Some(here)).then(|| Present {
+                files: here,
+                of: pointed.files(),
+                parts: scopes
+                    .paths()
+                    .iter()
+                    .map(|part| target.output.path.join_path(part))
+                    .collect(),
+            })
+        };
+        let snapshot = match self.identify(observed, &pointed) {
+            Ok(snapshot) => snapshot,
+            Err(RepoError::Workspace(WorkspaceError::Object(error))) if error.is_missing() => {
+                return Ok(Compared {
+                    state: OutputState::Unknown,
+                    present: Some(Present {
+                        files: here,
+                        of: pointed.files(),
+                        parts: scopes.paths().iter().map(|part| output.path.join_path(part)).collect(),
+                    }),
+                    snapshot: None,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        self.remember(output, &snapshot, last, &scopes);
+        let present = partial(target, &snapshot);
+        let state = if snapshot.node.as_ref() == Some(&pointed) {
+            if present.is_some() && !target.parts.is_empty() && !reaches(&scopes, &target.parts) {
+                OutputState::Absent
+            } else {
+                OutputState::Unchanged
+            }
+        } else if self.is_as_it_was(output, &snapshot, last, &scopes)? {
+            OutputState::Outdated
+        } else {
+            OutputState::Modified
+        };
+        Ok(Compared {
+            state,
+            present,
+            snapshot: Some(snapshot),
+        })
+    }
+
+    /// Hashes what is not known.
+    fn identify(&self, observed: Observed, pointed: &Node) -> Result<Snapshot> {
+        if observed.last.is_some() {
+            return self.repository.identify(observed, None);
+        }
+        // Nothing was brought here by modver. If all of it is here all the same, no listing need be read to see that.
+        let (base, scopes) = (observed.base, observed.scopes);
+        let progress = self.repository.progress();
+        let whole = observed
+            .scan
+            .snapshot(Mode::HashOnly, None, &Scopes::whole(), self.repository, progress)?;
+        if whole.node.as_ref() == Some(pointed) {
+            return Ok(whole);
+        }
+        let read = whole.read;
+        let mut snapshot = whole
+            .scan
+            .snapshot(Mode::HashOnly, base, &scopes, self.repository, progress)?;
+        snapshot.read = read;
+        Ok(snapshot)
+    }
+
+    /// Whether what is here is what was last brought here, when the pointer was another.
+    fn is_as_it_was(
+        &self,
+        output: &Output,
+        snapshot: &Snapshot,
+        last: Option<Root>,
+        scopes: &Scopes,
+    ) -> Result<bool> {
+        if last.is_none() || last == Some(output.root()) {
+            return Ok(false);
+        }
+        if snapshot.root() == last || scopes.is_whole() {
+            return Ok(snapshot.root() == last);
+        }
+        // What is not here was taken from the new pointer; it has to be as it was, too.
+        let mut observed = self.repository.observe(&output.path, last)?;
+        observed.scopes.clone_from(scopes);
+        match self.repository.identify(observed, None) {
+            Ok(then) => Ok(then.root() == last),
+            Err(RepoError::Workspace(WorkspaceError::Object(error))) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Counts what differs, and names it if asked to.
+    fn count(&self, target: &Target, snapshot: &Snapshot, status: &mut OutputStatus) -> Result<()> {
+        let pointed = pointer_node(&target.output);
+        let trees = snapshot.over(self.repository);
+        let Some(changes) = known(workspace::changes(&trees, Some(&pointed), snapshot.node.as_ref()))? else {
+            return Ok(());
+        };
+        let changes = within(changes, &target.parts);
+        if changes.is_empty() {
+            status.state = OutputState::Unchanged;
+            return Ok(());
+        }
+        status.counts = Some(FileCounts::of(&changes));
+        if self.granular {
+            let path = &target.output.path;
+            status.files = Some(changes.iter().map(|change| FileDiff::new(path, change)).collect());
+        }
+        Ok(())
+    }
+
+    /// How many files the cache does not have; `None` when a listing is missing, too.
+    fn missing_files(&self, target: &Target) -> Result<Option<u64>> {
+        let cache = self.repository.cache()?;
+        let mut missing = 0;
+        let root = match target.output.root() {
+            Root::File(id) => return Ok(Some(u64::from(!cache.contains(&id)?))),
+            Root::Tree(id) => id,
+        };
+        let wanted = if target.parts.is_empty() {
+            Scopes::whole()
+        } else {
+            Scopes::new(target.parts.clone())
+        };
+        let walked = object::walk(cache, root, |path, node| {
+            self.repository.progress().check().map_err(RepoError::from)?;
+            match (wanted.within(path), node) {
+                (Within::Outside, _) => return Ok(Visit::Skip),
+                (Within::Inside, Node::File { id, .. }) => missing += u64::from(!cache.contains(id)?),
+                _ => {}
+            }
+            Ok::<_, RepoError>(Visit::Enter)
+        });
+        match walked {
+            Ok(()) => Ok(Some(missing)),
+            Err(RepoError::Object(error)) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Records what was hashed, unless somebody else is at work: it is only worth time.
+    fn remember(&self, output: &Output, snapshot: &Snapshot, base: Option<Root>, scopes: &Scopes) {
+        if snapshot.read.0 == 0 {
+            return;
+        }
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Ok(path), Ok(Some(_lock))) = (
+            self.repository.state_path(&output.path),
+            self.repository.try_lock_workspace(),
+        ) else {
+            return;
+        };
+        // Whoever held the lock since the state was read may have brought something else here.
+        let now = State::read(&path).filter(|state| state.base().is_some());
+        let same = match &now {
+            Some(state) => state.base() == base && state.scopes() == scopes,
+            None => base.is_none(),
+        };
+        if same {
+            let _ = snapshot.write_state(&path, base, scopes);
+        }
+    }
+}
+
+/// Whether any of these parts (none: the whole) is, or is above, something that is present.
+fn reaches(scopes: &Scopes, parts: &[RepoPath]) -> bool {
+    if parts.is_empty() {
+        !scopes.paths().is_empty()
+    } else {
+        parts.iter().any(|part| scopes.within(part) != Within::Outside)
+    }
+}
