@@ -1,0 +1,77 @@
+//! `add`, `commit`, `checkout`, `remove` and `move` as a hostile user meets them: strange names, refusals, lost races,
+//! full disks and `kill -9`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may panic and uses files as a user would"
+)]
+
+mod support;
+
+#[path = "data/add.rs"]
+mod add;
+#[path = "data/checkout.rs"]
+mod checkout;
+#[path = "data/crash.rs"]
+mod crash;
+#[path = "data/race.rs"]
+mod race;
+#[path = "data/refuse.rs"]
+mod refuse;
+#[path = "data/round_trip.rs"]
+mod round_trip;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use support::{Scratch, digest};
+
+/// Bytes that do not compress and differ by `seed`.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len + 8);
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+fn name(bytes: &[u8]) -> &OsStr {
+    OsStr::from_bytes(bytes)
+}
+
+/// A repository after `modver init` and a first commit.
+fn ready() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.repo().modver(["init"]).ok();
+    scratch.git(["add", "."]).ok();
+    commit(&scratch, "Init");
+    scratch
+}
+
+fn commit(scratch: &Scratch, message: &str) {
+    scratch.git(["commit", "--quiet", "--allow-empty", "-m", message]).ok();
+}
+
+/// Work tree and index, to see that nothing changed.
+fn everything(scratch: &Scratch) -> String {
+    let index = scratch.path(".git/index");
+    let index = std::fs::read(index).unwrap_or_default();
+    format!("{}{}", digest(&scratch.path("")), modver::hash::FileId::of(&index))
+}
+
+/// Removes a file or directory.
+fn delete(path: &Path) {
+    if path.symlink_metadata().unwrap().is_dir() {
+        std::fs::remove_dir_all(path).unwrap();
+    } else {
+        std::fs::remove_file(path).unwrap();
+    }
+}
