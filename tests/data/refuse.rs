@@ -99,7 +99,15 @@ fn paths_that_cannot_be_outputs() {
             &format!("error: `{special}` is not a file or directory\n"),
         );
     }
-    for reserved in [".git", ".git/config", ".git/hooks", "mv.toml", ".mvignore", ".gitattributes", ".gitignore"] {
+    for reserved in [
+        ".git",
+        ".git/config",
+        ".git/hooks",
+        "mv.toml",
+        ".mvignore",
+        ".gitattributes",
+        ".gitignore",
+    ] {
         let there = s.repo().has(reserved);
         let expected = if there {
             format!("error: `{reserved}` belongs to git or modver, not to the data\n")
@@ -130,10 +138,30 @@ fn paths_that_cannot_be_outputs() {
         1,
         "error: `sub/free` was named together with `sub`, which contains it\n",
     );
-    refused(&s, &["checkout", "free"], 1, "error: `free` is not tracked by modver\nhint: modver add free\n");
-    refused(&s, &["commit", "free"], 1, "error: `free` is not tracked by modver\nhint: modver add free\n");
-    refused(&s, &["remove", "free"], 1, "error: `free` is not tracked by modver\nhint: modver add free\n");
-    refused(&s, &["move", "free", "x"], 1, "error: `free` is not tracked by modver\nhint: modver add free\n");
+    refused(
+        &s,
+        &["checkout", "free"],
+        1,
+        "error: `free` is not tracked by modver\nhint: modver add free\n",
+    );
+    refused(
+        &s,
+        &["commit", "free"],
+        1,
+        "error: `free` is not tracked by modver\nhint: modver add free\n",
+    );
+    refused(
+        &s,
+        &["remove", "free"],
+        1,
+        "error: `free` is not tracked by modver\nhint: modver add free\n",
+    );
+    refused(
+        &s,
+        &["move", "free", "x"],
+        1,
+        "error: `free` is not tracked by modver\nhint: modver add free\n",
+    );
     refused(
         &s,
         &["remove", "data/in/file"],
@@ -185,7 +213,10 @@ fn content_that_cannot_be_stored() {
         &s,
         &["add", "nested"],
         1,
-        &cannot("nested", "`sub/.git` belongs to a git repository of its own cannot be tracked"),
+        &cannot(
+            "nested",
+            "`sub/.git` belongs to a git repository of its own cannot be tracked",
+        ),
     );
     refused(
         &s,
@@ -223,7 +254,16 @@ fn rootless() -> bool {
 fn ignored_data_and_ignored_pointers() {
     let s = ready();
     s.write(".mvignore", "*.tmp\n/top\nlogs/\n/deep/in/exact\n");
-    for file in ["x.tmp", "top", "deep/in/exact", "logs/a", "deep/logs/b/c", "deep/top", "a.bin", "sub/b.bin"] {
+    for file in [
+        "x.tmp",
+        "top",
+        "deep/in/exact",
+        "logs/a",
+        "deep/logs/b/c",
+        "deep/top",
+        "a.bin",
+        "sub/b.bin",
+    ] {
         s.write(file, "1");
     }
     for ignored in ["x.tmp", "top", "deep/in/exact", "logs", "logs/a", "deep/logs/b/c"] {

@@ -161,7 +161,9 @@ impl Cache {
     /// When the index is damaged or the disk cannot be asked.
     pub fn recipe(&self, file: &FileId) -> Result<Option<Recipe>> {
         let index = self.index();
-        let Some(recipe) = index.recipe(file)? else {
+        // A disk that cannot be asked is asked again below, where that is an error.
+        let present = |pack: &PackId| self.has_pack(&index, pack).unwrap_or(false);
+        let Some(recipe) = index.recipe_among(file, &present)? else {
             return Ok(None);
         };
         for term in &recipe.terms {
@@ -214,7 +216,9 @@ impl Cache {
     pub(super) fn merge_shards(&self) -> Result<()> {
         let index = self.index().clone();
         if index.merge_plan().is_some() {
-            let tidied = index.tidy(&self.shards_dir(), &self.tmp_dir())?;
+            let on_disk = index.clone();
+            let present = |pack: &PackId| self.has_pack(&on_disk, pack).unwrap_or(false);
+            let tidied = index.tidy(&self.shards_dir(), &self.tmp_dir(), &present)?;
             *self.index_mut() = tidied;
         }
         Ok(())

@@ -107,12 +107,24 @@ impl Index {
     /// # Errors
     /// [`StoreError::DamagedShard`] when no shard has one and one of them could not tell.
     pub fn recipe(&self, file: &FileId) -> Result<Option<Recipe>> {
+        self.recipe_among(file, &|_| true)
+    }
+
+    /// As [`Index::recipe`], preferring one whose packs are also `present`.
+    ///
+    /// # Errors
+    /// As [`Index::recipe`].
+    pub fn recipe_among(&self, file: &FileId, present: &dyn Fn(&PackId) -> bool) -> Result<Option<Recipe>> {
         let mut dangling = None;
         let usable = self.first(|shard| {
             let Some(recipe) = shard.recipe(file)? else {
                 return Ok(None);
             };
-            if recipe.terms.iter().all(|term| self.has_pack(&term.pack)) {
+            if recipe
+                .terms
+                .iter()
+                .all(|term| self.has_pack(&term.pack) && present(&term.pack))
+            {
                 return Ok(Some(recipe));
             }
             dangling.get_or_insert(recipe);

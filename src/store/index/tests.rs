@@ -54,7 +54,7 @@ proptest! {
         for part in &parts {
             publish_shard(&shards, &tmp, &part.bytes()).unwrap();
             stored.push(part.clone());
-            let index = Index::open(&shards).unwrap().tidy(&shards, &tmp).unwrap();
+            let index = Index::open(&shards).unwrap().tidy(&shards, &tmp, &|_| true).unwrap();
             prop_assert!(index.shards().len() <= 16);
             prop_assert!(index.damaged().is_empty());
         }
@@ -76,7 +76,7 @@ fn processes_that_merge_at_once_lose_nothing() {
             let index = Index::open(&shards).unwrap();
             assert!(index.damaged().is_empty(), "{:?}", index.damaged());
             everything_is_there(&index, &Content::union(&(from..=n).map(one).collect::<Vec<_>>()));
-            index.tidy(&shards, &tmp).unwrap();
+            index.tidy(&shards, &tmp, &|_| true).unwrap();
         }
     };
     std::thread::scope(|scope| {
@@ -108,7 +108,7 @@ fn damaged_shards_are_left_out_and_reported() {
     let index = Index::open(&shards).unwrap();
     assert_eq!(index.damaged().iter().map(|(id, _)| *id).collect::<Vec<_>>(), [ids[3]]);
     // Only reading all of it shows the flipped bit; then it is left alone and the others are merged.
-    let index = index.tidy(&shards, &tmp).unwrap();
+    let index = index.tidy(&shards, &tmp, &|_| true).unwrap();
     assert!(index.shards().len() < 10, "{:?}", index.shards());
     assert!(std::fs::exists(shard_path(&shards, ids[4])).unwrap());
     assert!(index.locate(&pack_slots(9)[0].chunk).unwrap().is_some());
@@ -121,7 +121,10 @@ fn a_merge_into_an_input_keeps_it() {
     let whole = publish_shard(&shards, &tmp, &all.bytes()).unwrap();
     let part = publish_shard(&shards, &tmp, &one(1).bytes()).unwrap();
     let index = Index::open(&shards).unwrap();
-    assert_eq!(index.execute_merge(&[whole, part], &shards, &tmp).unwrap(), whole);
+    assert_eq!(
+        index.execute_merge(&[whole, part], &shards, &tmp, &|_| true).unwrap(),
+        whole
+    );
     assert_eq!(paths(&shards), BTreeSet::from([whole]));
     // The old index still reads what it has mapped.
     everything_is_there(&index, &all);
@@ -144,7 +147,7 @@ fn a_recipe_of_known_packs_wins_over_a_shorter_one() {
     let index = Index::open(&shards).unwrap();
     assert_eq!(index.recipe(&file_id(1)).unwrap(), Some(recipe(1, &[3, 4])));
     let plan: Vec<ShardId> = index.shard_ids().collect();
-    index.execute_merge(&plan, &shards, &tmp).unwrap();
+    index.execute_merge(&plan, &shards, &tmp, &|_| true).unwrap();
     let index = Index::open(&shards).unwrap();
     assert_eq!(index.recipe(&file_id(1)).unwrap(), Some(recipe(1, &[3, 4])));
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::Index;
 use super::dir::{publish_file, shard_path};
 use crate::fs::{self, TempFile};
-use crate::hash::{Hasher, ShardId};
+use crate::hash::{Hasher, PackId, ShardId};
 use crate::store::shard::{Shard, merge_into};
 use crate::store::{Result, StoreError};
 
@@ -34,12 +34,19 @@ impl Index {
     }
 
     /// Merges the shards of a [`Index::merge_plan`] of this index: publishes the merged one, then removes the old
-    /// ones. This index is left as it was; open it again to see the new shard.
+    /// ones. This index is left as it was; open it again to see the new shard. Of several recipes of a file one stays
+    /// whose packs are all `present`, if there is one.
     ///
     /// # Errors
     /// [`StoreError::DamagedShard`] when one of them is damaged (nothing is changed then), or when the new one
     /// cannot be written.
-    pub fn execute_merge(&self, plan: &[ShardId], shards_dir: &Path, tmp_dir: &Path) -> Result<ShardId> {
+    pub fn execute_merge(
+        &self,
+        plan: &[ShardId],
+        shards_dir: &Path,
+        tmp_dir: &Path,
+        present: &dyn Fn(&PackId) -> bool,
+    ) -> Result<ShardId> {
         let shards: Vec<&Shard> = self
             .shards
             .iter()
@@ -48,7 +55,7 @@ impl Index {
             .collect();
         let mut file = TempFile::create_in(tmp_dir)?;
         let mut hasher = Hasher::new();
-        merge_into(&shards, &|pack| self.has_pack(pack), &mut |bytes| {
+        merge_into(&shards, &|pack| self.has_pack(pack) && present(pack), &mut |bytes| {
             hasher.update(bytes);
             Ok(file.write_all(bytes)?)
         })?;
@@ -65,9 +72,9 @@ impl Index {
     ///
     /// # Errors
     /// When the merged shard cannot be written or the directory not be read.
-    pub fn tidy(mut self, shards_dir: &Path, tmp_dir: &Path) -> Result<Self> {
+    pub fn tidy(mut self, shards_dir: &Path, tmp_dir: &Path, present: &dyn Fn(&PackId) -> bool) -> Result<Self> {
         while let Some(plan) = self.merge_plan() {
-            match self.execute_merge(&plan, shards_dir, tmp_dir) {
+            match self.execute_merge(&plan, shards_dir, tmp_dir, present) {
                 Ok(_) => return Self::open(shards_dir),
                 Err(error) => match error {
                     StoreError::DamagedShard { shard, .. } => {
