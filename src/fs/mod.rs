@@ -22,6 +22,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 pub use dir::{Dir, DirEntry, FileKind, Stat, reserve_file, stat_file};
+pub use std::fs::File;
+
 pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use probe::{Abilities, filesystem_type, probe};

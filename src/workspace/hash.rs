@@ -3,7 +3,7 @@
 //! Small files are read in parallel, each whole; large ones one at a time, with the parallelism inside. The content
 //! counts only if the file's stat data is the same before and after it was read; a file that changes is read again.
 
-use std::fs::File;
+use crate::fs::File;
 use std::io::{self, Read as _};
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! replaced), and their directory is synced. Temporary files and `tmp/` never appear in listings.
 //! The root must exist unless creation was asked for: a missing root is most likely a disk that is not mounted.
 
-use std::fs::File;
+use crate::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;

@@ -1,6 +1,6 @@
 //! Reading packs.
 
-use std::fs::File;
+use crate::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::{END_MAGIC, HEADER_LEN, MAGIC, MAX_FILE_LEN, SLOT_LEN, TRAILER_LEN};

@@ -1,6 +1,6 @@
 //! Writing one entry.
 
-use std::fs::File;
+use crate::fs::File;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 

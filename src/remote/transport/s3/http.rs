@@ -4,7 +4,7 @@
 //! them in memory, notices connections on which nothing moves, and remembers of each call what an error needs to
 //! be told apart: status, S3 error code, `Retry-After`.
 
-use std::fs::File;
+use crate::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
