@@ -73,6 +73,8 @@ pub enum RepoError {
     IsPointer(RepoPath),
     #[error("`{0}` belongs to git or modver, not to the data")]
     Reserved(RepoPath),
+    #[error("the repository itself cannot be tracked, only what is in it")]
+    WholeRepository,
     #[error("`{0}` is a symbolic link; git keeps links itself")]
     IsLink(RepoPath),
     #[error("`{path}` is reached through the symbolic link `{link}`")]
@@ -148,6 +150,7 @@ impl RepoError {
             Self::TrackedByGit { path, .. } => Some(format!("git rm -r --cached {path} && modver add {path}")),
             Self::InsideOutput { output, .. } => Some(format!("modver add {output}")),
             Self::ContainsOutput { output, .. } => Some(format!("modver remove {output}")),
+            Self::WholeRepository => Some("modver add DIRECTORY".to_owned()),
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),

@@ -1,6 +1,6 @@
 //! `move`: data, pointer and `.gitignore` entry together.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::record::Record;
 use super::{RepoError, Repository, Result};
@@ -45,20 +45,22 @@ impl Repository {
         let there = fs::stat(&old)?.is_some();
         let outputs = self.outputs()?;
         let pointer_there = fs::stat(&crate::git::pointer_path(&to)?.on_disk(self.root()))?.is_some();
-        if fs::stat(&new)?.is_some() || pointer_there || to.starts_with(&from) {
+        self.check_new_path(&to, &outputs)?;
+        if fs::stat(&new)?.is_some() || pointer_there {
             return Err(RepoError::Exists { path: to });
         }
-        self.check_new_path(&to, &outputs)?;
-        if let Some(parent) = new.parent() {
-            fs::create_dir_all(parent)?;
+        if self.is_ignored(&to, fs::stat(&old)?.is_some_and(|s| s.kind == FileKind::Dir))? {
+            return Err(RepoError::Ignored { path: to });
         }
-        if there {
-            fs::rename(&old, &new)?;
-        }
+        let is_missing = |dir: &RepoPath| matches!(fs::stat(&dir.on_disk(self.root())), Ok(None));
+        let missing: Vec<RepoPath> = std::iter::successors(to.parent(), RepoPath::parent)
+            .take_while(is_missing)
+            .collect();
         let records = [Record::Untrack(from.clone()), Record::Track(to.clone(), output.pointer)];
-        if let Err(error) = self.record(&records) {
-            if there {
-                fs::rename(&new, &old)?;
+        if let Err(error) = self.move_and_record(there.then_some((&old, &new)), &new, &records) {
+            for dir in missing {
+                // One that somebody has put something into stays.
+                let _ = fs::remove_empty_dir(&dir.on_disk(self.root()));
             }
             return Err(error);
         }
@@ -71,5 +73,19 @@ impl Repository {
             to,
             data_moved: there,
         })
+    }
+
+    fn move_and_record(&self, data: Option<(&PathBuf, &PathBuf)>, new: &Path, records: &[Record]) -> Result<()> {
+        if let Some(parent) = new.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        if let Some((old, new)) = data {
+            fs::rename(old, new)?;
+        }
+        let recorded = self.record(records);
+        if let (Err(_), Some((old, new))) = (&recorded, data) {
+            fs::rename(new, old)?;
+        }
+        recorded
     }
 }

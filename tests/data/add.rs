@@ -151,7 +151,7 @@ fn moving_and_removing() {
     let before = digest(&s.path("data"));
     s.repo().modver(["move", "data", "into"]).ok();
     assert_eq!(digest(&s.path("into/data")), before);
-    assert_eq!(s.git(["status", "--porcelain"]).ok(), "D  .gitignore\nA  into/.gitignore\nR  data.mv -> into/data.mv\n?? into/keep");
+    assert_eq!(s.git(["status", "--porcelain"]).ok(), "R  .gitignore -> into/.gitignore\nR  data.mv -> into/data.mv\n?? into/keep");
     assert_eq!(s.repo().modver(["checkout"]).err(), "everything is as the pointers say\n");
 
     let before = everything(&s);

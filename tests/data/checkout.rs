@@ -29,7 +29,7 @@ fn nothing_that_is_stored_nowhere_is_lost() {
                 delete(&s.path("data/in/deep"));
                 s.write("data/in/deep", "a file where a directory should be");
             },
-            "has changes that are stored nowhere",
+            "is in the way and stored nowhere",
         ),
         (
             "data/b/precious",
@@ -195,8 +195,9 @@ fn missing_content_is_listed_and_the_rest_is_done() {
     // Nothing in the cache at all.
     delete(&s.path(".git/modver"));
     delete(&s.path("data"));
-    s.repo().modver(["checkout", "data", "other"]).fails(1);
+    s.repo().modver(["checkout", "data", "other"]).fails(3);
     assert_eq!(s.read("other"), b"other");
+    s.repo().modver(["checkout", "data"]).fails(1);
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn paths_that_cannot_be_outputs() {
         &s,
         &["add", "."],
         1,
-        "error: the repository itself cannot be tracked\nhint: modver add DIRECTORY\n",
+        "error: the repository itself cannot be tracked, only what is in it\nhint: modver add DIRECTORY\n",
     );
     refused(&s, &["add", "missing"], 1, "error: `missing` does not exist\n");
     refused(&s, &["add", "free/below"], 1, "error: `free/below` does not exist\n");
@@ -168,30 +168,30 @@ fn content_that_cannot_be_stored() {
     s.repo().sh("git init --quiet nested/sub").ok();
     s.write("pipes/file", "1");
     s.repo().sh("mkfifo pipes/fifo").ok();
-    let cannot = |path: &str, why: &str| format!("error: cannot add `{path}`\ncaused by: {why}\n");
+    let cannot = |path: &str, why: &str| format!("error: cannot add `{path}`\ncaused by: it holds what cannot be tracked: {why}\n");
     refused(
         &s,
         &["add", "leaves"],
         1,
-        &cannot("leaves", "link `link` points out of the directory cannot be tracked"),
+        &cannot("leaves", "link `link` points outside the tracked directory, to `../../x`"),
     );
     refused(
         &s,
         &["add", "absolute"],
         1,
-        &cannot("absolute", "link `link` is absolute cannot be tracked"),
+        &cannot("absolute", "link `link` points to the absolute path `/etc/passwd`"),
     );
     refused(
         &s,
         &["add", "nested"],
         1,
-        &cannot("nested", "`sub/.git` belongs to a git repository of its own cannot be tracked"),
+        &cannot("nested", "`sub/.git` belongs to a git repository of its own"),
     );
     refused(
         &s,
         &["add", "pipes"],
         1,
-        &cannot("pipes", "`fifo` is not a file, directory or link cannot be tracked"),
+        &cannot("pipes", "`fifo` is not a file, directory or link"),
     );
     refused(&s, &["add", "nested/sub/file"], 1, "");
     // One bad output: none is added.
@@ -200,7 +200,7 @@ fn content_that_cannot_be_stored() {
         &s,
         &["add", "good", "pipes"],
         1,
-        &cannot("pipes", "`fifo` is not a file, directory or link cannot be tracked"),
+        &cannot("pipes", "`fifo` is not a file, directory or link"),
     );
     if !rootless() {
         return;

@@ -115,7 +115,7 @@ fn outputs_of_every_name() {
         for file in &all {
             let path = s.path(dir).join(file);
             let is_there = path.exists();
-            let ignored = Output::of(s.repo().command("git").args(["check-ignore", "-q", "--"]).arg(&path));
+            let ignored = Output::of(s.repo().command("git").args(["--literal-pathspecs", "check-ignore", "-q", "--"]).arg(&path));
             assert_eq!(ignored.code, 0, "{path:?}");
             if is_there {
                 delete(&path);
@@ -138,7 +138,7 @@ fn outputs_of_every_name() {
         s.repo().modver([name(b"checkout"), name(b"--"), *file]).ok();
         s.repo().modver([name(b"move"), name(b"--"), *file, moved.as_os_str()]).ok();
         assert!(moved.exists() && !s.repo().has(file), "{file:?}");
-        let ignored = Output::of(s.repo().command("git").args(["check-ignore", "-q", "--"]).arg(&moved));
+        let ignored = Output::of(s.repo().command("git").args(["--literal-pathspecs", "check-ignore", "-q", "--"]).arg(&moved));
         assert_eq!(ignored.code, 0, "{file:?}");
         s.repo().modver([name(b"remove"), name(b"--outs"), name(b"--"), moved.as_os_str()]).ok();
         assert!(!moved.exists());
