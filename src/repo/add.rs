@@ -91,6 +91,7 @@ impl Repository {
         if let Some(at) = outputs.broken.iter().position(is_in_way) {
             return Err(outputs.broken.swap_remove(at).into());
         }
+        self.check_git(&paths)?;
         let before = |path: &RepoPath| outputs.outputs.iter().find(|output| output.path == *path).cloned();
         let work = paths.into_iter().map(|path| (before(&path), path)).collect();
         self.store(work, options)

@@ -41,7 +41,6 @@ impl Repository {
         for path in &paths {
             self.check_input(path, outputs)?;
         }
-        self.check_git(&paths)?;
         Ok(paths)
     }
 
@@ -106,6 +105,12 @@ impl Repository {
                     link: dir,
                 });
             }
+            if fs::stat(&dir.on_disk(self.root()).join(".git"))?.is_some() {
+                return Err(RepoError::InRepository {
+                    path: path.clone(),
+                    repository: dir,
+                });
+            }
             above = dir.parent();
         }
         if let Some(around) = outputs.around(path).filter(|output| output.path != *path) {
@@ -124,7 +129,7 @@ impl Repository {
     }
 
     /// Refuses what git tracks, and outputs whose pointers git would ignore.
-    fn check_git(&self, paths: &[RepoPath]) -> Result<()> {
+    pub(crate) fn check_git(&self, paths: &[RepoPath]) -> Result<()> {
         let tracked = self.git.tracked()?;
         let mut excludes = self.git.excludes()?;
         for path in paths {
@@ -142,7 +147,9 @@ impl Repository {
                 return Err(RepoError::PointerIgnored {
                     pointer,
                     pattern: crate::path::quote(rule.pattern.as_ref()).into_owned(),
-                    source_file: rule.source.map_or_else(String::new, |file| file.display().to_string()),
+                    source_file: rule.source.map_or_else(String::new, |file| {
+                        file.strip_prefix(self.root()).unwrap_or(&file).display().to_string()
+                    }),
                 });
             }
         }

@@ -6,13 +6,13 @@
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
 mod add;
+mod cache;
 mod cat;
 mod checkout;
 mod content;
 mod diff;
-mod du;
-mod cache;
 mod doctor;
+mod du;
 mod error;
 mod init;
 mod inputs;
@@ -23,8 +23,8 @@ mod record;
 mod remotes;
 mod remove;
 mod rename;
-mod status;
 mod settings;
+mod status;
 mod targets;
 
 use std::path::{Path, PathBuf};
@@ -35,8 +35,8 @@ pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
 pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
-pub use du::{DuOutcome, Usage};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
+pub use du::{DuOutcome, Usage};
 pub use error::{RepoError, Result};
 pub use init::InitOutcome;
 pub use ls::{Listed, LsOutcome, LsRequest};
@@ -44,8 +44,8 @@ pub use outputs::{Output, Outputs};
 pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
-pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
 pub use settings::{Settings, SettingsEdit};
+pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
 pub use targets::Target;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};

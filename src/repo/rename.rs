@@ -64,9 +64,11 @@ impl Repository {
             }
             return Err(error);
         }
-        let state = self.state_path(&from)?;
-        if fs::stat(&state)?.is_some() {
-            fs::rename(&state, &self.state_path(&to)?)?;
+        // It has moved; without the state, the next look at it only takes longer.
+        if let (Ok(old), Ok(new)) = (self.state_path(&from), self.state_path(&to))
+            && matches!(fs::stat(&old), Ok(Some(_)))
+        {
+            let _ = fs::rename(&old, &new);
         }
         Ok(MoveOutcome {
             from,
@@ -79,13 +81,14 @@ impl Repository {
         if let Some(parent) = new.parent() {
             fs::create_dir_all(parent)?;
         }
-        if let Some((old, new)) = data {
-            fs::rename(old, new)?;
-        }
-        let recorded = self.record(records);
-        if let (Err(_), Some((old, new))) = (&recorded, data) {
+        let renamed = data.map_or(Ok(()), |(old, new)| fs::rename(old, new));
+        let done = renamed.map_err(RepoError::from).and_then(|()| self.record(records));
+        // A rename may fail when it is done already, because it could not be made durable.
+        if let (Err(_), Some((old, new))) = (&done, data)
+            && fs::stat(old)?.is_none()
+        {
             fs::rename(new, old)?;
         }
-        recorded
+        done
     }
 }

@@ -14,7 +14,12 @@ fn patterns_several_outputs_and_places_to_stand() {
     assert_eq!(s.read("data/.gitignore"), b"/a.csv\n/b.csv\n");
 
     let json = s.repo().modver(["add", "data/**/*.csv", "--json"]).json();
-    let paths: Vec<_> = json["outputs"].as_array().unwrap().iter().map(|o| o["path"].as_str().unwrap()).collect();
+    let paths: Vec<_> = json["outputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|o| o["path"].as_str().unwrap())
+        .collect();
     assert_eq!(paths, ["data/a.csv", "data/b.csv", "data/in/d.csv"]);
 
     let sub = s.path("data");
@@ -23,8 +28,16 @@ fn patterns_several_outputs_and_places_to_stand() {
     assert!(s.repo().has("data/c.txt.mv") && s.repo().has("x.mv") && s.repo().has("y/2.mv"));
     let staged = s.git(["diff", "--cached", "--name-only"]).ok();
     let expected = [
-        ".gitignore", "data/.gitignore", "data/a.csv.mv", "data/b.csv.mv", "data/c.txt.mv", "data/in/.gitignore",
-        "data/in/d.csv.mv", "x.mv", "y/.gitignore", "y/2.mv",
+        ".gitignore",
+        "data/.gitignore",
+        "data/a.csv.mv",
+        "data/b.csv.mv",
+        "data/c.txt.mv",
+        "data/in/.gitignore",
+        "data/in/d.csv.mv",
+        "x.mv",
+        "y/.gitignore",
+        "y/2.mv",
     ];
     assert_eq!(staged.lines().collect::<Vec<_>>(), expected);
     commit(&s, "Outputs");
@@ -66,7 +79,10 @@ fn a_dry_run_changes_nothing() {
     assert_eq!(dry.err(), "nothing was written (--dry-run)\n");
     assert_eq!(dry.ok(), "would add data (1 file, 1 B)");
     let json = s.repo().modver(["add", "--dry-run", "--json", "data"]).json();
-    assert_eq!((&json["dry_run"], &json["outputs"][0]["change"]), (&true.into(), &"new".into()));
+    assert_eq!(
+        (&json["dry_run"], &json["outputs"][0]["change"]),
+        (&true.into(), &"new".into())
+    );
     assert_eq!(everything(&s), before);
 
     let added = s.repo().modver(["add", "--json", "data"]).json();
@@ -81,7 +97,10 @@ fn a_dry_run_changes_nothing() {
     assert_eq!(s.repo().modver(["commit", "-q"]).ok(), "updated data (1 file, 2 B)");
     s.write("data/file", "1");
     let before = everything(&s);
-    assert_eq!(s.repo().modver(["checkout", "-n"]).ok(), "would update data (1 replaced; 2 B)");
+    assert_eq!(
+        s.repo().modver(["checkout", "-n"]).ok(),
+        "would update data (1 replaced; 2 B)"
+    );
     assert_eq!(everything(&s), before);
     s.repo().modver(["checkout"]).ok();
     assert_eq!(s.read("data/file"), b"22");
@@ -91,16 +110,33 @@ fn a_dry_run_changes_nothing() {
 fn what_people_wrote_into_a_pointer_is_kept() {
     let s = ready();
     s.write("m", "1");
-    s.repo().modver(["add", "m", "--desc", "Mein \"Modell\"\n2", "--label", "a=b", "--label", "c"]).ok();
+    s.repo()
+        .modver([
+            "add",
+            "m",
+            "--desc",
+            "Mein \"Modell\"\n2",
+            "--label",
+            "a=b",
+            "--label",
+            "c",
+        ])
+        .ok();
     let pointer = String::from_utf8(s.read("m.mv")).unwrap();
-    assert!(pointer.contains("desc = \"Mein \\\"Modell\\\"\\n2\"\nlabels = [\"a=b\", \"c\"]\n"), "{pointer}");
+    assert!(
+        pointer.contains("desc = \"Mein \\\"Modell\\\"\\n2\"\nlabels = [\"a=b\", \"c\"]\n"),
+        "{pointer}"
+    );
     s.write("m", "2");
     s.repo().modver(["add", "m"]).ok();
     s.write("m", "33");
     s.repo().modver(["commit"]).ok();
     s.repo().modver(["move", "m", "n"]).ok();
     let after = String::from_utf8(s.read("n.mv")).unwrap();
-    assert!(after.contains("labels = [\"a=b\", \"c\"]") && after.contains("size = 2"), "{after}");
+    assert!(
+        after.contains("labels = [\"a=b\", \"c\"]") && after.contains("size = 2"),
+        "{after}"
+    );
     s.repo().modver(["add", "n", "--desc", "other", "--label", "z"]).ok();
     let after = String::from_utf8(s.read("n.mv")).unwrap();
     assert!(after.contains("desc = \"other\"\nlabels = [\"z\"]"), "{after}");
@@ -131,7 +167,10 @@ fn a_locked_index_leaves_everything_as_it_was() {
     s.write(".git/index.lock", "");
     let before = everything(&s);
     let refused = s.repo().modver(["add", "data"]);
-    assert!(refused.err().contains("hint: if no git process is running: rm "), "{refused}");
+    assert!(
+        refused.err().contains("hint: if no git process is running: rm "),
+        "{refused}"
+    );
     refused.fails(5);
     assert_eq!(everything(&s), before);
     delete(&s.path(".git/index.lock"));
@@ -151,12 +190,23 @@ fn moving_and_removing() {
     let before = digest(&s.path("data"));
     s.repo().modver(["move", "data", "into"]).ok();
     assert_eq!(digest(&s.path("into/data")), before);
-    assert_eq!(s.git(["status", "--porcelain"]).ok(), "R  .gitignore -> into/.gitignore\nR  data.mv -> into/data.mv\n?? into/keep");
-    assert_eq!(s.repo().modver(["checkout"]).err(), "everything is as the pointers say\n");
+    assert_eq!(
+        s.git(["status", "--porcelain"]).ok(),
+        "R  .gitignore -> into/.gitignore\nR  data.mv -> into/data.mv\n?? into/keep"
+    );
+    assert_eq!(
+        s.repo().modver(["checkout"]).err(),
+        "everything is as the pointers say\n"
+    );
 
     let before = everything(&s);
     let refused = s.repo().modver(["remove", "--outs", "into/data"]);
-    assert!(refused.err().starts_with("error: `into/data` has changes that are not stored\n"), "{refused}");
+    assert!(
+        refused
+            .err()
+            .starts_with("error: `into/data` has changes that are not stored\n"),
+        "{refused}"
+    );
     refused.fails(1);
     assert_eq!(everything(&s), before);
     delete(&s.path("into/data/x.log"));

@@ -103,7 +103,10 @@ fn ctrl_c_leaves_nothing_and_is_no_obstacle() {
     let mut interrupted = false;
     for wait in [60, 120, 30, 200, 15] {
         let mut command = s.repo().command(env!("CARGO_BIN_EXE_modver"));
-        let child = command.args(["add", "large"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command
+            .args(["add", "large"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let child = child.spawn().unwrap();
         thread::sleep(Duration::from_millis(wait));
         let pid = child.id().to_string();
@@ -114,7 +117,12 @@ fn ctrl_c_leaves_nothing_and_is_no_obstacle() {
             break;
         }
         if output.status.signal().is_none() {
-            assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(
+                output.status.code(),
+                Some(130),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             interrupted = true;
         }
         assert!(started.elapsed() < Duration::from_secs(10));

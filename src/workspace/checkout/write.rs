@@ -55,7 +55,11 @@ impl Place<'_> {
         executable: bool,
         progress: &Progress,
     ) -> Outcome<Stat> {
-        let temp = if self.hidden { self.name.clone() } else { self.temp_name()? };
+        let temp = if self.hidden {
+            self.name.clone()
+        } else {
+            self.temp_name()?
+        };
         let file = self.dir.create_file(&temp, mode(executable))?;
         let path = self.dir.path().join(temp.as_os());
         let written = fs::reserve_file(&file, size, &path)
