@@ -27,7 +27,7 @@ pub use std::fs::File;
 pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use probe::{Abilities, filesystem_type, probe};
-pub use temp::{DIRECT_ALIGN, TempFile};
+pub use temp::{DIRECT_ALIGN, TempFile, alone_name};
 
 /// What was being done to a path when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +181,17 @@ pub fn map(path: &Path) -> Result<Mmap> {
 /// When any step fails; `path` is then as before.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = TempFile::create_beside(path)?;
+    file.write_all(bytes)?;
+    file.persist(path)
+}
+
+/// As [`write_atomic`], for a caller whose lock keeps others from writing this file: a run that was killed leaves a
+/// temporary file that the next one replaces.
+///
+/// # Errors
+/// When any step fails; `path` is then as before.
+pub fn write_atomic_alone(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = TempFile::create_alone(path)?;
     file.write_all(bytes)?;
     file.persist(path)
 }

@@ -1,6 +1,7 @@
 //! A file that does not have its name yet.
 
 use std::fs::{self, File};
+use std::hash::Hasher as _;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -55,6 +56,36 @@ impl TempFile {
                 Err(error) => return Err(at(Attempt::Create, &path)(error)),
             }
         }
+    }
+
+    /// Creates it beside `path` under the one name that every run of this uses for that path, after removing what a
+    /// killed run left under it. The caller holds a lock that keeps others from doing the same.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create_alone(path: &Path) -> Result<Self> {
+        let temp = path.with_file_name(alone_name(path.file_name().unwrap_or_default().as_encoded_bytes()));
+        fault::pass(Attempt::Create, &temp)?;
+        let create = || {
+            fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o666)
+                .open(&temp)
+        };
+        let opened = match create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_file(&temp).map_err(at(Attempt::Remove, &temp))?;
+                create()
+            }
+            opened => opened,
+        };
+        Ok(Self {
+            file: opened.map_err(at(Attempt::Create, &temp))?,
+            path: temp,
+            persisted: false,
+        })
     }
 
     /// Creates it in the directory of `path`, which it is meant to replace.
@@ -226,6 +257,15 @@ impl TempFile {
             Err(error) => Err(at(Attempt::Link, path)(error)),
         }
     }
+}
+
+/// The temporary name for a file of this name, for use by one process at a time.
+#[must_use]
+pub fn alone_name(name: &[u8]) -> String {
+    // Two names that collide only cost the later one its chance to be written at the same time.
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(name);
+    format!(".modver-tmp-f-{:016x}", hasher.finish())
 }
 
 fn is_not_permitted(error: &io::Error) -> bool {

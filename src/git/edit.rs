@@ -68,7 +68,7 @@ impl FileEdit {
         }
         let path = self.path.on_disk(root);
         match to {
-            Some(bytes) => fs::write_atomic(&path, bytes)?,
+            Some(bytes) => fs::write_atomic_alone(&path, bytes)?,
             None => {
                 fs::remove_file(&path)?;
             }

@@ -62,7 +62,7 @@ fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Res
         if present.contains(&pointer.path) {
             continue;
         }
-        match fs::stat(&pointer.path.on_disk(root)) {
+        match stat_inside(root, &pointer.path) {
             Ok(Some(stat)) if stat.kind == FileKind::File => {
                 present.insert(pointer.path.clone());
             }
@@ -78,6 +78,18 @@ fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Res
         deleted: deleted.into_iter().collect(),
         unreadable,
     })
+}
+
+/// `lstat` of a file of the work tree; for git, what is behind a symbolic link is not in it.
+fn stat_inside(root: &Path, path: &RepoPath) -> fs::Result<Option<fs::Stat>> {
+    let mut above = path.parent();
+    while let Some(dir) = above.filter(|dir| !dir.is_root()) {
+        if fs::stat(&dir.on_disk(root))?.is_some_and(|stat| stat.kind == FileKind::Symlink) {
+            return Ok(None);
+        }
+        above = dir.parent();
+    }
+    fs::stat(&path.on_disk(root))
 }
 
 struct Listed {

@@ -90,8 +90,17 @@ impl Repository {
             // What cannot be pushed to need not be added for it.
             self.remote(options.remote.as_deref())?.exists()?;
         }
-        let outputs = self.outputs()?;
+        let mut outputs = self.outputs()?;
         let paths = self.inputs(&options.paths, &outputs)?;
+        // What looks like the pointer and is none is a merge that has to be decided, or somebody's file.
+        let is_in_way = |error: &crate::git::PointerError| {
+            let output = crate::git::output_path(&error.path);
+            output.is_some_and(|output| paths.iter().any(|path| path.starts_with(&output)))
+        };
+        if let Some(at) = outputs.broken.iter().position(is_in_way) {
+            return Err(outputs.broken.swap_remove(at).into());
+        }
+        self.check_git(&paths)?;
         let before = |path: &RepoPath| outputs.outputs.iter().find(|output| output.path == *path).cloned();
         let work = paths.into_iter().map(|path| (before(&path), path)).collect();
         let mut outcome = self.store(work, options)?;

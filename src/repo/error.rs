@@ -73,10 +73,14 @@ pub enum RepoError {
     IsPointer(RepoPath),
     #[error("`{0}` belongs to git or modver, not to the data")]
     Reserved(RepoPath),
+    #[error("the repository itself cannot be tracked, only what is in it")]
+    WholeRepository,
     #[error("`{0}` is a symbolic link; git keeps links itself")]
     IsLink(RepoPath),
     #[error("`{path}` is reached through the symbolic link `{link}`")]
     ThroughLink { path: RepoPath, link: RepoPath },
+    #[error("`{path}` is inside `{repository}`, a git repository of its own")]
+    InRepository { path: RepoPath, repository: RepoPath },
     #[error("`{0}` is not a file or directory")]
     Special(RepoPath),
     #[error("`{path}` is ignored by `.mvignore`")]
@@ -150,6 +154,9 @@ impl RepoError {
             Self::TrackedByGit { path, .. } => Some(format!("git rm -r --cached {path} && modver add {path}")),
             Self::InsideOutput { output, .. } => Some(format!("modver add {output}")),
             Self::ContainsOutput { output, .. } => Some(format!("modver remove {output}")),
+            Self::InRepository { repository, .. } => Some(format!("cd {repository} && modver init")),
+            Self::PointerIgnored { pointer, .. } => Some(format!("git check-ignore -v {pointer}")),
+            Self::WholeRepository => Some("modver add DIRECTORY".to_owned()),
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),

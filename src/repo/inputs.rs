@@ -41,13 +41,11 @@ impl Repository {
         for path in &paths {
             self.check_input(path, outputs)?;
         }
-        self.check_git(&paths)?;
         Ok(paths)
     }
 
     fn check_input(&self, path: &RepoPath, outputs: &Outputs) -> Result<()> {
         self.check_new_path(path, outputs)?;
-        let name = name_of(path)?;
         let kind = fs::stat(&path.on_disk(self.root()))?.map(|stat| stat.kind);
         match kind {
             Some(FileKind::File | FileKind::Dir) => {}
@@ -59,12 +57,25 @@ impl Repository {
                 });
             }
         }
-        let parent = path.parent().unwrap_or_default();
-        let rules = IgnoreRules::above(self.root(), path)?;
-        if rules.is_ignored(&parent, &name, kind == Some(FileKind::Dir)) {
+        if self.is_ignored(path, kind == Some(FileKind::Dir))? {
             return Err(RepoError::Ignored { path: path.clone() });
         }
         Ok(())
+    }
+
+    /// Whether `.mvignore` names the path or a directory above it.
+    pub(crate) fn is_ignored(&self, path: &RepoPath, is_dir: bool) -> Result<bool> {
+        let rules = IgnoreRules::above(self.root(), path)?.of_repository();
+        let mut dir = RepoPath::root();
+        let mut names = path.names().peekable();
+        while let Some(name) = names.next() {
+            let name = Name::new(name)?;
+            if rules.is_ignored(&dir, &name, is_dir || names.peek().is_some()) {
+                return Ok(true);
+            }
+            dir = dir.join(&name);
+        }
+        Ok(false)
     }
 
     /// Checks that an output may be at a path, whatever is there.
@@ -94,6 +105,12 @@ impl Repository {
                     link: dir,
                 });
             }
+            if fs::stat(&dir.on_disk(self.root()).join(".git"))?.is_some() {
+                return Err(RepoError::InRepository {
+                    path: path.clone(),
+                    repository: dir,
+                });
+            }
             above = dir.parent();
         }
         if let Some(around) = outputs.around(path).filter(|output| output.path != *path) {
@@ -112,7 +129,7 @@ impl Repository {
     }
 
     /// Refuses what git tracks, and outputs whose pointers git would ignore.
-    fn check_git(&self, paths: &[RepoPath]) -> Result<()> {
+    pub(crate) fn check_git(&self, paths: &[RepoPath]) -> Result<()> {
         let tracked = self.git.tracked()?;
         let mut excludes = self.git.excludes()?;
         for path in paths {
@@ -130,7 +147,9 @@ impl Repository {
                 return Err(RepoError::PointerIgnored {
                     pointer,
                     pattern: crate::path::quote(rule.pattern.as_ref()).into_owned(),
-                    source_file: rule.source.map_or_else(String::new, |file| file.display().to_string()),
+                    source_file: rule.source.map_or_else(String::new, |file| {
+                        file.strip_prefix(self.root()).unwrap_or(&file).display().to_string()
+                    }),
                 });
             }
         }
@@ -169,7 +188,8 @@ impl Repository {
                     || entry.name.as_bytes().starts_with(b".git")
                     || entry.name.as_os() == OsStr::new(IGNORE_FILE)
                     || full.as_bytes() == super::PROJECT_FILE.as_bytes();
-                if is_match && !reserved && tracked.under(&full)?.is_empty() {
+                let is_dir = entry.kind == Some(FileKind::Dir);
+                if is_match && !reserved && tracked.under(&full)?.is_empty() && !self.is_ignored(&full, is_dir)? {
                     found.push(full);
                 } else if entry.kind == Some(FileKind::Dir) && (deep || level < depth) {
                     pending.push((path, level + 1));
@@ -196,5 +216,5 @@ fn split_pattern(pattern: &Path) -> (PathBuf, PathBuf) {
 
 /// The name of a path that is not the root.
 pub(crate) fn name_of(path: &RepoPath) -> Result<Name> {
-    path.file_name().ok_or_else(|| RepoError::Reserved(path.clone()))
+    path.file_name().ok_or(RepoError::WholeRepository)
 }

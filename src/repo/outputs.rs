@@ -99,7 +99,16 @@ impl Repository {
             let Some(path) = git::output_path(&pointer_path) else {
                 continue;
             };
-            let Some(bytes) = fs::read_if_exists(&pointer_path.on_disk(self.root()), git::MAX_POINTER * 2)? else {
+            let on_disk = pointer_path.on_disk(self.root());
+            let size = fs::stat(&on_disk)?.map_or(0, |stat| stat.size);
+            if size > git::MAX_POINTER {
+                outputs.broken.push(PointerError {
+                    path: pointer_path,
+                    problem: git::PointerProblem::TooLarge(size),
+                });
+                continue;
+            }
+            let Some(bytes) = fs::read_if_exists(&on_disk, git::MAX_POINTER * 2)? else {
                 continue;
             };
             match Pointer::parse(&bytes, &pointer_path) {

@@ -51,8 +51,8 @@ impl Repository {
             }
             edits.push(edit);
         }
-        edits.extend(ignores.into_values());
-        edits.retain(FileEdit::is_change);
+        // Ignored before there is a pointer: a run that dies in between leaves no data for `git add .` to take.
+        edits.splice(0..0, ignores.into_values());
         if let Err(error) = self.apply(&edits) {
             // What cannot be taken back was changed by somebody else meanwhile, and is left to them.
             for edit in edits.iter().rev() {
@@ -68,6 +68,7 @@ impl Repository {
             edit.apply(self.root())?;
         }
         if self.config.autostage() && !edits.is_empty() {
+            // Also what is as it should be: the run that wrote it may not have come to here.
             let paths: Vec<RepoPath> = edits.iter().map(|edit| edit.path.clone()).collect();
             self.git.stage(&paths)?;
         }

@@ -49,7 +49,8 @@ impl Repository {
                     None => {}
                 }
             }
-            fs::remove_file(&self.state_path(path)?)?;
+            // Nobody asks for the state of what is not tracked.
+            let _ = self.state_path(path).and_then(|state| Ok(fs::remove_file(&state)?));
         }
         Ok(RemoveOutcome {
             removed,

@@ -1,6 +1,6 @@
 //! `move`: data, pointer and `.gitignore` entry together.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::record::Record;
 use super::{RepoError, Repository, Result};
@@ -45,31 +45,50 @@ impl Repository {
         let there = fs::stat(&old)?.is_some();
         let outputs = self.outputs()?;
         let pointer_there = fs::stat(&crate::git::pointer_path(&to)?.on_disk(self.root()))?.is_some();
-        if fs::stat(&new)?.is_some() || pointer_there || to.starts_with(&from) {
+        self.check_new_path(&to, &outputs)?;
+        if fs::stat(&new)?.is_some() || pointer_there {
             return Err(RepoError::Exists { path: to });
         }
-        self.check_new_path(&to, &outputs)?;
-        if let Some(parent) = new.parent() {
-            fs::create_dir_all(parent)?;
+        if self.is_ignored(&to, fs::stat(&old)?.is_some_and(|s| s.kind == FileKind::Dir))? {
+            return Err(RepoError::Ignored { path: to });
         }
-        if there {
-            fs::rename(&old, &new)?;
-        }
+        let is_missing = |dir: &RepoPath| matches!(fs::stat(&dir.on_disk(self.root())), Ok(None));
+        let missing: Vec<RepoPath> = std::iter::successors(to.parent(), RepoPath::parent)
+            .take_while(is_missing)
+            .collect();
         let records = [Record::Untrack(from.clone()), Record::Track(to.clone(), output.pointer)];
-        if let Err(error) = self.record(&records) {
-            if there {
-                fs::rename(&new, &old)?;
+        if let Err(error) = self.move_and_record(there.then_some((&old, &new)), &new, &records) {
+            for dir in missing {
+                // One that somebody has put something into stays.
+                let _ = fs::remove_empty_dir(&dir.on_disk(self.root()));
             }
             return Err(error);
         }
-        let state = self.state_path(&from)?;
-        if fs::stat(&state)?.is_some() {
-            fs::rename(&state, &self.state_path(&to)?)?;
+        // It has moved; without the state, the next look at it only takes longer.
+        if let (Ok(old), Ok(new)) = (self.state_path(&from), self.state_path(&to))
+            && matches!(fs::stat(&old), Ok(Some(_)))
+        {
+            let _ = fs::rename(&old, &new);
         }
         Ok(MoveOutcome {
             from,
             to,
             data_moved: there,
         })
+    }
+
+    fn move_and_record(&self, data: Option<(&PathBuf, &PathBuf)>, new: &Path, records: &[Record]) -> Result<()> {
+        if let Some(parent) = new.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let renamed = data.map_or(Ok(()), |(old, new)| fs::rename(old, new));
+        let done = renamed.map_err(RepoError::from).and_then(|()| self.record(records));
+        // A rename may fail when it is done already, because it could not be made durable.
+        if let (Err(_), Some((old, new))) = (&done, data)
+            && fs::stat(old)?.is_none()
+        {
+            fs::rename(new, old)?;
+        }
+        done
     }
 }

@@ -31,7 +31,7 @@ pub enum WorkspaceError {
     #[error(transparent)]
     Path(#[from] PathError),
     /// The output holds things that cannot be tracked; all of them are listed.
-    #[error("{} cannot be tracked", list(.0))]
+    #[error("it holds what cannot be tracked: {}", list(.0))]
     Problems(Vec<Problem>),
     /// A directory cannot be recorded.
     #[error("cannot record directory `{path}`")]

@@ -88,6 +88,15 @@ impl IgnoreRules {
         }
     }
 
+    /// The same rules, asked about paths in the repository.
+    #[must_use]
+    pub fn of_repository(&self) -> Self {
+        Self {
+            output: Arc::default(),
+            innermost: self.innermost.clone(),
+        }
+    }
+
     /// Whether nothing can be ignored.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -192,7 +192,7 @@ fn moving_and_removing() {
     assert_eq!(digest(&s.path("into/data")), before);
     assert_eq!(
         s.git(["status", "--porcelain"]).ok(),
-        "D  .gitignore\nA  into/.gitignore\nR  data.mv -> into/data.mv\n?? into/keep"
+        "R  .gitignore -> into/.gitignore\nR  data.mv -> into/data.mv\n?? into/keep"
     );
     assert_eq!(
         s.repo().modver(["checkout"]).err(),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::support::{Output, Scratch, digest};
-use super::{commit, delete, everything, noise, ready};
+use super::{commit, delete, noise, ready};
 
 const FAULT: &str = "MODVER_TEST_FAULT";
 /// At most so many points of one kind are tried; evenly spread if there are more.
@@ -245,14 +245,22 @@ fn a_failed_move_or_remove_leaves_everything() {
         for point in 1..=n {
             let output = with_fault(&s, &format!("errno=5@{point}"), args);
             if output.code == 0 {
-                continue;
+                // The rest is only about the state, which can be had again.
+                break;
             }
             clear(&output);
             let after = visible(&s);
-            if after != before {
-                panic!("{args:?} {point} of {n}\n{output}\n{before}\n{after}");
+            if after == before {
+                continue;
             }
+            // Only the last step of --outs comes when it is no longer tracked: removing the data.
+            let kept = s.repo().has("single") && !s.repo().has("single.mv");
+            let named = output.err().starts_with("error: cannot remove `");
+            assert!(
+                args.contains(&"--outs") && kept && named,
+                "{args:?} {point}\n{output}\n{before}\n{after}"
+            );
+            break;
         }
-        assert_eq!(everything(&s), everything(&s));
     }
 }

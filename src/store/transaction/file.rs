@@ -104,7 +104,10 @@ impl Transaction {
         std::thread::scope(|scope| {
             let (progress, buffers) = (&*self.progress, &self.buffers);
             scope.spawn(move || read_ahead(file, path, progress, &filled, buffers));
-            self.process(kind, recipe, &windows)
+            let processed = self.process(kind, recipe, &windows);
+            // After an error, nobody takes what was read ahead: a reader that waits to hand it over has to learn that.
+            drop(windows);
+            processed
         })
     }
 

@@ -148,6 +148,10 @@ impl Run<'_> {
                 let _ = fs::remove_dir_all(&on_disk);
             }
         }
+        // Beside the output, where no scan looks.
+        if let Ok(temp) = super::write::temp_name(&self.plan.output) {
+            let _ = fs::remove_file(&self.holder.join(temp.as_os()));
+        }
     }
 
     /// Removes files, links, and directories that are empty then. Returns whether everything went.

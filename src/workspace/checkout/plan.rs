@@ -130,7 +130,12 @@ impl Planner<'_> {
         };
         let disk = self.scan().kind.map(|kind| Disk { at: (0, 0), kind });
         if disk.is_none() && !self.scan().problems.is_empty() {
-            self.conflict(&RepoPath::root().join(output), ConflictReason::Root);
+            let path = RepoPath::root().join(output);
+            if self.plan.force {
+                self.fail(&path, FailureReason::Taken);
+            } else {
+                self.conflict(&path, ConflictReason::Root);
+            }
             return Ok(());
         }
         let target = self.request.target.cloned();

@@ -2,7 +2,6 @@
 
 use crate::fs::File;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::FailureReason;
 use crate::fs::{self, Attempt, Dir, FsError, Stat, fault};
@@ -27,12 +26,9 @@ pub(super) struct Place<'a> {
 
 type Outcome<T> = Result<T, FailureReason>;
 
-/// A name that only this process uses.
-pub(super) fn temp_name() -> Outcome<Name> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let name = format!(".modver-tmp-{}-w{count}", std::process::id());
-    Name::new(name.as_bytes()).map_err(|_| FailureReason::Name)
+/// The temporary name for an entry of this name.
+pub(super) fn temp_name(name: &Name) -> Outcome<Name> {
+    Name::new(fs::alone_name(name.as_bytes()).as_bytes()).map_err(|_| FailureReason::Name)
 }
 
 const fn mode(executable: bool) -> u32 {
@@ -45,7 +41,7 @@ impl Place<'_> {
         if self.hidden {
             return Ok(self.dir.write_new(self.name, mode(executable), bytes)?);
         }
-        let temp = temp_name()?;
+        let temp = self.temp_name()?;
         self.dir.write_new(&temp, mode(executable), bytes)?;
         self.publish(&temp)
     }
@@ -59,7 +55,11 @@ impl Place<'_> {
         executable: bool,
         progress: &Progress,
     ) -> Outcome<Stat> {
-        let temp = if self.hidden { self.name.clone() } else { temp_name()? };
+        let temp = if self.hidden {
+            self.name.clone()
+        } else {
+            self.temp_name()?
+        };
         let file = self.dir.create_file(&temp, mode(executable))?;
         let path = self.dir.path().join(temp.as_os());
         let written = fs::reserve_file(&file, size, &path)
@@ -82,9 +82,18 @@ impl Place<'_> {
         if self.hidden {
             return Ok(self.dir.create_symlink(self.name, target)?);
         }
-        let temp = temp_name()?;
+        let temp = self.temp_name()?;
         self.dir.create_symlink(&temp, target)?;
         self.publish(&temp).map(drop)
+    }
+
+    /// The name it has until it is complete: the same in each run, so that a later one replaces what a killed one left.
+    fn temp_name(&self) -> Outcome<Name> {
+        let temp = temp_name(self.name)?;
+        if self.dir.stat(&temp)?.is_some() {
+            self.dir.remove_file(&temp)?;
+        }
+        Ok(temp)
     }
 
     /// Gives a complete entry its name, if what has the name is what the plan saw.
