@@ -69,7 +69,7 @@ fn main() {
 
     let plan: Vec<_> = index.shard_ids().collect();
     let start = Instant::now();
-    index.execute_merge(&plan, &shards, &tmp).unwrap();
+    index.execute_merge(&plan, &shards, &tmp, &|_| true).unwrap();
     println!("verify and merge: {:.1?}", start.elapsed());
     drop(index);
 
