@@ -34,9 +34,9 @@ fn copy(s: &Scratch, from: &Path, to: &str) -> std::path::PathBuf {
     to
 }
 
-/// About twelve moments spread over so many operations, first and last included.
+/// About eight moments spread over so many operations, first and last included.
 fn moments(operations: u64) -> impl Iterator<Item = u64> {
-    let step = (operations / 12).max(1);
+    let step = (operations / 8).max(1);
     (1..=operations).filter(move |n| *n < 4 || *n + 4 > operations || n % step == 0)
 }
 

@@ -44,7 +44,7 @@ fn thousands_of_outputs_cost_few_requests() {
 fn many_small_files_cost_few_requests() {
     let server = S3Server::start();
     let s = with_s3_remote(&server);
-    for i in 0..20_000 {
+    for i in 0..10_000 {
         s.write(format!("data/{}/{i}", i % 40), format!("{i} {}", i * 7919));
     }
     add(s.repo(), &["data"]);
