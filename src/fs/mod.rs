@@ -196,6 +196,37 @@ pub fn write_atomic_alone(path: &Path, bytes: &[u8]) -> Result<()> {
     file.persist(path)
 }
 
+/// As [`write_atomic_alone`] for many files of one file system: many are written, synced together, and then take their
+/// names in the given order.
+///
+/// # Errors
+/// When any step fails; each file is then as before or complete.
+pub fn write_atomic_all(files: &[(PathBuf, &[u8])]) -> Result<()> {
+    /// Files that are open at once.
+    const BATCH: usize = 256;
+    let mut parents = std::collections::BTreeSet::new();
+    for batch in files.chunks(BATCH) {
+        let mut written = Vec::with_capacity(batch.len());
+        for (path, bytes) in batch {
+            let mut file = TempFile::create_alone(path)?;
+            file.write_all(bytes)?;
+            written.push(file);
+        }
+        if let Some(any) = written.first() {
+            fault::pass(Attempt::Sync, any.path())?;
+            rustix::fs::syncfs(any.file()).map_err(at(Attempt::Sync, any.path()))?;
+        }
+        for (file, (path, _)) in written.into_iter().zip(batch) {
+            file.rename(path)?;
+            parents.insert(path.parent());
+        }
+    }
+    for path in parents.iter().flatten() {
+        sync_parent(&path.join("."))?;
+    }
+    Ok(())
+}
+
 /// Creates a directory and its parents; nothing happens when it exists.
 ///
 /// # Errors

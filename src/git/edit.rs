@@ -10,6 +10,9 @@ use crate::path::RepoPath;
 /// The largest file that is edited, in bytes.
 const MAX_EDITED: u64 = 16 * 1024 * 1024;
 
+/// Up to this many changes are synced one by one.
+const FEW: usize = 4;
+
 /// The content of a file before and after a change; `None` is no file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEdit {
@@ -47,6 +50,26 @@ impl FileEdit {
     /// [`GitError::Changed`] when the file does not hold what it did, or when it cannot be written.
     pub fn apply(&self, root: &Path) -> Result<()> {
         self.replace(root, self.before.as_deref(), self.after.as_deref())
+    }
+
+    /// Makes many changes, in order; with one sync for all of them where there are many.
+    ///
+    /// # Errors
+    /// As [`FileEdit::apply`]; some of the changes may have been made then.
+    pub fn apply_all(edits: &[Self], root: &Path) -> Result<()> {
+        if edits.len() <= FEW || edits.iter().any(|edit| edit.after.is_none()) {
+            return edits.iter().try_for_each(|edit| edit.apply(root));
+        }
+        let mut files = Vec::with_capacity(edits.len());
+        for edit in edits.iter().filter(|edit| edit.is_change()) {
+            if content(root, &edit.path)? != edit.before {
+                return Err(GitError::Changed {
+                    path: edit.path.clone(),
+                });
+            }
+            files.push((edit.path.on_disk(root), edit.after.as_deref().unwrap_or_default()));
+        }
+        Ok(fs::write_atomic_all(&files)?)
     }
 
     /// Takes the change back.

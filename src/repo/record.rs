@@ -64,9 +64,7 @@ impl Repository {
     }
 
     fn apply(&self, edits: &[FileEdit]) -> Result<()> {
-        for edit in edits {
-            edit.apply(self.root())?;
-        }
+        FileEdit::apply_all(edits, self.root())?;
         if self.config.autostage() && !edits.is_empty() {
             // Also what is as it should be: the run that wrote it may not have come to here.
             let paths: Vec<RepoPath> = edits.iter().map(|edit| edit.path.clone()).collect();
