@@ -222,7 +222,7 @@ pub fn write_atomic_all(files: &[(PathBuf, &[u8])]) -> Result<()> {
         }
     }
     for path in parents.iter().flatten() {
-        sync_parent(&path.join("."))?;
+        sync_dir(path)?;
     }
     Ok(())
 }
@@ -329,11 +329,15 @@ pub fn free_space(path: &Path) -> Result<u64> {
 /// # Errors
 /// When the directory cannot be synced.
 pub fn sync_parent(path: &Path) -> Result<()> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fault::pass(Attempt::Sync, parent)?;
-    let dir = fs::File::open(parent).map_err(at(Attempt::Open, parent))?;
-    dir.sync_all().map_err(at(Attempt::Sync, parent))
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
+        _ => sync_dir(Path::new(".")),
+    }
+}
+
+/// Makes the entries of a directory durable.
+fn sync_dir(dir: &Path) -> Result<()> {
+    fault::pass(Attempt::Sync, dir)?;
+    let open = fs::File::open(dir).map_err(at(Attempt::Open, dir))?;
+    open.sync_all().map_err(at(Attempt::Sync, dir))
 }
