@@ -57,4 +57,15 @@ pub(crate) struct GlobalArgs {
     /// Work on N things at once (default: as many as there are processors)
     #[arg(short, long, global = true, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// Use this value of a setting, whatever files and environment say; may be given several times
+    #[arg(short = 'c', long = "config", global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(crate) settings: Vec<(String, String)>,
+}
+
+/// Splits `KEY=VALUE`; what the key means is found out when settings are loaded.
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE, such as core.remote=origin".to_owned()),
+    }
 }

@@ -58,6 +58,8 @@ pub(crate) struct Context {
     pub(crate) verbose: bool,
     /// `--json`.
     pub(crate) json: bool,
+    /// `--config`, key and value.
+    pub(crate) settings: Vec<(String, String)>,
     /// Counters and the request to stop, for the library; the progress line reads it.
     pub(crate) progress: Arc<Progress>,
     /// The environment.
@@ -84,6 +86,7 @@ impl Context {
             quiet: global.quiet,
             verbose: global.verbose,
             json: global.json,
+            settings: global.settings.clone(),
             progress,
             env,
         })
@@ -108,6 +111,7 @@ impl Context {
                 .with_prefix("MODVER_")
                 .map(|(name, value)| (name.into(), value.to_owned()))
                 .collect(),
+            flags: self.settings.clone(),
             ..ConfigSources::default()
         }
     }

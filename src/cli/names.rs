@@ -35,7 +35,8 @@ pub(crate) enum Whose {
 }
 
 /// Long options of ours that the system's `mv` does not know, and whether a value follows.
-const LONG: [(&str, bool); 4] = [
+const LONG: [(&str, bool); 5] = [
+    ("config", true),
     ("jobs", true),
     ("json", false),
     ("no-progress", false),
@@ -43,7 +44,7 @@ const LONG: [(&str, bool); 4] = [
 ];
 
 /// Short options of ours that the system's `mv` does not know, and whether a value follows.
-const SHORT: [(u8, bool); 3] = [(b'C', true), (b'j', true), (b'q', false)];
+const SHORT: [(u8, bool); 4] = [(b'c', true), (b'C', true), (b'j', true), (b'q', false)];
 
 /// Decides from the arguments behind the program's name. `exists` tells whether the directory entry (of whatever
 /// kind, also a dangling link) exists here.
@@ -125,6 +126,7 @@ mod tests {
             "-Cdir add x",
             "-j 4 add x",
             "-j4 add x",
+            "-c core.jobs=1 add x",
             "-qj4 add x",
             "-qj 4 add x",
             "-qC dir status",
