@@ -51,8 +51,11 @@ fn a_file_that_grows_while_it_is_read() {
 }
 
 #[test]
-fn several_processes_add_at_once() {
+fn several_processes_add_while_another_collects() {
     let s = ready();
+    s.write("junk", noise(77, 400_000));
+    s.repo().modver(["add", "junk"]).ok();
+    s.repo().modver(["remove", "--outs", "junk"]).ok();
     for i in 0..20 {
         s.write(format!("a/{i}"), noise(i, 50_000));
         s.write(format!("b/{i}/f"), noise(1000 + i, 50_000));
@@ -72,6 +75,9 @@ fn several_processes_add_at_once() {
             let s = &s;
             scope.spawn(move || (0..5).for_each(|_| drop(s.repo().modver(["add", "same"]).ok())));
         }
+        let gc = ["gc", "--workspace", "--yes", "--delete-data-that-exists-nowhere-else"];
+        let s = &s;
+        scope.spawn(move || (0..8).for_each(|_| drop(s.repo().modver(gc).ok())));
     });
     commit(&s, "All");
     assert_eq!(s.git(["status", "--porcelain"]).ok(), "");
@@ -83,6 +89,7 @@ fn several_processes_add_at_once() {
     }
     delete(&s.path("same"));
     s.repo().modver(["checkout"]).ok();
+    s.repo().modver(["verify"]).ok();
     let after = digest(&s.path(""));
     for line in before.lines() {
         assert!(after.lines().any(|l| l == line), "{line}");
