@@ -35,4 +35,4 @@ pub use snapshot::{Mode, Overlay, Snapshot};
 pub use state::State;
 pub use table::{Row, Table};
 
-use crate::object::Root as RootId;
+use crate::object::Root;

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::scan::{MAX_DEPTH, Scan, ScannedDir};
 use super::scopes::{Scopes, Within};
 use super::table::{Row, Table};
-use super::{Result, RootId, WorkspaceError, hash, state};
+use super::{Result, Root, WorkspaceError, hash, state};
 use crate::fs::FileKind;
 use crate::hash::{FileId, TreeId};
 use crate::object::{self, Entry, Node, ObjectError, Tree, Trees};
@@ -48,7 +48,7 @@ impl Scan {
     pub fn snapshot<T: Trees + ?Sized>(
         mut self,
         mode: Mode<'_>,
-        base: Option<RootId>,
+        base: Option<Root>,
         scopes: &Scopes,
         trees: &T,
         progress: &Progress,
@@ -57,7 +57,7 @@ impl Scan {
             return Err(WorkspaceError::Problems(self.problems));
         }
         let read = hash::identify(&mut self, mode, progress)?;
-        if let (Some(FileKind::Dir), Some(RootId::Tree(base)), false) = (self.kind, base, scopes.is_whole()) {
+        if let (Some(FileKind::Dir), Some(Root::Tree(base)), false) = (self.kind, base, scopes.is_whole()) {
             self.keep_absent(base, scopes, trees)?;
         }
         let mut snapshot = Snapshot {
@@ -212,10 +212,10 @@ impl Snapshot {
 
     /// What the output is, by id.
     #[must_use]
-    pub fn root(&self) -> Option<RootId> {
+    pub fn root(&self) -> Option<Root> {
         match self.node.as_ref()? {
-            Node::File { id, .. } => Some(RootId::File(*id)),
-            Node::Dir { id, .. } => Some(RootId::Tree(*id)),
+            Node::File { id, .. } => Some(Root::File(*id)),
+            Node::Dir { id, .. } => Some(Root::Tree(*id)),
             Node::Symlink { .. } => None,
         }
     }
@@ -231,7 +231,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_state(&self, path: &Path, base: Option<RootId>, scopes: &Scopes) -> Result<()> {
+    pub fn write_state(&self, path: &Path, base: Option<Root>, scopes: &Scopes) -> Result<()> {
         let dirs = self.scan.dirs.iter().map(|dir| (&dir.path, &dir.table));
         state::write(path, base, scopes, dirs)
     }

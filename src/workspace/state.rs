@@ -25,7 +25,7 @@ use std::path::Path;
 
 use super::scopes::Scopes;
 use super::table::{ROW_LEN, Row, Table};
-use super::{Result, RootId, WorkspaceError};
+use super::{Result, Root, WorkspaceError};
 use crate::fs::{FileKind, TempFile};
 use crate::hash::{FileId, Hasher, ID_LEN, TreeId};
 use crate::path::RepoPath;
@@ -37,7 +37,7 @@ const DIR_LEN: usize = 24;
 /// A state that was read; see the module.
 pub struct State {
     bytes: Box<dyn AsRef<[u8]> + Send + Sync>,
-    base: Option<RootId>,
+    base: Option<Root>,
     scopes: Scopes,
     /// Where the sections begin.
     dirs: Section,
@@ -91,8 +91,8 @@ impl State {
         let id: [u8; ID_LEN] = body.get(40..HEADER_LEN)?.try_into().ok()?;
         let base = match kind {
             0 => None,
-            1 => Some(RootId::File(FileId::from_bytes(id))),
-            2 => Some(RootId::Tree(TreeId::from_bytes(id))),
+            1 => Some(Root::File(FileId::from_bytes(id))),
+            2 => Some(Root::Tree(TreeId::from_bytes(id))),
             _ => return None,
         };
         let dirs = Section {
@@ -135,7 +135,7 @@ impl State {
 
     /// What the workspace was last brought to, or recorded as.
     #[must_use]
-    pub const fn base(&self) -> Option<RootId> {
+    pub const fn base(&self) -> Option<Root> {
         self.base
     }
 
@@ -213,7 +213,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 ///
 /// # Errors
 /// When the file cannot be written; the old state is then still there.
-pub(super) fn write<'a, D>(path: &Path, base: Option<RootId>, scopes: &Scopes, dirs: D) -> Result<()>
+pub(super) fn write<'a, D>(path: &Path, base: Option<Root>, scopes: &Scopes, dirs: D) -> Result<()>
 where
     D: Iterator<Item = (&'a RepoPath, &'a Table)> + Clone,
 {
@@ -224,7 +224,7 @@ where
 
 /// Gives the bytes of a state to `sink`, piece by piece.
 fn encode<'a, D>(
-    base: Option<RootId>,
+    base: Option<Root>,
     scopes: &Scopes,
     dirs: D,
     sink: &mut dyn FnMut(&[u8]) -> Result<()>,
@@ -252,8 +252,8 @@ where
     let count = |n: u64| u32::try_from(n).map_err(|_| WorkspaceError::TooManyNames(RepoPath::root()));
     let (kind, id) = match base {
         None => (0u32, [0; ID_LEN]),
-        Some(RootId::File(id)) => (1, *id.as_bytes()),
-        Some(RootId::Tree(id)) => (2, *id.as_bytes()),
+        Some(Root::File(id)) => (1, *id.as_bytes()),
+        Some(Root::Tree(id)) => (2, *id.as_bytes()),
     };
     let mut out = Buffered {
         buffer: Vec::with_capacity(2 * BUFFER),
@@ -345,7 +345,7 @@ mod tests {
         table
     }
 
-    fn encoded(base: Option<RootId>, scopes: &Scopes, dirs: &[(RepoPath, Table)]) -> Vec<u8> {
+    fn encoded(base: Option<Root>, scopes: &Scopes, dirs: &[(RepoPath, Table)]) -> Vec<u8> {
         let mut bytes = Vec::new();
         encode(base, scopes, dirs.iter().map(|(p, t)| (p, t)), &mut |part| {
             bytes.extend_from_slice(part);
@@ -363,11 +363,11 @@ mod tests {
         vec(name(), 0..3).prop_map(|names| RepoPath::new(&names.join(&b'/')).unwrap())
     }
 
-    fn base() -> impl Strategy<Value = Option<RootId>> {
+    fn base() -> impl Strategy<Value = Option<Root>> {
         prop_oneof![
             Just(None),
-            any::<[u8; 32]>().prop_map(|id| Some(RootId::File(FileId::from_bytes(id)))),
-            any::<[u8; 32]>().prop_map(|id| Some(RootId::Tree(TreeId::from_bytes(id)))),
+            any::<[u8; 32]>().prop_map(|id| Some(Root::File(FileId::from_bytes(id)))),
+            any::<[u8; 32]>().prop_map(|id| Some(Root::Tree(TreeId::from_bytes(id)))),
         ]
     }
 

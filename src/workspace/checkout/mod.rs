@@ -13,7 +13,7 @@ mod execute;
 mod plan;
 mod write;
 
-use super::RootId;
+use super::Root;
 use super::scan::Obstacle;
 use super::scopes::Scopes;
 use super::snapshot::Snapshot;
@@ -32,7 +32,7 @@ pub struct CheckoutRequest<'a> {
     /// The parts of it to bring to that.
     pub scopes: &'a Scopes,
     /// What the workspace was last brought to: only what is in it is ever deleted.
-    pub base: Option<RootId>,
+    pub base: Option<Root>,
     /// The parts that were present before, if any.
     pub present: Option<&'a Scopes>,
     /// Whether content that exists nowhere else may be lost.
@@ -237,8 +237,8 @@ pub struct CheckoutPlan {
     output: Name,
     force: bool,
     /// What the workspace counts as afterwards.
-    new_base: Option<RootId>,
-    old_base: Option<RootId>,
+    new_base: Option<Root>,
+    old_base: Option<Root>,
     new_scopes: Scopes,
     deletes: Vec<Touch>,
     chmods: Vec<Touch>,

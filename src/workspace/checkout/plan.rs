@@ -15,7 +15,7 @@ use crate::store::Cache;
 use crate::workspace::scan::{MAX_DEPTH, Obstacle, Scan, parent_and_name};
 use crate::workspace::scopes::Within;
 use crate::workspace::snapshot::Snapshot;
-use crate::workspace::{Result, RootId};
+use crate::workspace::{Result, Root};
 
 /// A directory that is still to be compared.
 struct Item {
@@ -53,8 +53,8 @@ impl CheckoutPlan {
     pub fn new(request: CheckoutRequest<'_>, snapshot: Snapshot, cache: &Cache) -> Result<Self> {
         let (_, output) = parent_and_name(&snapshot.scan.root)?;
         let target_root = match request.target {
-            Some(Node::Dir { id, .. }) => Some(RootId::Tree(*id)),
-            Some(Node::File { id, .. }) => Some(RootId::File(*id)),
+            Some(Node::Dir { id, .. }) => Some(Root::Tree(*id)),
+            Some(Node::File { id, .. }) => Some(Root::File(*id)),
             _ => None,
         };
         let new_scopes = match request.present {
@@ -120,8 +120,8 @@ impl Planner<'_> {
     /// The output itself, as an entry of the directory that holds it.
     fn root(&mut self, output: &Name) -> Result<()> {
         let base = match self.request.base {
-            Some(RootId::Tree(id)) => Some(Node::Dir { id, size: 0, files: 0 }),
-            Some(RootId::File(id)) => Some(Node::File {
+            Some(Root::Tree(id)) => Some(Node::Dir { id, size: 0, files: 0 }),
+            Some(Root::File(id)) => Some(Node::File {
                 id,
                 size: 0,
                 executable: false,
