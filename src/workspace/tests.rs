@@ -265,8 +265,15 @@ fn a_racy_file_stays_racy_through_a_checkout() {
     desk.write("d/stays", b"1111");
     desk.write("d/new", b"n");
     let target = desk.add("d");
-    // Present before, in this very tick; hashed for the plan, not written.
+    // Present before, and modified later than it can have been read, as a clock that is set back makes it; hashed for
+    // the plan, not written.
     desk.write("out/stays", b"1111");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(desk.path("out/stays"))
+        .unwrap();
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(3600))
+        .unwrap();
     let plan = desk.plan("out", Some(&target), &Scopes::whole(), false);
     tick();
     let checked = desk.run("out", plan);
