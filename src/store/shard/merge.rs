@@ -16,8 +16,8 @@ use crate::store::{Recipe, Result};
 /// several describe differently stays in one description, chosen by its content alone.
 ///
 /// # Errors
-/// [`StoreError::DamagedShard`] when an input does not pass [`Shard::verify`]: damage must not spread under a new
-/// name. [`StoreError::TooMany`] when the format cannot count that many slots.
+/// [`StoreError::DamagedShard`](crate::store::StoreError::DamagedShard) when an input does not pass [`Shard::verify`]: damage must not spread under a new
+/// name. [`StoreError::TooMany`](crate::store::StoreError::TooMany) when the format cannot count that many slots.
 pub fn merge(shards: &[&Shard]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     merge_into(shards, &|_| true, &mut |bytes| {
