@@ -303,6 +303,22 @@ impl RemoteStore {
         ids.into_iter().map(|id| self.shard(id)).collect()
     }
 
+    /// The shards in force of which there is a copy here: what they say costs no request.
+    pub(super) fn kept_shards(&self) -> Result<Vec<Arc<Shard>>> {
+        let dir = self.meta_dir("shards")?;
+        let mut ids = BTreeSet::new();
+        for run in self.runs()? {
+            ids.extend(run.shards());
+        }
+        let mut kept = Vec::new();
+        for id in ids {
+            if fs::stat(&dir.join(id.to_string()))?.is_some() {
+                kept.push(self.shard(id)?);
+            }
+        }
+        Ok(kept)
+    }
+
     /// Uploads a shard and keeps a copy.
     pub(super) fn put_shard(&self, bytes: Vec<u8>) -> Result<Arc<Shard>> {
         let id = ShardId::of(&bytes);

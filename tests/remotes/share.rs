@@ -87,6 +87,22 @@ fn a_part_can_be_pulled_and_added_to() {
 }
 
 #[test]
+fn what_was_pushed_and_never_committed_is_not_sent_again() {
+    let s = with_dir_remote();
+    let repo = s.repo();
+    let mut content = noise(3, 3 << 20);
+    s.write("model", &content);
+    repo.modver(["add", "model"]).ok();
+    repo.modver(["push"]).ok();
+    content.splice(1_000_000..1_000_000, *b"a few bytes");
+    s.write("model", &content);
+    repo.modver(["add", "model"]).ok();
+    let pushed = repo.modver(["push", "--json"]).json();
+    let bytes = pushed["remotes"][0]["bytes"].as_u64().unwrap();
+    assert!(bytes > 0 && bytes <= 3 * 262_144, "{bytes}");
+}
+
+#[test]
 fn two_clones_push_at_once_and_lose_nothing() {
     let s = with_dir_remote();
     s.write("README", "");

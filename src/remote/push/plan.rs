@@ -171,6 +171,12 @@ impl RemoteStore {
                 new.push((root, planner.learn(root)?));
             }
         }
+        if !new.is_empty() {
+            // Also what was pushed from here and never committed.
+            for shard in self.kept_shards()? {
+                planner.plan.known.add(shard);
+            }
+        }
         for (root, base) in new {
             planner.root(root, base)?;
         }
