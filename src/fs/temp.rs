@@ -231,6 +231,16 @@ impl TempFile {
         Ok(())
     }
 
+    /// Closes the file, which keeps its temporary name.
+    #[must_use]
+    pub fn close(mut self) -> ClosedTemp {
+        self.persisted = true;
+        ClosedTemp {
+            path: std::mem::take(&mut self.path),
+            persisted: false,
+        }
+    }
+
     /// Gives the file the name `path` only if nothing has it; `false` when something has (the temporary is gone
     /// then). Synced before and after.
     ///
@@ -255,6 +265,35 @@ impl TempFile {
                 Ok(true)
             }
             Err(error) => Err(at(Attempt::Link, path)(error)),
+        }
+    }
+}
+
+/// A file under a temporary name that is complete and closed: of these there may be any number at once. Removed when
+/// dropped.
+#[derive(Debug)]
+pub struct ClosedTemp {
+    path: PathBuf,
+    persisted: bool,
+}
+
+impl ClosedTemp {
+    /// As [`TempFile::rename`].
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn rename(mut self, path: &Path) -> Result<()> {
+        fault::pass(Attempt::Rename, &self.path)?;
+        fs::rename(&self.path, path).map_err(at(Attempt::Rename, path))?;
+        self.persisted = true;
+        Ok(())
+    }
+}
+
+impl Drop for ClosedTemp {
+    fn drop(&mut self) {
+        if !self.persisted {
+            let _ = fs::remove_file(&self.path);
         }
     }
 }

@@ -46,6 +46,27 @@ pub(crate) fn pointer_root(pointer: &Pointer) -> Root {
     }
 }
 
+/// A pointer that cannot be read.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct BrokenPointer {
+    /// The pointer file, relative to the repository.
+    pub path: RepoPath,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The command that helps, if there is one.
+    pub hint: Option<String>,
+}
+
+impl From<&PointerError> for BrokenPointer {
+    fn from(error: &PointerError) -> Self {
+        Self {
+            path: error.path.clone(),
+            problem: error.problem.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
 /// All outputs of the work tree.
 #[derive(Debug, Default)]
 pub struct Outputs {
@@ -68,6 +89,14 @@ impl Outputs {
         } else {
             Err(self.broken.swap_remove(0).into())
         }
+    }
+
+    /// Which of the pointers that cannot be read stands for `path` or something around it.
+    #[must_use]
+    pub fn broken_around(&self, path: &RepoPath) -> Option<usize> {
+        self.broken
+            .iter()
+            .position(|error| git::output_path(&error.path).is_some_and(|output| path.starts_with(&output)))
     }
 
     /// The output at `path` or that `path` is in.

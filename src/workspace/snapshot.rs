@@ -4,10 +4,10 @@
 //! directories that are here too are read.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use super::scan::{MAX_DEPTH, Scan, ScannedDir};
 use super::scopes::{Scopes, Within};
+use super::state::{PreparedState, StateFile};
 use super::table::{Row, Table};
 use super::{Result, Root, WorkspaceError, hash, state};
 use crate::fs::FileKind;
@@ -226,14 +226,25 @@ impl Snapshot {
         Overlay { snapshot: self, below }
     }
 
-    /// Records what is known now in the state file at `path`. `base` is what the workspace counts as from now on,
-    /// usually [`Snapshot::root`] after an add, or the old state's base.
+    /// Records what is known now as the state of the output. `base` is what the workspace counts as from now on, usually
+    /// [`Snapshot::root`] after an add, or the old state's base.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_state(&self, path: &Path, base: Option<Root>, scopes: &Scopes) -> Result<()> {
-        let dirs = self.scan.dirs.iter().map(|dir| (&dir.path, &dir.table));
-        state::write(path, base, scopes, dirs)
+    pub fn write_state(&self, to: &StateFile, base: Option<Root>, scopes: &Scopes) -> Result<()> {
+        state::write(to, base, scopes, self.tables())
+    }
+
+    /// As [`Snapshot::write_state`]; the state is in force when it is published.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn prepare_state(&self, to: &StateFile, base: Option<Root>, scopes: &Scopes) -> Result<PreparedState> {
+        state::prepare(to, base, scopes, self.tables())
+    }
+
+    fn tables(&self) -> impl Iterator<Item = (&RepoPath, &Table)> + Clone {
+        self.scan.dirs.iter().map(|dir| (&dir.path, &dir.table))
     }
 }
 
