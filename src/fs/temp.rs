@@ -105,6 +105,14 @@ impl TempFile {
         name.as_encoded_bytes().starts_with(b".modver-tmp-")
     }
 
+    /// Whether `name` is a temporary name that only the holder of a lock gives: to a file ([`alone_name`]), or to a
+    /// directory that a checkout fills.
+    #[must_use]
+    pub fn is_alone_name(name: &std::ffi::OsStr) -> bool {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b".modver-tmp-f-") || name.starts_with(b".modver-tmp-d-")
+    }
+
     /// Appends bytes.
     ///
     /// # Errors

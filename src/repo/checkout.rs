@@ -82,6 +82,9 @@ impl Repository {
     pub fn checkout(&self, options: &CheckoutOptions) -> Result<CheckoutOutcome> {
         let _lock = self.lock_workspace()?;
         let mut found = self.outputs()?;
+        if !options.dry_run {
+            self.remove_leftovers(&found);
+        }
         let Orphans { here, stale } = self.orphans(&mut found)?;
         let here: Vec<RepoPath> = here.into_iter().map(|orphan| orphan.path).collect();
         let Selected { targets, broken } = self.select_among(found, &options.targets, &here)?;

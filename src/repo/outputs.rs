@@ -76,6 +76,8 @@ pub struct Outputs {
     pub broken: Vec<PointerError>,
     /// Pointers that git knows and that are no longer there.
     pub deleted: Vec<RepoPath>,
+    /// What killed processes left beside them.
+    pub(crate) leftovers: Vec<RepoPath>,
 }
 
 impl Outputs {
@@ -114,6 +116,17 @@ impl Outputs {
 }
 
 impl Repository {
+    /// Removes what killed processes left; the caller holds the workspace lock.
+    pub(crate) fn remove_leftovers(&self, outputs: &Outputs) {
+        for path in &outputs.leftovers {
+            let on_disk = path.on_disk(self.root());
+            // Whatever cannot be removed is in nobody's way.
+            if !matches!(fs::remove_file(&on_disk), Ok(true)) {
+                let _ = fs::remove_dir_all(&on_disk);
+            }
+        }
+    }
+
     /// Finds and reads all pointers.
     ///
     /// # Errors
@@ -122,6 +135,7 @@ impl Repository {
         let found = self.git.find_pointers()?;
         let mut outputs = Outputs {
             deleted: found.deleted,
+            leftovers: found.leftovers,
             ..Outputs::default()
         };
         for pointer_path in found.present {

@@ -52,6 +52,7 @@ impl Repository {
         let Some(bytes) = fs::read_if_exists(&self.move_file(), 2 * MAX_POINTER)? else {
             return Ok(None);
         };
+        self.remove_leftovers(&self.outputs()?);
         let mut done = None;
         if let Some(begun) = parse(&bytes) {
             let pointer_at = |path: &RepoPath| -> Result<Option<bool>> {
