@@ -18,6 +18,8 @@ mod broken;
 mod checkout;
 #[path = "data/crash.rs"]
 mod crash;
+#[path = "data/limits.rs"]
+mod limits;
 #[path = "data/orphans.rs"]
 mod orphans;
 #[path = "data/race.rs"]

@@ -151,10 +151,15 @@ impl Repository {
                 });
                 continue;
             }
-            let Some(bytes) = fs::read_if_exists(&on_disk, git::MAX_POINTER * 2)? else {
-                continue;
+            let parsed = match fs::read_if_exists(&on_disk, git::MAX_POINTER * 2) {
+                Ok(None) => continue,
+                Ok(Some(bytes)) => Pointer::parse(&bytes, &pointer_path),
+                Err(error) => Err(PointerError {
+                    path: pointer_path,
+                    problem: git::PointerProblem::Unreadable(error),
+                }),
             };
-            match Pointer::parse(&bytes, &pointer_path) {
+            match parsed {
                 Ok(pointer) => outputs.outputs.push(Output { path, pointer }),
                 Err(error) => outputs.broken.push(error),
             }

@@ -246,7 +246,7 @@ fn killed_and_gone_on(args: &[&str], ways: &[&[&[&str]]]) -> u64 {
         let killed = with_fault(&s, &format!("kill@{point}"), args);
         assert!(killed.code == -9 || killed.code == 0, "{killed}");
         let mut last = None;
-        for next in *way {
+        for next in way {
             last = Some(s.repo().modver(*next));
         }
         let (last, now) = (last.unwrap(), visible(&s));
