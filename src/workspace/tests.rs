@@ -528,7 +528,8 @@ fn missing_content_is_listed_and_the_rest_is_done() {
     let transaction = desk.cache.transaction(&desk.progress).unwrap();
     transaction.add_bytes(crate::store::PackKind::Tree, &bytes).unwrap();
     transaction.commit().unwrap();
-    let target = Node::Dir { id, size: 0, files: 0 };
+    let (size, files) = (tree.size(), tree.files());
+    let target = Node::Dir { id, size, files };
     let plan = desk.plan("out", Some(&target), &Scopes::whole(), false);
     let checked = desk.run("out", plan);
     let failed: Vec<_> = checked.failures.iter().map(|f| f.path.to_string()).collect();
