@@ -1,6 +1,5 @@
 //! Reading pointers from revisions.
 
-use gix::bstr::ByteSlice as _;
 use gix::objs::{Kind, TreeRefIter};
 
 use super::discover::GitRepo;
@@ -137,13 +136,13 @@ impl GitRepo {
         if rev == "HEAD" && self.head()?.commit().is_none() {
             return Ok(None);
         }
-        let unknown = |source: gix::Error| GitError::Revision {
-            rev: rev.to_owned(),
-            source: Box::new(source),
-        };
-        let id = repo.rev_parse_single(rev.as_bytes().as_bstr()).map_err(unknown)?;
+        let id = self.resolve_one(repo, rev)?;
         let object = repo.find_object(id).map_err(|e| GitError::object(id, e))?;
-        let tree = object.peel_to_kind(Kind::Tree).map_err(unknown)?;
+        let tree = object.peel_to_kind(Kind::Tree).map_err(|source| GitError::Revision {
+            rev: rev.to_owned(),
+            shallow: false,
+            source: Some(source.into()),
+        })?;
         Ok(Some(tree.id))
     }
 }
@@ -181,7 +180,7 @@ impl PointerEntries {
     }
 }
 
-fn entry_name(name: &[u8], tree: gix::ObjectId) -> Result<Name> {
+pub(super) fn entry_name(name: &[u8], tree: gix::ObjectId) -> Result<Name> {
     Name::new(name).map_err(|source| GitError::InvalidPath {
         place: format!("tree {tree}"),
         source,

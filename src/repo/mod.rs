@@ -32,6 +32,7 @@ mod status;
 mod targets;
 mod transfer;
 mod verify;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -59,6 +60,7 @@ pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcom
 pub use targets::Target;
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
+pub use versions::BrokenVersion;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};

@@ -174,8 +174,9 @@ impl Repository {
             .collect::<Result<_>>()?;
         if let Some(name) = &request.remote {
             let every = targets.iter().map(|target| &target.output).enumerate().collect();
-            for (remote, some) in self.by_remote(name.as_deref(), every, |(_, output)| output)? {
-                for (i, output) in some {
+            for group in self.by_remote(name.as_deref(), every, |(_, output)| output)? {
+                let remote = group.remote?;
+                for (i, output) in group.items {
                     outputs[i].in_remote = Some(remote.has(&output.root().id())?);
                 }
             }
