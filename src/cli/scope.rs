@@ -1,7 +1,7 @@
 //! The options that say which versions a transfer is about.
 
 use crate::git::Scope;
-use crate::repo::BrokenVersion;
+use crate::repo::{BrokenPointer, BrokenVersion};
 
 use super::exit::Exit;
 use super::ui::{Colour, Style};
@@ -84,4 +84,30 @@ pub(crate) fn exit_with_broken(exit: Exit, broken: &[BrokenVersion]) -> Exit {
     } else {
         exit
     }
+}
+
+/// Where nothing is.
+pub(crate) fn place(rev: Option<&str>) -> String {
+    rev.map_or_else(|| "here".to_owned(), |rev| format!("here in revision {rev}"))
+}
+
+/// Names the pointers of a revision that cannot be read.
+pub(crate) fn show_unreadable(
+    broken: &[BrokenPointer],
+    out: &mut dyn std::io::Write,
+    style: Style,
+) -> std::io::Result<()> {
+    for BrokenPointer { path, problem, .. } in broken {
+        writeln!(
+            out,
+            "{} pointer {path}: {problem}",
+            style.paint(Colour::Bad, "unreadable:")
+        )?;
+    }
+    Ok(())
+}
+
+/// How a command ends that shows everything else.
+pub(crate) fn exit_with_unreadable(broken: &[BrokenPointer]) -> Exit {
+    if broken.is_empty() { Exit::Ok } else { Exit::Partial }
 }

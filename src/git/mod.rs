@@ -54,6 +54,7 @@ pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,
 };
+pub use resolve::Compared;
 pub use revision::{Head, RevisionPointer};
 pub use scope::{Scope, Unsent};
 pub use versions::{BrokenVersion, Version, Versions};

@@ -42,7 +42,59 @@ pub(super) enum Spec {
     },
 }
 
+/// What is compared with what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compared {
+    /// One revision.
+    One(String),
+    /// Two: `A..B`, or `A...B`, which is B and where it left A.
+    Two(String, String),
+}
+
 impl GitRepo {
+    /// Whether git knows a revision or range of this name.
+    ///
+    /// # Errors
+    /// When refs cannot be read or `git` not be run.
+    pub fn is_revision(&self, rev: &str) -> Result<bool> {
+        match self.resolve(&self.local(), rev) {
+            Ok(_) => Ok(true),
+            Err(GitError::Revision { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a revision or range as an argument of `diff`.
+    ///
+    /// # Errors
+    /// [`GitError::Revision`] when git does not know it, or it is another set of commits.
+    pub fn compared(&self, rev: &str) -> Result<Compared> {
+        let repo = self.local();
+        let several = || self.unknown(&repo, rev, "it is neither one commit nor A..B nor A...B".to_owned());
+        Ok(match self.resolve(&repo, rev)? {
+            Spec::One(_) => Compared::One(rev.to_owned()),
+            Spec::Range { from, to } => match rev.split_once("..") {
+                Some((left, right)) => Compared::Two(or_head(left).to_owned(), or_head(right).to_owned()),
+                None => Compared::Two(from.to_string(), to.to_string()),
+            },
+            Spec::Symmetric { left, right } => {
+                let args = ["merge-base".to_owned(), left.to_string(), right.to_string()];
+                let base = match self.git(&args, Vec::new()) {
+                    Ok(base) => String::from_utf8_lossy(base.trim_ascii()).into_owned(),
+                    Err(GitError::Failed { .. }) => {
+                        return Err(self.unknown(&repo, rev, "the two have no commit in common".to_owned()));
+                    }
+                    Err(error) => return Err(error),
+                };
+                let right = rev
+                    .split_once("...")
+                    .map_or_else(String::new, |(_, right)| or_head(right).to_owned());
+                Compared::Two(base, right)
+            }
+            Spec::Not(_) | Spec::Set { .. } => return Err(several()),
+        })
+    }
+
     /// Resolves a revision or range.
     pub(super) fn resolve(&self, repo: &gix::Repository, rev: &str) -> Result<Spec> {
         if let Some(excluded) = rev.strip_prefix('^') {
@@ -53,7 +105,7 @@ impl GitRepo {
                 Some(right) => (right, true),
                 None => (right, false),
             };
-            let end = |text: &str| self.resolve_one(repo, if text.is_empty() { "HEAD" } else { text });
+            let end = |text: &str| self.resolve_one(repo, or_head(text));
             match (end(left), end(right)) {
                 (Ok(left), Ok(right)) if symmetric => return Ok(Spec::Symmetric { left, right }),
                 (Ok(from), Ok(to)) => return Ok(Spec::Range { from, to }),
@@ -132,4 +184,9 @@ impl GitRepo {
             source: is_news.then(|| message.into()),
         }
     }
+}
+
+/// An end of a range that is left out is `HEAD`.
+fn or_head(text: &str) -> &str {
+    if text.is_empty() { "HEAD" } else { text }
 }

@@ -103,6 +103,36 @@ impl GitRepo {
         Ok(None)
     }
 
+    /// The pointer of a revision that `path` belongs to: that of the output at or around it, or the pointer at `path`
+    /// itself.
+    ///
+    /// # Errors
+    /// As [`GitRepo::pointer_bytes_at`]. A pointer that cannot be parsed is in the result, not an error of its own.
+    pub fn pointer_around(&self, rev: &str, path: &RepoPath) -> Result<Option<RevisionPointer>> {
+        let repo = self.local();
+        let Some(mut tree) = self.tree_of(&repo, rev)? else {
+            return Ok(None);
+        };
+        let mut dir = RepoPath::root();
+        for name in path.names() {
+            let entries = PointerEntries::of(&repo, tree)?;
+            let pointer = [name, POINTER_SUFFIX.as_bytes()].concat();
+            let found = entries.pointers.iter().find(|(name, _)| name.as_bytes() == pointer);
+            let itself = || entries.pointers.iter().find(|(pointer, _)| pointer.as_bytes() == name);
+            if let Some((name, blob)) = found.or_else(itself) {
+                let path = dir.join(name);
+                let pointer = read_pointer(&repo, *blob, &path)?;
+                return Ok(Some((path, pointer)));
+            }
+            let Some((below, id)) = entries.trees.into_iter().find(|(tree, _)| tree == name) else {
+                return Ok(None);
+            };
+            dir = dir.join(&entry_name(&below, tree)?);
+            tree = id;
+        }
+        Ok(None)
+    }
+
     /// All pointers in the tree of a revision, sorted by path; none if it is `HEAD` and there is no commit yet.
     ///
     /// # Errors

@@ -1,9 +1,12 @@
 //! `checkout`: cache → workspace, as the pointers say.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::observe::pointer_node;
-use super::{Repository, Result, Target};
+use super::{Output, RepoError, Repository, Result, Target};
+use crate::git::{Pointer, PointerContent};
+use crate::object::Node;
 use crate::path::RepoPath;
 use crate::progress::Phase;
 use crate::workspace::{CheckoutPlan, CheckoutRequest, Conflict, FailureReason, PlanCounts, Scopes};
@@ -13,6 +16,8 @@ use crate::workspace::{CheckoutPlan, CheckoutRequest, Conflict, FailureReason, P
 pub struct CheckoutOptions {
     /// Outputs, paths inside them, directories; none: everything.
     pub targets: Vec<PathBuf>,
+    /// Bring the targets, of which there must be some, to what they are in this revision; pointers stay as they are.
+    pub rev: Option<String>,
     /// Replace and remove content that exists nowhere else.
     pub force: bool,
     /// Only say what would be done.
@@ -22,8 +27,10 @@ pub struct CheckoutOptions {
 /// What happened to one output.
 #[derive(Debug, serde::Serialize)]
 pub struct CheckedOut {
-    /// The output.
+    /// The output, or what in a revision was one.
     pub path: RepoPath,
+    /// Whether it is tracked now.
+    pub tracked: bool,
     /// What was (or would be) done.
     pub done: PlanCounts,
     /// What is in the way and exists nowhere else; nothing was done to this output then.
@@ -48,6 +55,8 @@ pub struct CheckoutFailure {
 pub struct CheckoutOutcome {
     /// The outputs.
     pub outputs: Vec<CheckedOut>,
+    /// The revision they were brought to; `null` for what the pointers of the work tree say.
+    pub rev: Option<String>,
     /// Whether nothing was written because that was asked.
     pub dry_run: bool,
 }
@@ -63,13 +72,19 @@ impl CheckoutOutcome {
 }
 
 impl Repository {
-    /// Makes the workspace match the pointers. Outputs with conflicts are left alone, the others are done.
+    /// Makes the workspace match the pointers, or what the pointers were in a revision. Outputs with conflicts are left
+    /// alone, the others are done.
     ///
     /// # Errors
     /// When targets are not tracked, or the workspace cannot be read. What concerns single paths is in the outcome.
     pub fn checkout(&self, options: &CheckoutOptions) -> Result<CheckoutOutcome> {
         let _lock = self.lock_workspace()?;
-        let targets = self.targets(&options.targets)?;
+        let (targets, untracked) = match &options.rev {
+            Some(rev) => self
+                .targets_of(rev, &options.targets)
+                .map_err(|error| error.at(Some(rev)))?,
+            None => (self.targets(&options.targets)?, HashSet::new()),
+        };
         let mut plans = Vec::with_capacity(targets.len());
         self.progress.start(Phase::Scanning, 0, 0);
         for target in targets {
@@ -84,12 +99,89 @@ impl Repository {
         self.progress.start(Phase::CheckingOut, files, bytes);
         let mut outputs = Vec::with_capacity(plans.len());
         for (path, plan) in plans {
-            outputs.push(self.execute_checkout(path, plan, options)?);
+            let tracked = !untracked.contains(&path);
+            outputs.push(self.execute_checkout(path, tracked, plan, options)?);
         }
         Ok(CheckoutOutcome {
             outputs,
+            rev: options.rev.clone(),
             dry_run: options.dry_run,
         })
+    }
+
+    /// What the user means as it is in a revision, as targets of the outputs there are now; and which of them are not
+    /// tracked now.
+    fn targets_of(&self, rev: &str, inputs: &[PathBuf]) -> Result<(Vec<Target>, HashSet<RepoPath>)> {
+        if inputs.is_empty() {
+            return Err(RepoError::NoTarget { rev: rev.to_owned() });
+        }
+        let now = self.outputs()?.sound()?;
+        let mut untracked = HashSet::new();
+        let mut targets = Vec::new();
+        for target in self.select_at(Some(rev), inputs)?.targets {
+            let output = &target.output;
+            if now.iter().any(|now| now.path == output.path) {
+                for part in &target.parts {
+                    self.tracked_node(output, &output.path.join_path(part))?;
+                }
+                targets.push(target);
+                continue;
+            }
+            // It was tracked in other pieces.
+            let parts = if target.parts.is_empty() {
+                vec![RepoPath::root()]
+            } else {
+                target.parts.clone()
+            };
+            let mut alone = Vec::new();
+            for part in parts {
+                let path = output.path.join_path(&part);
+                if let Some(around) = now.iter().find(|now| path.starts_with(&now.path) && path != now.path) {
+                    return Err(RepoError::InsideOutputNow {
+                        path,
+                        rev: rev.to_owned(),
+                        output: around.path.clone(),
+                    });
+                }
+                if let Some(inside) = now.iter().find(|now| now.path.starts_with(&path) && path != now.path) {
+                    return Err(RepoError::ContainsOutput {
+                        path,
+                        output: inside.path.clone(),
+                    });
+                }
+                if !now.iter().any(|now| now.path == path) {
+                    self.tracked_node(output, &path)?;
+                    alone.push(part);
+                    continue;
+                }
+                let (node, path) = self.tracked_node(output, &path)?;
+                targets.push(Target {
+                    output: Output {
+                        pointer: Pointer {
+                            content: match node {
+                                Node::File { id, executable, .. } => PointerContent::File { id, executable },
+                                Node::Dir { id, files, .. } => PointerContent::Dir { id, files },
+                                Node::Symlink { .. } => return Err(RepoError::IsLink(path)),
+                            },
+                            size: node.size(),
+                            ..output.pointer.clone()
+                        },
+                        path,
+                    },
+                    parts: Vec::new(),
+                    named: target.named,
+                    commit: None,
+                });
+            }
+            if !alone.is_empty() {
+                untracked.insert(output.path.clone());
+                targets.push(Target {
+                    parts: alone.into_iter().filter(|part| !part.is_root()).collect(),
+                    ..target
+                });
+            }
+        }
+        Ok((targets, untracked))
     }
 
     /// `None`: the output is as it should be.
@@ -128,11 +220,18 @@ impl Repository {
         Ok(Some(CheckoutPlan::new(request, snapshot, self.cache()?)?))
     }
 
-    fn execute_checkout(&self, path: RepoPath, plan: CheckoutPlan, options: &CheckoutOptions) -> Result<CheckedOut> {
+    fn execute_checkout(
+        &self,
+        path: RepoPath,
+        tracked: bool,
+        plan: CheckoutPlan,
+        options: &CheckoutOptions,
+    ) -> Result<CheckedOut> {
         let mut outcome = CheckedOut {
             done: plan.counts,
             conflicts: plan.conflicts.clone(),
             failures: Vec::new(),
+            tracked,
             path,
         };
         let failures = if options.dry_run || !(plan.conflicts.is_empty() || options.force) {

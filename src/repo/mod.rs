@@ -44,6 +44,7 @@ pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use du::{DuOutcome, Usage};
+pub(crate) use error::shell_word;
 pub use error::{RepoError, Result};
 pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutput};
 pub use gc::{GcOptions, GcOutcome, OnlyCopies};

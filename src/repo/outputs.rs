@@ -1,6 +1,8 @@
 //! The tracked outputs of the work tree: what its pointers say.
 
-use super::{Repository, Result};
+use std::path::PathBuf;
+
+use super::{BrokenPointer, RepoError, Repository, Result, Target};
 use crate::fs;
 use crate::git::{self, Pointer, PointerContent, PointerError};
 use crate::object::Root;
@@ -70,6 +72,20 @@ impl Outputs {
         }
     }
 
+    /// Why `path` is not to be had from them, when they are of a revision.
+    pub(super) fn not_in(self, rev: &str, path: RepoPath) -> RepoError {
+        let belongs = |error: &PointerError| {
+            error.path == path || git::output_path(&error.path).is_some_and(|output| path.starts_with(&output))
+        };
+        match self.broken.into_iter().find(belongs) {
+            Some(error) => error.into(),
+            None => RepoError::NotInRevision {
+                path,
+                rev: rev.to_owned(),
+            },
+        }
+    }
+
     /// The output at `path` or that `path` is in.
     #[must_use]
     pub fn around(&self, path: &RepoPath) -> Option<&Output> {
@@ -84,7 +100,63 @@ impl Outputs {
     }
 }
 
+/// What the user means of the outputs of the work tree or a revision.
+pub(super) struct Selected {
+    /// All outputs.
+    pub(super) all: Vec<Output>,
+    /// Those that are meant.
+    pub(super) targets: Vec<Target>,
+    /// Pointers of a revision that cannot be read, as far as they are meant.
+    pub(super) broken: Vec<BrokenPointer>,
+}
+
 impl Repository {
+    /// The outputs as they are in a revision; none says in the work tree.
+    ///
+    /// # Errors
+    /// When the revision is not known, or pointers cannot be found. Those that cannot be parsed are in the result.
+    pub fn outputs_at(&self, rev: Option<&str>) -> Result<Outputs> {
+        let Some(rev) = rev else { return self.outputs() };
+        let mut outputs = Outputs::default();
+        for (pointer_path, pointer) in self.git.pointers_at(rev)? {
+            match (git::output_path(&pointer_path), pointer) {
+                (Some(path), Ok(pointer)) => outputs.outputs.push(Output { path, pointer }),
+                (_, Err(error)) => outputs.broken.push(error),
+                (None, Ok(_)) => {}
+            }
+        }
+        outputs.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(outputs)
+    }
+
+    /// What the user means of the outputs of a revision (none: of the work tree). A pointer that cannot be read is an
+    /// error in the work tree, where it can be mended, and when it is named; in a revision it is passed over.
+    pub(super) fn select_at(&self, rev: Option<&str>, inputs: &[PathBuf]) -> Result<Selected> {
+        let found = self.outputs_at(rev)?;
+        let Some(rev) = rev else {
+            let all = found.sound()?;
+            return Ok(Selected {
+                targets: self.select(&all, inputs)?,
+                all,
+                broken: Vec::new(),
+            });
+        };
+        let targets = match self.select(&found.outputs, inputs) {
+            Err(RepoError::NotTracked { path, .. }) => return Err(found.not_in(rev, path)),
+            targets => targets?,
+        };
+        let typed = inputs
+            .iter()
+            .map(|input| self.path_of(input))
+            .collect::<Result<Vec<_>>>()?;
+        let meant = |error: &&PointerError| typed.is_empty() || typed.iter().any(|path| error.path.starts_with(path));
+        Ok(Selected {
+            targets,
+            broken: found.broken.iter().filter(meant).map(BrokenPointer::from).collect(),
+            all: found.outputs,
+        })
+    }
+
     /// Finds and reads all pointers.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ impl Repository {
             present_parts: true,
         })?;
         let mut checkout = self.checkout(&CheckoutOptions {
+            rev: None,
             targets: options.targets.clone(),
             force: options.force,
             dry_run: options.dry_run,

@@ -378,10 +378,11 @@ impl Look<'_> {
             status.state = OutputState::Unchanged;
             return Ok(());
         }
-        status.counts = Some(FileCounts::of(&changes));
+        let path = &target.output.path;
+        let files: Vec<FileDiff> = changes.iter().map(|change| FileDiff::new(path, change)).collect();
+        status.counts = Some(FileCounts::of(&files));
         if self.granular {
-            let path = &target.output.path;
-            status.files = Some(changes.iter().map(|change| FileDiff::new(path, change)).collect());
+            status.files = Some(files);
         }
         Ok(())
     }

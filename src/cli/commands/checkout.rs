@@ -7,22 +7,30 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, human};
-use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome};
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, shell_word};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
 ///
 /// Writes missing and changed files from the cache and removes files that are tracked no more. Files whose content is
 /// stored nowhere are never overwritten or removed, unless --force is given.
+///
+/// With --rev, targets are brought to what they are in that revision, beside the code and the pointers as they are now:
+/// `modver status` shows them as outdated or modified, `modver checkout TARGET` brings them back to the pointer, `modver
+/// commit TARGET` makes them its new content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   git checkout main~3 && modver checkout
-  modver checkout data/images/cats")]
+  modver checkout data/images/cats
+  modver checkout --rev v1.0 data/labels.csv")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
     targets: Vec<PathBuf>,
+    /// Bring the targets to what they are in a git revision, without changing pointers
+    #[arg(long, value_name = "REV", requires = "targets")]
+    rev: Option<String>,
     /// Also replace files whose content is stored nowhere else
     #[arg(short, long)]
     force: bool,
@@ -35,6 +43,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let outcome = context.repository()?.checkout(&CheckoutOptions {
         targets: args.targets.clone(),
+        rev: args.rev.clone(),
         force: args.force,
         dry_run: args.dry_run,
     })?;
@@ -118,10 +127,26 @@ impl Render for Shown {
             .iter()
             .any(|output| output.failures.iter().any(|failure| failure.missing))
         {
-            writeln!(out, "hint: modver pull")?;
+            match &self.0.rev {
+                None => writeln!(out, "hint: modver pull")?,
+                Some(rev) => writeln!(out, "hint: modver fetch --rev {} TARGET", shell_word(rev))?,
+            }
         }
         if outputs.is_empty() && self.0.is_complete() {
-            writeln!(out, "everything is as the pointers say")?;
+            match &self.0.rev {
+                None => writeln!(out, "everything is as the pointers say")?,
+                Some(rev) => writeln!(out, "everything is as it is in revision {rev}")?,
+            }
+        }
+        for output in outputs
+            .iter()
+            .filter(|output| !output.tracked && !output.done.is_empty())
+        {
+            writeln!(
+                out,
+                "note: {} is not tracked now; modver add {0} tracks it",
+                output.path
+            )?;
         }
         Ok(())
     }
