@@ -212,6 +212,10 @@ impl GitError {
             )),
             Self::Revision { shallow: true, .. } => Some("git fetch --unshallow".to_owned()),
             Self::Revision { .. } => Some("git log --oneline --all".to_owned()),
+            Self::Object { .. } => Some(
+                "git fsck   or, in a partial clone, git log -p --all -- '*.mv' > FILE, which fetches what is missing"
+                    .to_owned(),
+            ),
             Self::Date { .. } => Some("--since 2026-01-31, or --since \"2 weeks ago\"".to_owned()),
             Self::Ignored { path, .. } => Some(format!("git add -f {path}")),
             Self::Pointer(error) => error.hint(),

@@ -27,6 +27,7 @@ mod ignore_file;
 mod index;
 mod lineage;
 mod liveness;
+mod log;
 mod pointer;
 mod program;
 mod resolve;
@@ -50,6 +51,7 @@ pub use hooks::Hooks;
 pub use ignore_file::{add_entry, remove_entry};
 pub use index::Tracked;
 pub use liveness::LivePointers;
+pub use log::{LoggedCommit, LoggedPointer, Touch};
 pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,

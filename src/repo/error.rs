@@ -104,6 +104,8 @@ pub enum RepoError {
     Exists { path: RepoPath },
     #[error("`{path}` has changes that are not stored")]
     Modified { path: RepoPath },
+    #[error("no commit tracks `{path}`, or ever did")]
+    NeverTracked { path: RepoPath },
     #[error("nothing says what to bring back from revision `{rev}`")]
     NoTarget { rev: String },
     #[error("nothing says what is still needed")]
