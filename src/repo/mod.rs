@@ -18,6 +18,7 @@ mod fetch;
 mod gc;
 mod init;
 mod inputs;
+mod log;
 mod ls;
 mod observe;
 mod orphans;
@@ -34,21 +35,24 @@ mod targets;
 mod transfer;
 mod unfinished;
 mod verify;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
-pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome, Standing};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use du::{DuOutcome, Usage};
+pub(crate) use error::shell_word;
 pub use error::{RepoError, Result};
 pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutput};
 pub use gc::{GcOptions, GcOutcome, OnlyCopies};
 pub use init::InitOutcome;
+pub use log::{LogOutcome, LogRequest, LoggedVersion};
 pub use ls::{Listed, LsOutcome, LsRequest};
 pub use outputs::{BrokenPointer, Output, Outputs};
 pub use pull::{PullOptions, PullOutcome};
@@ -61,6 +65,7 @@ pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusReques
 pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
+pub use versions::BrokenVersion;
 
 use orphans::Orphan;
 
