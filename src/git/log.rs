@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::io::BufRead as _;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
 use super::lineage::next_change;
-use super::pointer::{POINTER_SUFFIX, Pointer};
+use super::pointer::{MAX_POINTER, POINTER_SUFFIX, Pointer, PointerProblem};
 use super::program::Run;
 use super::resolve::Spec;
-use super::revision::read_pointer;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 
@@ -18,6 +19,9 @@ use crate::progress::Progress;
 const OBJECT_CACHE: usize = 4 * 1024 * 1024;
 /// Pointers that went away in one commit and are read to see whether one of them is the one that came.
 const MAX_CANDIDATES: usize = 1000;
+/// Commits that are read before their pointers are: few at first, as perhaps only the newest are wanted.
+const MIN_BATCH: usize = 32;
+const MAX_BATCH: usize = 2048;
 const FORMAT: &str = "--format=%x01%H%x00%aI%x00%aN%x00%aE%x00%s";
 
 /// A commit as a log shows it.
@@ -85,8 +89,19 @@ impl GitRepo {
             let mut run = self.git_start(&log_args(&start, &path), Vec::new())?;
             let mut fields = Fields::new(&mut run);
             let mut moved = None;
-            while let Some((commit, [old, new])) = fields.next_record(&path)? {
-                progress.check()?;
+            let (mut records, mut batch) = (Vec::<Record>::new().into_iter(), MIN_BATCH);
+            loop {
+                let Some((commit, [old, new])) = records.next() else {
+                    progress.check()?;
+                    let more = fields.next_records(&path, batch)?;
+                    if more.is_empty() {
+                        break;
+                    }
+                    log.read_all(&more, &path)?;
+                    records = more.into_iter();
+                    batch = (batch * 2).min(MAX_BATCH);
+                    continue;
+                };
                 let mut touch = Touch {
                     before: log.read(old, &path)?,
                     after: log.read(new, &path)?,
@@ -179,7 +194,7 @@ fn log_args(start: &[String], path: &RepoPath) -> Vec<std::ffi::OsString> {
     let mut args: Vec<std::ffi::OsString> = vec!["--literal-pathspecs".into(), "log".into(), FORMAT.into()];
     args.extend(
         "-z --raw --no-abbrev --no-renames --no-follow --no-show-signature --no-color --no-relative \
-         --diff-merges=first-parent --root --encoding=UTF-8"
+         -c --root --encoding=UTF-8"
             .split_ascii_whitespace()
             .map(Into::into),
     );
@@ -197,6 +212,33 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
+    /// Reads the pointers of records, on several threads if there are many.
+    fn read_all(&mut self, records: &[Record], path: &RepoPath) -> Result<()> {
+        let mut blobs: Vec<gix::ObjectId> = records.iter().flat_map(|(_, [old, new])| [*new, *old]).collect();
+        // Neighbours in history are, too, in a pack: keep them together.
+        blobs.dedup();
+        blobs.retain(|blob| !blob.is_null() && !self.pointers.contains_key(blob));
+        if blobs.len() < MIN_BATCH {
+            return Ok(());
+        }
+        let read = blobs
+            .par_chunks(MIN_BATCH)
+            .map_init(
+                || {
+                    let mut repo = self.git.local();
+                    repo.object_cache_size_if_unset(OBJECT_CACHE);
+                    repo
+                },
+                |repo, blobs| {
+                    let read = blobs.iter().map(|blob| Ok((*blob, read(repo, *blob, path)?)));
+                    read.collect::<Result<Vec<_>>>()
+                },
+            )
+            .collect::<Result<Vec<_>>>()?;
+        self.pointers.extend(read.into_iter().flatten());
+        Ok(())
+    }
+
     fn read(&mut self, blob: gix::ObjectId, path: &RepoPath) -> Result<Option<LoggedPointer>> {
         if blob.is_null() {
             return Ok(None);
@@ -204,15 +246,7 @@ impl Log<'_> {
         if let Some(known) = self.pointers.get(&blob) {
             return Ok(Some(known.clone()));
         }
-        let read = match read_pointer(self.repo, blob, path) {
-            Ok(Ok(pointer)) => Ok(Arc::new(pointer)),
-            Ok(Err(error)) => Err(error.problem.to_string()),
-            // A partial clone does not have it.
-            Err(GitError::Object { id, .. }) if !self.repo.has_object(blob) => {
-                Err(format!("git's object {id} is not here"))
-            }
-            Err(error) => return Err(error),
-        };
+        let read = read(self.repo, blob, path)?;
         self.pointers.insert(blob, read.clone());
         Ok(Some(read))
     }
@@ -259,6 +293,25 @@ impl Log<'_> {
     }
 }
 
+fn read(repo: &gix::Repository, blob: gix::ObjectId, path: &RepoPath) -> Result<LoggedPointer> {
+    // Without asking for the size first, which for an object in a pack is half the work of reading it.
+    let object = match repo.try_find_object(blob) {
+        Ok(Some(object)) => object,
+        // A partial clone does not have it.
+        Ok(None) => return Ok(Err(format!("git's object {blob} is not here"))),
+        Err(error) => return Err(GitError::object(blob, error)),
+    };
+    if object.data.len() as u64 > MAX_POINTER {
+        return Ok(Err(PointerProblem::TooLarge(object.data.len() as u64).to_string()));
+    }
+    Ok(Pointer::parse(&object.data, path)
+        .map(Arc::new)
+        .map_err(|error| error.problem.to_string()))
+}
+
+/// A commit, and the old and new blob of the pointer.
+type Record = (LoggedCommit, [gix::ObjectId; 2]);
+
 /// The output of `git log`, by NUL-terminated fields.
 struct Fields<'a> {
     run: &'a mut Run,
@@ -291,8 +344,19 @@ impl<'a> Fields<'a> {
         Ok(String::from_utf8_lossy(&field).into_owned())
     }
 
-    /// The next commit that changed the file at `path`, with its old and new blob.
-    fn next_record(&mut self, path: &RepoPath) -> Result<Option<(LoggedCommit, [gix::ObjectId; 2])>> {
+    /// The next records, at most `count`; none at the end.
+    fn next_records(&mut self, path: &RepoPath, count: usize) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        while records.len() < count
+            && let Some(record) = self.next_record(path)?
+        {
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    /// The next commit that changed the file at `path`.
+    fn next_record(&mut self, path: &RepoPath) -> Result<Option<Record>> {
         loop {
             let Some(first) = self.take()? else { return Ok(None) };
             let Some(id) = first.strip_prefix(b"\x01") else {
@@ -307,21 +371,26 @@ impl<'a> Fields<'a> {
             };
             let mut blobs = None;
             while let Some(field) = self.take()? {
-                let Some(change) = field.trim_ascii_start().strip_prefix(b":") else {
+                // A merge has one more terminator.
+                if field.is_empty() {
+                    continue;
+                }
+                let change = field.trim_ascii_start();
+                let parents = change.iter().take_while(|&&b| b == b':').count();
+                if parents == 0 {
                     self.next = Some(field);
                     break;
-                };
-                let mut words = change.split(|&b| b == b' ');
-                let blob = |mode: &[u8], id: Option<&[u8]>| {
-                    let id = id.and_then(|hex| gix::ObjectId::from_hex(hex).ok())?;
+                }
+                // A mode and an id for each parent, then those of the result.
+                let words: Vec<&[u8]> = change[parents..].split(|&b| b == b' ').collect();
+                let blob = |at: usize| {
+                    let id = words.get(parents + 1 + at)?;
+                    let id = gix::ObjectId::from_hex(id).ok()?;
                     // Only a file can be a pointer.
-                    let is_file = mode.starts_with(b"100");
+                    let is_file = words[at].starts_with(b"100");
                     Some(if is_file { id } else { gix::ObjectId::null(id.kind()) })
                 };
-                let modes = [words.next(), words.next()].map(Option::unwrap_or_default);
-                let ids = [words.next(), words.next()];
-                let pair = blob(modes[0], ids[0]).zip(blob(modes[1], ids[1]));
-                let Some((old, new)) = pair else {
+                let Some((old, new)) = blob(0).zip(blob(parents)) else {
                     return Err(self.run.unexpected(&field));
                 };
                 if self.take()?.is_some_and(|name| name == path.as_bytes()) {

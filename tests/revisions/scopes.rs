@@ -116,8 +116,8 @@ fn push_and_fetch_take_the_versions_of_their_scope() {
         set(&["two\n", "side\n"])
     );
     assert_eq!(
-        clone("text", &["--rev", ":/day 2$", "--rev", "main~1"]),
-        set(&["two\n"])
+        clone("text", &["--rev", ":/day 10", "--rev", "main~1"]),
+        set(&["side\n", "two\n"])
     );
     assert_eq!(
         clone("part", &["-A", "data/a"]),
