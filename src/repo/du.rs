@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use super::observe::pointer_node;
-use super::outputs::Selected;
-use super::{BrokenPointer, Output, RepoError, Repository, Result, Target};
+use super::{BrokenPointer, Output, RepoError, Repository, Result, Selected, Target};
 use crate::hash::FileId;
 use crate::object::{Node, Trees as _};
 use crate::path::RepoPath;
@@ -60,11 +59,7 @@ impl Repository {
     }
 
     fn du_at(&self, inputs: &[PathBuf], rev: Option<&str>) -> Result<DuOutcome> {
-        let Selected {
-            all: outputs,
-            targets,
-            broken,
-        } = self.select_at(rev, inputs)?;
+        let (outputs, Selected { targets, broken }) = self.select_at(rev, inputs)?;
         let cache = self.cache()?;
         let mut users = Users::default();
         for output in &outputs {

@@ -12,7 +12,7 @@ use crate::progress::Interrupted;
 use crate::remote::RemoteError;
 use crate::remote::transport::TransportError;
 use crate::store::StoreError;
-use crate::workspace::WorkspaceError;
+use crate::workspace::{FailureReason, WorkspaceError};
 
 /// Result of a repository operation.
 pub type Result<T> = std::result::Result<T, RepoError>;
@@ -108,6 +108,8 @@ pub enum RepoError {
     NeverTracked { path: RepoPath },
     #[error("nothing says what to bring back from revision `{rev}`")]
     NoTarget { rev: String },
+    #[error("cannot remove `{path}`")]
+    NotRemoved { path: RepoPath, source: Box<FailureReason> },
     #[error("nothing says what is still needed")]
     NoGcScope,
     #[error("cannot ask remote `{remote}` what it has")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::transfer::{Group, Paths, in_one_line, paths_of};
-use super::{BrokenVersion, RepoError, Repository, Result, Target};
+use super::{BrokenPointer, Outputs, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::hash::FileId;
 use crate::object::{self, Root};
@@ -24,8 +24,8 @@ pub struct FetchOptions {
     pub remote: Option<String>,
     /// Only find out what would be fetched (listings of directories are fetched all the same).
     pub dry_run: bool,
-    /// Of an output that is partly present in the workspace and was not named, only these parts (of its version in the
-    /// work tree; of others, all).
+    /// For a checkout of the same targets: of an output that is partly present in the workspace and was not named, only
+    /// these parts (of other versions than the work tree's, all of it); of one that no pointer names any more, nothing.
     pub present_parts: bool,
 }
 
@@ -38,8 +38,8 @@ pub struct FetchOutcome {
     pub remotes: Vec<FetchedFrom>,
     /// What became of each version of each output.
     pub outputs: Vec<FetchedOutput>,
-    /// Pointers in history that cannot be read.
-    pub broken: Vec<BrokenVersion>,
+    /// Pointers that cannot be read: what they stand for was not fetched.
+    pub broken: Vec<BrokenPointer>,
 }
 
 /// What came from a remote.
@@ -99,10 +99,18 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`FetchState::Failed`].
     pub fn fetch(&self, options: &FetchOptions) -> Result<FetchOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let mut chosen = self.targets_in(&options.scope, &options.targets)?;
+        let mut found = match options.scope.workspace {
+            true => self.outputs()?,
+            false => Outputs::default(),
+        };
+        let mut orphans = Vec::new();
         if options.present_parts {
-            let targets = chosen.targets.iter_mut();
-            for target in targets.filter(|target| !target.named && target.commit.is_none()) {
+            orphans.extend(self.orphans(&mut found)?.here.into_iter().map(|orphan| orphan.path));
+        }
+        let Selected { mut targets, broken } = self.targets_in(&options.scope, found, &options.targets, &orphans)?;
+        if options.present_parts {
+            let here = targets.iter_mut().filter(|target| target.commit.is_none());
+            for target in here.filter(|target| !target.named) {
                 if let Some(present) = self.present_parts(&target.output.path)?
                     && !present.is_whole()
                 {
@@ -114,9 +122,9 @@ impl Repository {
             dry_run: options.dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
-            broken: chosen.broken,
+            broken,
         };
-        let groups = self.by_remote(options.remote.as_deref(), chosen.targets, |target| &target.output)?;
+        let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
         let count = groups.len();
         let mut failed = Vec::new();
         for Group { name, remote, items } in groups {

@@ -2,7 +2,7 @@
 //! operation; each returns an outcome for the caller to show.
 //!
 //! Whatever changes the workspace or a pointer holds the workspace lock of this work tree. Order of writes: content
-//! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
+//! into the cache, then the pointer and `.gitignore`, then git's index, then the workspace state; an operation that
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
 mod add;
@@ -21,6 +21,7 @@ mod inputs;
 mod log;
 mod ls;
 mod observe;
+mod orphans;
 mod outputs;
 mod pull;
 mod push;
@@ -28,10 +29,12 @@ mod record;
 mod remotes;
 mod remove;
 mod rename;
+mod restore;
 mod settings;
 mod status;
 mod targets;
 mod transfer;
+mod unfinished;
 mod verify;
 mod versions;
 
@@ -52,18 +55,19 @@ pub use gc::{GcOptions, GcOutcome, OnlyCopies};
 pub use init::InitOutcome;
 pub use log::{LogOutcome, LogRequest, LoggedVersion};
 pub use ls::{Listed, LsOutcome, LsRequest};
-pub use outputs::{Output, Outputs};
+pub use outputs::{BrokenPointer, Output, Outputs};
 pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
 pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
-pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
-pub use targets::Target;
+pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
+pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
-pub use versions::BrokenVersion;
+
+use orphans::Orphan;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};
@@ -73,6 +77,7 @@ use crate::progress::Progress;
 use crate::remote::RemoteStore;
 use crate::remote::transport::{self, Transport};
 use crate::store::{Access, Cache};
+use crate::workspace::StateFile;
 
 /// Name of the project file.
 pub const PROJECT_FILE: &str = "mv.toml";
@@ -210,8 +215,14 @@ impl Repository {
         })?)
     }
 
-    /// The lock of everything that changes the workspace or pointers.
+    /// The lock of everything that changes the workspace or pointers. A move that was killed is brought to an end first.
     pub(crate) fn lock_workspace(&self) -> Result<FileLock> {
+        let lock = self.wait_for_workspace()?;
+        self.finish_move()?;
+        Ok(lock)
+    }
+
+    fn wait_for_workspace(&self) -> Result<FileLock> {
         let dir = self.git.git_dir().join(FOLDER);
         fs::create_dir_all(&dir)?;
         Ok(FileLock::acquire(&dir.join("lock"), LockKind::Exclusive, |holder| {
@@ -232,12 +243,15 @@ impl Repository {
     }
 
     /// Where the workspace state of an output is to be written: in a directory that exists.
-    pub(crate) fn state_path(&self, output: &RepoPath) -> Result<PathBuf> {
+    pub(crate) fn state_path(&self, output: &RepoPath) -> Result<StateFile> {
         let path = self.state_file(output);
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir)?;
         }
-        Ok(path)
+        Ok(StateFile {
+            path,
+            output: output.clone(),
+        })
     }
 
     /// The remote of this name, or the default one.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{BrokenPointer, RepoError, Repository, Result, Target};
+use super::{RepoError, Repository, Result, Selected};
 use crate::fs;
 use crate::git::{self, Pointer, PointerContent, PointerError};
 use crate::object::Root;
@@ -48,6 +48,30 @@ pub(crate) fn pointer_root(pointer: &Pointer) -> Root {
     }
 }
 
+/// A pointer that cannot be read.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct BrokenPointer {
+    /// The pointer file, relative to the repository.
+    pub path: RepoPath,
+    /// One commit that has it; `null` in the work tree, or when the command is about one revision.
+    pub commit: Option<String>,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The command that helps, if there is one.
+    pub hint: Option<String>,
+}
+
+impl From<&PointerError> for BrokenPointer {
+    fn from(error: &PointerError) -> Self {
+        Self {
+            path: error.path.clone(),
+            commit: None,
+            problem: error.problem.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
 /// All outputs of the work tree.
 #[derive(Debug, Default)]
 pub struct Outputs {
@@ -57,6 +81,8 @@ pub struct Outputs {
     pub broken: Vec<PointerError>,
     /// Pointers that git knows and that are no longer there.
     pub deleted: Vec<RepoPath>,
+    /// What killed processes left beside them.
+    pub(crate) leftovers: Vec<RepoPath>,
 }
 
 impl Outputs {
@@ -72,18 +98,20 @@ impl Outputs {
         }
     }
 
-    /// Why `path` is not to be had from them, when they are of a revision.
-    pub(super) fn not_in(self, rev: &str, path: RepoPath) -> RepoError {
-        let belongs = |error: &PointerError| {
-            error.path == path || git::output_path(&error.path).is_some_and(|output| path.starts_with(&output))
-        };
-        match self.broken.into_iter().find(belongs) {
-            Some(error) => error.into(),
-            None => RepoError::NotInRevision {
-                path,
-                rev: rev.to_owned(),
-            },
+    /// That no pointer that cannot be read stands for `path` or something around it.
+    pub(super) fn readable(mut self, path: &RepoPath) -> Result<()> {
+        match self.broken_around(path) {
+            Some(at) => Err(self.broken.swap_remove(at).into()),
+            None => Ok(()),
         }
+    }
+
+    /// Which of the pointers that cannot be read stands for `path` or something around it.
+    #[must_use]
+    pub fn broken_around(&self, path: &RepoPath) -> Option<usize> {
+        self.broken
+            .iter()
+            .position(|error| git::output_path(&error.path).is_some_and(|output| path.starts_with(&output)))
     }
 
     /// The output at `path` or that `path` is in.
@@ -98,16 +126,6 @@ impl Outputs {
             .iter()
             .filter(move |output| output.path != *path && output.path.starts_with(path))
     }
-}
-
-/// What the user means of the outputs of the work tree or a revision.
-pub(super) struct Selected {
-    /// All outputs.
-    pub(super) all: Vec<Output>,
-    /// Those that are meant.
-    pub(super) targets: Vec<Target>,
-    /// Pointers of a revision that cannot be read, as far as they are meant.
-    pub(super) broken: Vec<BrokenPointer>,
 }
 
 impl Repository {
@@ -129,32 +147,28 @@ impl Repository {
         Ok(outputs)
     }
 
-    /// What the user means of the outputs of a revision (none: of the work tree). A pointer that cannot be read is an
-    /// error in the work tree, where it can be mended, and when it is named; in a revision it is passed over.
-    pub(super) fn select_at(&self, rev: Option<&str>, inputs: &[PathBuf]) -> Result<Selected> {
+    /// All outputs of a revision (none: of the work tree), and what the user means of them.
+    pub(super) fn select_at(&self, rev: Option<&str>, inputs: &[PathBuf]) -> Result<(Vec<Output>, Selected)> {
         let found = self.outputs_at(rev)?;
-        let Some(rev) = rev else {
-            let all = found.sound()?;
-            return Ok(Selected {
-                targets: self.select(&all, inputs)?,
-                all,
-                broken: Vec::new(),
-            });
-        };
-        let targets = match self.select(&found.outputs, inputs) {
-            Err(RepoError::NotTracked { path, .. }) => return Err(found.not_in(rev, path)),
-            targets => targets?,
-        };
-        let typed = inputs
-            .iter()
-            .map(|input| self.path_of(input))
-            .collect::<Result<Vec<_>>>()?;
-        let meant = |error: &&PointerError| typed.is_empty() || typed.iter().any(|path| error.path.starts_with(path));
-        Ok(Selected {
-            targets,
-            broken: found.broken.iter().filter(meant).map(BrokenPointer::from).collect(),
-            all: found.outputs,
-        })
+        let all = found.outputs.clone();
+        match (self.select_among(found, inputs, &[]), rev) {
+            (Err(RepoError::NotTracked { path, .. }), Some(rev)) => Err(RepoError::NotInRevision {
+                path,
+                rev: rev.to_owned(),
+            }),
+            (selected, _) => Ok((all, selected?)),
+        }
+    }
+
+    /// Removes what killed processes left; the caller holds the workspace lock.
+    pub(crate) fn remove_leftovers(&self, outputs: &Outputs) {
+        for path in &outputs.leftovers {
+            let on_disk = path.on_disk(self.root());
+            // Whatever cannot be removed is in nobody's way.
+            if !matches!(fs::remove_file(&on_disk), Ok(true)) {
+                let _ = fs::remove_dir_all(&on_disk);
+            }
+        }
     }
 
     /// Finds and reads all pointers.
@@ -165,6 +179,7 @@ impl Repository {
         let found = self.git.find_pointers()?;
         let mut outputs = Outputs {
             deleted: found.deleted,
+            leftovers: found.leftovers,
             ..Outputs::default()
         };
         for pointer_path in found.present {
@@ -180,10 +195,15 @@ impl Repository {
                 });
                 continue;
             }
-            let Some(bytes) = fs::read_if_exists(&on_disk, git::MAX_POINTER * 2)? else {
-                continue;
+            let parsed = match fs::read_if_exists(&on_disk, git::MAX_POINTER * 2) {
+                Ok(None) => continue,
+                Ok(Some(bytes)) => Pointer::parse(&bytes, &pointer_path),
+                Err(error) => Err(PointerError {
+                    path: pointer_path,
+                    problem: git::PointerProblem::Unreadable(error),
+                }),
             };
-            match Pointer::parse(&bytes, &pointer_path) {
+            match parsed {
                 Ok(pointer) => outputs.outputs.push(Output { path, pointer }),
                 Err(error) => outputs.broken.push(error),
             }

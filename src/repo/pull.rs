@@ -36,7 +36,7 @@ impl Repository {
     /// # Errors
     /// As [`Repository::fetch`] and [`Repository::checkout`].
     pub fn pull(&self, options: &PullOptions) -> Result<PullOutcome> {
-        let fetch = self.fetch(&FetchOptions {
+        let mut fetch = self.fetch(&FetchOptions {
             scope: Scope {
                 workspace: true,
                 ..options.scope.clone()
@@ -52,6 +52,8 @@ impl Repository {
             force: options.force,
             dry_run: options.dry_run,
         })?;
+        // Once is enough, and the checkout names them too.
+        fetch.broken.retain(|broken| broken.commit.is_some());
         // What is missing now a dry run would have fetched, and the fetch has named otherwise.
         let named = options.dry_run
             || fetch

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::outputs::pointer_root;
 use super::transfer::{Group, Paths, in_one_line, paths_of};
-use super::{BrokenVersion, Output, Repository, Result, Target};
+use super::{BrokenPointer, Output, Outputs, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;
@@ -38,8 +38,8 @@ pub struct PushOutcome {
     pub remotes: Vec<PushedTo>,
     /// What became of each version of each output.
     pub outputs: Vec<PushedOutput>,
-    /// Pointers in history that cannot be read.
-    pub broken: Vec<BrokenVersion>,
+    /// Pointers that cannot be read: what they stand for was not pushed.
+    pub broken: Vec<BrokenPointer>,
 }
 
 /// What a remote was sent.
@@ -99,14 +99,18 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let chosen = self.targets_in(&options.scope, &options.targets)?;
+        let found = match options.scope.workspace {
+            true => self.outputs()?,
+            false => Outputs::default(),
+        };
+        let Selected { targets, broken } = self.targets_in(&options.scope, found, &options.targets, &[])?;
         let mut outcome = PushOutcome {
             dry_run: options.dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
-            broken: chosen.broken,
+            broken,
         };
-        let groups = self.by_remote(options.remote.as_deref(), chosen.targets, |target| &target.output)?;
+        let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
         let mut failed = Vec::new();
         let count = groups.len();
         for Group { name, remote, items } in groups {

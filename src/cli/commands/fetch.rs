@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{ScopeArgs, exit_with_broken, show_broken, versioned};
-use crate::cli::ui::{Colour, Render, Style, human};
+use crate::cli::scope::{ScopeArgs, versioned};
+use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{FetchOptions, FetchOutcome, FetchState};
 
 /// Get content from the remote into the cache
@@ -71,7 +71,10 @@ impl Shown {
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         if self.0.outputs.is_empty() {
-            return writeln!(out, "nothing is tracked");
+            return match self.0.broken.is_empty() {
+                true => writeln!(out, "nothing is tracked"),
+                false => Ok(()),
+            };
         }
         let fetched = if self.0.dry_run { "would fetch" } else { "fetched" };
         for from in self.0.remotes.iter().filter(|from| from.files > 0) {
@@ -127,7 +130,7 @@ impl Render for Shown {
                 )?;
             }
         }
-        show_broken(&self.0.broken, out, style)?;
+        broken::notes(&self.0.broken, out, style)?;
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
@@ -146,6 +149,6 @@ impl Render for Shown {
             (true, false, true) => Exit::Corruption,
             (true, false, false) => Exit::Failure,
         };
-        exit_with_broken(exit, &self.0.broken)
+        broken::exit(&self.0.broken, exit)
     }
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{ScopeArgs, exit_with_broken, show_broken, versioned};
-use crate::cli::ui::{Colour, Render, Style, human};
+use crate::cli::scope::{ScopeArgs, versioned};
+use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{PushOptions, PushOutcome, PushState, PushedTo};
 
 /// Send content to the remote
@@ -109,7 +109,10 @@ impl Render for Shown {
 /// Writes what was pushed; `modver add --to-remote` shows the same.
 pub(super) fn text(outcome: &PushOutcome, out: &mut dyn Write) -> io::Result<()> {
     if outcome.outputs.is_empty() {
-        return writeln!(out, "nothing is tracked");
+        return match outcome.broken.is_empty() {
+            true => writeln!(out, "nothing is tracked"),
+            false => Ok(()),
+        };
     }
     for sent in outcome.remotes.iter().filter(|sent| sent.error.is_none()) {
         writeln!(out, "{}", line(outcome, sent))?;
@@ -156,7 +159,7 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
             )?;
         }
     }
-    show_broken(&outcome.broken, out, style)
+    broken::notes(&outcome.broken, out, style)
 }
 
 /// How a push ended.
@@ -171,5 +174,5 @@ pub(super) fn exit(outcome: &PushOutcome) -> Exit {
         (true, false) => Exit::Partial,
         (true, true) => Exit::Failure,
     };
-    exit_with_broken(exit, &outcome.broken)
+    broken::exit(&outcome.broken, exit)
 }
