@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::BufRead as _;
-use std::sync::Arc;
-
-use rayon::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
@@ -19,9 +17,11 @@ use crate::progress::Progress;
 const OBJECT_CACHE: usize = 4 * 1024 * 1024;
 /// Pointers that went away in one commit and are read to see whether one of them is the one that came.
 const MAX_CANDIDATES: usize = 1000;
-/// Commits that are read before their pointers are: few at first, as perhaps only the newest are wanted.
-const MIN_BATCH: usize = 32;
-const MAX_BATCH: usize = 2048;
+/// Commits whose pointers are read by one task.
+const BATCH: usize = 256;
+/// Commits that are asked for at once, when all are wanted and when a few are.
+const AT_ONCE: usize = 1 << 16;
+const FEW_AT_ONCE: usize = 32;
 const FORMAT: &str = "--format=%x01%H%x00%aI%x00%aN%x00%aE%x00%s";
 
 /// A commit as a log shows it.
@@ -59,7 +59,8 @@ pub struct Touch {
 
 impl GitRepo {
     /// Hands the commits that touched a pointer to `each`, newest first, until it says stop. Where the pointer came
-    /// from another name with the same content, goes on with that name. `rev` is where to begin, or a range.
+    /// from another name with the same content, goes on with that name. `rev` is where to begin, or a range; `few` says that
+    /// it will be told to stop soon.
     ///
     /// # Errors
     /// When the revision is not known, or history cannot be read.
@@ -67,6 +68,7 @@ impl GitRepo {
         &self,
         pointer: &RepoPath,
         rev: Option<&str>,
+        few: bool,
         progress: &Progress,
         each: &mut dyn FnMut(Touch) -> bool,
     ) -> Result<()> {
@@ -84,22 +86,20 @@ impl GitRepo {
             repo: &repo,
             pointers: HashMap::new(),
         };
+        let at_once = if few { FEW_AT_ONCE } else { AT_ONCE };
         let mut path = pointer.clone();
         loop {
             let mut run = self.git_start(&log_args(&start, &path), Vec::new())?;
             let mut fields = Fields::new(&mut run);
             let mut moved = None;
-            let (mut records, mut batch) = (Vec::<Record>::new().into_iter(), MIN_BATCH);
+            let mut records = Vec::<Record>::new().into_iter();
             loop {
                 let Some((commit, [old, new])) = records.next() else {
                     progress.check()?;
-                    let more = fields.next_records(&path, batch)?;
-                    if more.is_empty() {
+                    records = log.next_records(&mut fields, &path, at_once)?.into_iter();
+                    if records.len() == 0 {
                         break;
                     }
-                    log.read_all(&more, &path)?;
-                    records = more.into_iter();
-                    batch = (batch * 2).min(MAX_BATCH);
                     continue;
                 };
                 let mut touch = Touch {
@@ -212,31 +212,39 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    /// Reads the pointers of records, on several threads if there are many.
-    fn read_all(&mut self, records: &[Record], path: &RepoPath) -> Result<()> {
-        let mut blobs: Vec<gix::ObjectId> = records.iter().flat_map(|(_, [old, new])| [*new, *old]).collect();
-        // Neighbours in history are, too, in a pack: keep them together.
-        blobs.dedup();
-        blobs.retain(|blob| !blob.is_null() && !self.pointers.contains_key(blob));
-        if blobs.len() < MIN_BATCH {
-            return Ok(());
-        }
-        let read = blobs
-            .par_chunks(MIN_BATCH)
-            .map_init(
-                || {
-                    let mut repo = self.git.local();
+    /// The next records, at most `count`; none at the end. While git finds more of them, other threads read the
+    /// pointers of those that came.
+    fn next_records(&mut self, fields: &mut Fields<'_>, path: &RepoPath, count: usize) -> Result<Vec<Record>> {
+        let git = self.git;
+        let found = Mutex::new(Vec::new());
+        let mut records: Vec<Record> = Vec::new();
+        rayon::in_place_scope(|scope| {
+            let mut begun = 0;
+            while records.len() < count
+                && let Some(record) = fields.next_record(path)?
+            {
+                records.push(record);
+                if records.len() - begun < BATCH {
+                    continue;
+                }
+                // Neighbours in history are neighbours in a pack, too. What was there before is the next one's own.
+                let blobs: Vec<gix::ObjectId> = records[begun..].iter().map(|(_, [_, new])| *new).collect();
+                begun = records.len();
+                let found = &found;
+                scope.spawn(move |_| {
+                    let mut repo = git.local();
                     repo.object_cache_size_if_unset(OBJECT_CACHE);
-                    repo
-                },
-                |repo, blobs| {
-                    let read = blobs.iter().map(|blob| Ok((*blob, read(repo, *blob, path)?)));
-                    read.collect::<Result<Vec<_>>>()
-                },
-            )
-            .collect::<Result<Vec<_>>>()?;
-        self.pointers.extend(read.into_iter().flatten());
-        Ok(())
+                    let blobs = blobs.into_iter().filter(|blob| !blob.is_null());
+                    // What cannot be read is tried again, and said, when its turn comes.
+                    let read: Vec<_> = blobs.filter_map(|id| Some((id, read(&repo, id, path).ok()?))).collect();
+                    found.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
+                });
+            }
+            Ok::<(), GitError>(())
+        })?;
+        self.pointers
+            .extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+        Ok(records)
     }
 
     fn read(&mut self, blob: gix::ObjectId, path: &RepoPath) -> Result<Option<LoggedPointer>> {
@@ -342,17 +350,6 @@ impl<'a> Fields<'a> {
     fn text(&mut self) -> Result<String> {
         let field = self.take()?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&field).into_owned())
-    }
-
-    /// The next records, at most `count`; none at the end.
-    fn next_records(&mut self, path: &RepoPath, count: usize) -> Result<Vec<Record>> {
-        let mut records = Vec::new();
-        while records.len() < count
-            && let Some(record) = self.next_record(path)?
-        {
-            records.push(record);
-        }
-        Ok(records)
     }
 
     /// The next commit that changed the file at `path`.

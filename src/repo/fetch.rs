@@ -99,9 +99,10 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`FetchState::Failed`].
     pub fn fetch(&self, options: &FetchOptions) -> Result<FetchOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let mut found = match options.scope.workspace {
-            true => self.outputs()?,
-            false => Outputs::default(),
+        let mut found = if options.scope.workspace {
+            self.outputs()?
+        } else {
+            Outputs::default()
         };
         let mut orphans = Vec::new();
         if options.present_parts {

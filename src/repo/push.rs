@@ -99,9 +99,10 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let found = match options.scope.workspace {
-            true => self.outputs()?,
-            false => Outputs::default(),
+        let found = if options.scope.workspace {
+            self.outputs()?
+        } else {
+            Outputs::default()
         };
         let Selected { targets, broken } = self.targets_in(&options.scope, found, &options.targets, &[])?;
         let mut outcome = PushOutcome {

@@ -152,7 +152,7 @@ impl Render for Shown {
         }
         for output in outputs
             .iter()
-            .filter(|output| !output.tracked && !output.done.is_empty())
+            .filter(|output| !(output.tracked || output.orphaned || output.done.is_empty()))
         {
             writeln!(
                 out,
