@@ -29,6 +29,7 @@ mod record;
 mod remotes;
 mod remove;
 mod rename;
+mod restore;
 mod settings;
 mod status;
 mod targets;
@@ -42,7 +43,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
-pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome, Standing};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
@@ -65,7 +66,6 @@ pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusReques
 pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
-pub use versions::BrokenVersion;
 
 use orphans::Orphan;
 

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use super::outputs::pointer_root;
 use super::transfer::{Group, Paths, in_one_line, paths_of};
-use super::versions::Orphaned;
-use super::{BrokenPointer, BrokenVersion, Output, Repository, Result, Target};
+use super::{BrokenPointer, Output, Outputs, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;
@@ -41,8 +40,6 @@ pub struct PushOutcome {
     pub outputs: Vec<PushedOutput>,
     /// Pointers that cannot be read: what they stand for was not pushed.
     pub broken: Vec<BrokenPointer>,
-    /// Pointers in history that cannot be read.
-    pub broken_versions: Vec<BrokenVersion>,
 }
 
 /// What a remote was sent.
@@ -102,15 +99,19 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let chosen = self.targets_in(&options.scope, &options.targets, Orphaned::Unknown)?;
+        let found = if options.scope.workspace {
+            self.outputs()?
+        } else {
+            Outputs::default()
+        };
+        let Selected { targets, broken } = self.targets_in(&options.scope, found, &options.targets, &[])?;
         let mut outcome = PushOutcome {
             dry_run: options.dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
-            broken: chosen.broken,
-            broken_versions: chosen.broken_versions,
+            broken,
         };
-        let groups = self.by_remote(options.remote.as_deref(), chosen.targets, |target| &target.output)?;
+        let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
         let mut failed = Vec::new();
         let count = groups.len();
         for Group { name, remote, items } in groups {

@@ -10,9 +10,8 @@ use crate::cli::args::has_separator;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{exit_with_unreadable, show_unreadable};
 use crate::cli::ui::human::{bytes, count, number};
-use crate::cli::ui::{Render, Style};
+use crate::cli::ui::{Render, Style, broken};
 use crate::git::Compared;
 use crate::repo::{
     Changed, Content, ContentKind, DiffOutcome, FileCounts, FileDiff, OutputDiff, RepoError, Repository, Source,
@@ -169,9 +168,9 @@ impl Render for Shown {
             counts,
             from,
             to,
-            broken,
+            broken: unreadable,
         } = &self.outcome;
-        show_unreadable(broken, out, style)?;
+        broken::notes(unreadable, out, style)?;
         if outputs.is_empty() {
             return writeln!(out, "nothing is different");
         }
@@ -197,7 +196,7 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        exit_with_unreadable(&self.outcome.broken)
+        broken::exit(&self.outcome.broken, Exit::Ok)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{ScopeArgs, exit_with_broken, show_broken, versioned};
+use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{FetchOptions, FetchOutcome, FetchState};
 
@@ -71,7 +71,7 @@ impl Shown {
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         if self.0.outputs.is_empty() {
-            return match self.0.broken.is_empty() && self.0.broken_versions.is_empty() {
+            return match self.0.broken.is_empty() {
                 true => writeln!(out, "nothing is tracked"),
                 false => Ok(()),
             };
@@ -131,7 +131,6 @@ impl Render for Shown {
             }
         }
         broken::notes(&self.0.broken, out, style)?;
-        show_broken(&self.0.broken_versions, out, style)?;
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
@@ -150,6 +149,6 @@ impl Render for Shown {
             (true, false, true) => Exit::Corruption,
             (true, false, false) => Exit::Failure,
         };
-        exit_with_broken(broken::exit(&self.0.broken, exit), &self.0.broken_versions)
+        broken::exit(&self.0.broken, exit)
     }
 }

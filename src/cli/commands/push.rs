@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{ScopeArgs, exit_with_broken, show_broken, versioned};
+use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{PushOptions, PushOutcome, PushState, PushedTo};
 
@@ -109,7 +109,7 @@ impl Render for Shown {
 /// Writes what was pushed; `modver add --to-remote` shows the same.
 pub(super) fn text(outcome: &PushOutcome, out: &mut dyn Write) -> io::Result<()> {
     if outcome.outputs.is_empty() {
-        return match outcome.broken.is_empty() && outcome.broken_versions.is_empty() {
+        return match outcome.broken.is_empty() {
             true => writeln!(out, "nothing is tracked"),
             false => Ok(()),
         };
@@ -159,8 +159,7 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
             )?;
         }
     }
-    broken::notes(&outcome.broken, out, style)?;
-    show_broken(&outcome.broken_versions, out, style)
+    broken::notes(&outcome.broken, out, style)
 }
 
 /// How a push ended.
@@ -175,5 +174,5 @@ pub(super) fn exit(outcome: &PushOutcome) -> Exit {
         (true, false) => Exit::Partial,
         (true, true) => Exit::Failure,
     };
-    exit_with_broken(broken::exit(&outcome.broken, exit), &outcome.broken_versions)
+    broken::exit(&outcome.broken, exit)
 }
