@@ -13,6 +13,8 @@ mod crash;
 mod damage;
 #[path = "remotes/gc.rs"]
 mod gc;
+#[path = "remotes/repair.rs"]
+mod repair;
 #[path = "remotes/requests.rs"]
 mod requests;
 #[path = "support/s3.rs"]

@@ -104,37 +104,27 @@ impl Repository {
             remotes: Vec::new(),
             outputs: Vec::new(),
         };
-        let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
-        let count = groups.len();
-        let mut failed = Vec::new();
-        for (remote, targets) in groups {
-            match self.fetch_from(&remote, &targets, options.dry_run, &mut outcome) {
-                Ok(()) => {}
-                Err(error @ RepoError::NoEntry { .. }) => return Err(error),
-                Err(error) => {
-                    self.progress.check()?;
-                    let reason = in_one_line(&error);
-                    outcome.outputs.extend(targets.into_iter().map(|target| FetchedOutput {
-                        path: target.output.path,
-                        parts: target.parts,
-                        remote: remote.name().to_owned(),
-                        state: FetchState::Failed,
-                        missing: Paths::default(),
-                        reason: None,
-                    }));
-                    outcome.remotes.push(FetchedFrom {
-                        error: Some(reason),
-                        ..fetched_from(&remote)
-                    });
-                    failed.push(error);
-                }
-            }
-        }
-        if failed.len() == count
-            && let Some(error) = failed.into_iter().next()
-        {
-            return Err(error);
-        }
+        self.with_remotes(
+            options.remote.as_deref(),
+            targets,
+            |target| &target.output,
+            &mut outcome,
+            |remote, targets, outcome| self.fetch_from(remote, targets, options.dry_run, outcome),
+            |(name, url), targets, error, outcome| {
+                outcome.outputs.extend(targets.into_iter().map(|target| FetchedOutput {
+                    path: target.output.path,
+                    parts: target.parts,
+                    remote: name.clone(),
+                    state: FetchState::Failed,
+                    missing: Paths::default(),
+                    reason: None,
+                }));
+                outcome.remotes.push(FetchedFrom {
+                    error: Some(error),
+                    ..fetched_from(name, url)
+                });
+            },
+        )?;
         outcome.outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outcome)
     }
@@ -162,7 +152,7 @@ impl Repository {
         let mut fetched = FetchedFrom {
             files: plan.files,
             bytes: plan.bytes,
-            ..fetched_from(remote)
+            ..fetched_from(remote.name().to_owned(), remote.describe().to_owned())
         };
         if !dry_run {
             let done = plan.execute(remote, cache)?;
@@ -208,10 +198,10 @@ impl Repository {
     }
 }
 
-fn fetched_from(remote: &RemoteStore) -> FetchedFrom {
+fn fetched_from(remote: String, url: String) -> FetchedFrom {
     FetchedFrom {
-        remote: remote.name().to_owned(),
-        url: remote.describe().to_owned(),
+        remote,
+        url,
         files: 0,
         bytes: 0,
         error: None,

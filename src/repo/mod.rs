@@ -32,6 +32,7 @@ mod status;
 mod targets;
 mod transfer;
 mod verify;
+mod verify_remote;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -59,6 +60,7 @@ pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcom
 pub use targets::Target;
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
+pub use verify_remote::{LostOutput, RemoteRepaired};
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::outputs::pointer_root;
-use super::transfer::{Paths, in_one_line, paths_of};
+use super::transfer::{Paths, paths_of};
 use super::{Output, Repository, Result};
 use crate::object::Root;
 use crate::path::RepoPath;
-use crate::remote::{PushPlan, PushRoot, RemoteStore};
+use crate::remote::{Incomplete, PushPlan, PushRoot, RemoteStore};
 
 /// How many earlier versions of an output are looked at for what the remote has already.
 const LINEAGE: usize = 20;
@@ -66,7 +66,7 @@ pub struct PushedOutput {
     pub remote: String,
     /// What became of it.
     pub state: PushState,
-    /// What is neither in the cache nor known to be on the remote, if the output is incomplete: the first of it.
+    /// What is neither in the cache nor known to be on the remote (the first of it), or is damaged in the cache.
     pub missing: Paths,
 }
 
@@ -80,6 +80,8 @@ pub enum PushState {
     UpToDate,
     /// Some of it is not here.
     Incomplete,
+    /// Some of it is damaged here.
+    Damaged,
     /// The remote could not be used.
     Failed,
 }
@@ -100,30 +102,22 @@ impl Repository {
             remotes: Vec::new(),
             outputs: Vec::new(),
         };
-        let groups = self.by_remote(options.remote.as_deref(), outputs, |output| output)?;
-        let mut failed = Vec::new();
-        let count = groups.len();
-        for (remote, outputs) in groups {
-            match self.push_to(&remote, &outputs, options.dry_run, &mut outcome) {
-                Ok(()) => {}
-                Err(error) => {
-                    self.progress.check()?;
-                    outcome.remotes.push(pushed_to(&remote, Some(in_one_line(&error))));
-                    outcome.outputs.extend(outputs.into_iter().map(|output| PushedOutput {
-                        path: output.path,
-                        remote: remote.name().to_owned(),
-                        state: PushState::Failed,
-                        missing: Paths::default(),
-                    }));
-                    failed.push(error);
-                }
-            }
-        }
-        if failed.len() == count
-            && let Some(error) = failed.into_iter().next()
-        {
-            return Err(error);
-        }
+        self.with_remotes(
+            options.remote.as_deref(),
+            outputs,
+            |output| output,
+            &mut outcome,
+            |remote, outputs, outcome| self.push_to(remote, outputs, options.dry_run, outcome),
+            |(name, url), outputs, error, outcome| {
+                outcome.outputs.extend(outputs.into_iter().map(|output| PushedOutput {
+                    path: output.path,
+                    remote: name.clone(),
+                    state: PushState::Failed,
+                    missing: Paths::default(),
+                }));
+                outcome.remotes.push(pushed_to(name, url, Some(error)));
+            },
+        )?;
         outcome.outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outcome)
     }
@@ -141,28 +135,33 @@ impl Repository {
                 new.push(output);
             }
         }
-        let mut sent = pushed_to(remote, None);
+        let mut sent = pushed_to(remote.name().to_owned(), remote.describe().to_owned(), None);
         let mut incomplete = HashMap::new();
         let mut pushed = HashSet::new();
         if !new.is_empty() {
             let plan = remote.plan_push(self.cache()?, &self.with_lineage(&new)?)?;
-            incomplete.extend(plan.incomplete.iter().map(|one| (one.root, one.missing)));
+            let mut lacking = plan.incomplete.clone();
             (sent.files, sent.chunks, sent.bytes) = (plan.files, plan.chunks, plan.bytes);
-            pushed = self.carry_out(plan, remote, dry_run, &mut sent)?;
+            pushed = self.carry_out(plan, remote, dry_run, &mut sent, &mut lacking)?;
+            incomplete.extend(lacking.into_iter().map(|one| (one.root, one)));
         }
         for output in outputs {
             let root = output.root();
-            let missing = match incomplete.get(&root) {
-                Some(missing) => paths_of(self.cache()?, output, &[], &HashSet::from([*missing]))?,
-                None => Paths::default(),
-            };
-            let state = if incomplete.contains_key(&root) {
-                PushState::Incomplete
-            } else if pushed.contains(&root) {
-                sent.outputs += 1;
-                PushState::Pushed
-            } else {
-                PushState::UpToDate
+            let (state, missing) = match incomplete.get(&root) {
+                Some(lacking) => {
+                    let files = lacking.files.iter().copied().collect();
+                    let state = if lacking.damaged {
+                        PushState::Damaged
+                    } else {
+                        PushState::Incomplete
+                    };
+                    (state, paths_of(self.cache()?, output, &[], &files)?)
+                }
+                None if pushed.contains(&root) => {
+                    sent.outputs += 1;
+                    (PushState::Pushed, Paths::default())
+                }
+                None => (PushState::UpToDate, Paths::default()),
             };
             outcome.outputs.push(PushedOutput {
                 path: output.path.clone(),
@@ -181,14 +180,16 @@ impl Repository {
         remote: &Arc<RemoteStore>,
         dry_run: bool,
         sent: &mut PushedTo,
+        lacking: &mut Vec<Incomplete>,
     ) -> Result<HashSet<Root>> {
-        let roots = plan.new_roots().collect();
-        if !dry_run {
-            let done = plan.execute(remote, self.cache()?)?;
-            (sent.files, sent.chunks, sent.bytes) = (done.files, done.chunks, done.bytes);
-            sent.packs = Some(done.packs);
+        if dry_run {
+            return Ok(plan.new_roots().collect());
         }
-        Ok(roots)
+        let done = plan.execute(remote, self.cache()?)?;
+        (sent.files, sent.chunks, sent.bytes) = (done.files, done.chunks, done.bytes);
+        sent.packs = Some(done.packs);
+        lacking.extend(done.damaged);
+        Ok(done.pushed.into_iter().collect())
     }
 
     /// The outputs' roots and those of their versions in history.
@@ -217,10 +218,10 @@ impl Repository {
     }
 }
 
-fn pushed_to(remote: &RemoteStore, error: Option<String>) -> PushedTo {
+fn pushed_to(remote: String, url: String, error: Option<String>) -> PushedTo {
     PushedTo {
-        remote: remote.name().to_owned(),
-        url: remote.describe().to_owned(),
+        remote,
+        url,
         outputs: 0,
         files: 0,
         chunks: 0,

@@ -175,6 +175,7 @@ impl Repository {
         if let Some(name) = &request.remote {
             let every = targets.iter().map(|target| &target.output).enumerate().collect();
             for (remote, some) in self.by_remote(name.as_deref(), every, |(_, output)| output)? {
+                let remote = self.remote(Some(&remote))?;
                 for (i, output) in some {
                     outputs[i].in_remote = Some(remote.has(&output.root().id())?);
                 }
