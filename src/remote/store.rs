@@ -318,10 +318,11 @@ impl RemoteStore {
         Ok(Shard::open(&path, id).ok().filter(|shard| shard.verify_hash().is_ok()))
     }
 
-    /// A shard from the remote, whether there is a copy or not.
+    /// A shard from the remote, whether there is a copy or not; every record in it is sound.
     pub(super) fn shard_again(&self, id: ShardId) -> Result<Shard> {
         let shard = Shard::parse(id, self.transport.get(&shard_key(id), MAX_META)?)?;
-        shard.verify_hash()?;
+        // All of it, so that what is wrong in it shows here and not in the middle of something.
+        shard.verify()?;
         Ok(shard)
     }
 

@@ -91,11 +91,7 @@ impl RemoteStore {
         }
         let mut packs: BTreeMap<PackId, (u64, u64)> = BTreeMap::new();
         for id in ids {
-            let shard = self.shard_again(id).and_then(|shard| {
-                shard.verify()?;
-                Ok(shard)
-            });
-            match shard {
+            match self.shard_again(id) {
                 Ok(shard) => {
                     let sizes = shard
                         .packs()

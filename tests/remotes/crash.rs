@@ -113,6 +113,41 @@ fn what_a_killed_push_has_sent_is_not_sent_again() {
 }
 
 #[test]
+fn a_push_to_a_full_disk_says_so_and_goes_on_when_there_is_space() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    let remote = s.root().join("remote");
+    let counted = copy(&s, &s.path(""), "counted");
+    let n = operations(&s, s.at(&counted), &["push"]);
+    for n in moments(n) {
+        s.sh(&format!("rm -rf '{0}' && mkdir '{0}'", remote.display())).ok();
+        let work = copy(&s, &s.path(""), "work");
+        let mut command = s.at(&work).command(env!("CARGO_BIN_EXE_modver"));
+        let full = Output::of(command.arg("push").env("MODVER_TEST_FAULT", format!("errno=28@{n}+")));
+        if full.code != 0 {
+            let err = full.err().to_lowercase();
+            assert!(
+                err.starts_with("error: ") && err.contains("no space left"),
+                "{n}: {full}"
+            );
+            full.fails(1);
+            let clone = copy(&s, &s.path(""), "clone");
+            s.sh(&format!(
+                "rm -rf '{0}'/.git/modver '{0}'/data '{0}'/big.bin",
+                clone.display()
+            ))
+            .ok();
+            let early = s.at(&clone).modver(["pull"]);
+            // The run may be there already, with all it names.
+            assert!(matches!(early.code, 0 | 1), "{n}: {early}");
+        }
+        s.at(&work).modver(["push"]).ok();
+        s.at(&work).modver(["verify", "--remote"]).ok();
+        s.at(&work).modver(["verify"]).ok();
+    }
+}
+
+#[test]
 fn a_killed_pull_goes_on() {
     let s = with_dir_remote();
     sample_in(&s);

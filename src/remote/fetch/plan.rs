@@ -97,17 +97,28 @@ impl Needs {
         let Some(recipe) = index.recipe(file)? else {
             return Ok(None);
         };
+        let (mut size, before) = (0_u64, self.slots.len());
         for term in &recipe.terms {
             let Some(number) = self.number(index, &term.pack) else {
+                self.slots.truncate(before);
                 return Ok(None);
             };
             let (shard, pack) = self.packs[number as usize].clone();
-            for slot in term.first..term.first.saturating_add(term.count) {
+            if !term.is_in(&pack) {
+                self.slots.truncate(before);
+                return Ok(None);
+            }
+            for slot in term.first..term.first + term.count {
                 let location = shard.slot_in(&pack, slot)?;
+                size += u64::from(location.chunk.raw_len);
                 if cache.locate(&location.chunk.chunk)?.is_none() {
                     self.slots.push((number, slot));
                 }
             }
+        }
+        if size != recipe.size {
+            self.slots.truncate(before);
+            return Ok(None);
         }
         Ok(Some(Source::Recipe))
     }

@@ -14,7 +14,7 @@ use crate::hash::{ChunkId, FileId, PackId, RootId, ShardId};
 use crate::object::Root;
 use crate::progress::Phase;
 use crate::store::draft::{Draft, Place};
-use crate::store::pack::{PackWriter, PageCache};
+use crate::store::pack::{PackFiller, PageCache};
 use crate::store::shard::{self, Shard, ShardBuilder};
 use crate::store::{Cache, Location, PackKind, Reader, StoreError};
 
@@ -62,8 +62,7 @@ impl PushPlan {
             reader: Reader::new(cache),
             buffer: Vec::new(),
             uploader: Uploader::start(remote),
-            next_number: 0,
-            open: [None, None],
+            packs: PackFiller::new(cache.tmp_dir(), PageCache::Keep),
             sent: HashMap::new(),
             drafts: Vec::new(),
             names: HashMap::new(),
@@ -110,8 +109,7 @@ struct Sender<'a> {
     reader: Reader,
     buffer: Vec<u8>,
     uploader: Uploader,
-    next_number: u32,
-    open: [Option<(u32, PackWriter)>; 2],
+    packs: PackFiller,
     /// Chunks of the current group: what one new shard will describe.
     sent: HashMap<ChunkId, Place>,
     drafts: Vec<(FileId, u64, Draft)>,
@@ -240,26 +238,13 @@ impl Sender<'_> {
     fn append(&mut self, local: &Location, kind: PackKind) -> Result<Place> {
         self.remote.progress.check()?;
         self.reader.chunk(local, &mut self.buffer)?;
-        let body = self.reader.last_body();
-        let (number, writer) = match &mut self.open[kind as usize] {
-            Some(open) => open,
-            none => {
-                let number = self.next_number;
-                self.next_number += 1;
-                none.insert((
-                    number,
-                    PackWriter::create(&self.cache.tmp_dir(), kind, PageCache::Keep)?,
-                ))
-            }
-        };
-        let place = (*number, writer.append(local.chunk, body)?);
-        let full = writer.is_full();
+        let (place, full) = self.packs.append(kind, local.chunk, self.reader.last_body())?;
         self.sent.insert(local.chunk.chunk, place);
         self.outcome.chunks += 1;
         self.outcome.bytes += u64::from(local.chunk.stored_len);
         if full {
             self.seal(kind)?;
-            if self.next_number >= PACKS_PER_SHARD * (self.group as u32 + 1) {
+            if self.packs.begun() >= PACKS_PER_SHARD * (self.group as u32 + 1) {
                 self.end_group(&mut [])?;
             }
         }
@@ -267,9 +252,9 @@ impl Sender<'_> {
     }
 
     fn seal(&mut self, kind: PackKind) -> Result<()> {
-        if let Some((number, writer)) = self.open[kind as usize].take() {
+        if let Some((number, pack)) = self.packs.seal(kind)? {
             self.outcome.packs += 1;
-            self.uploader.send(number, writer.finish()?)?;
+            self.uploader.send(number, pack)?;
         }
         Ok(())
     }

@@ -114,17 +114,21 @@ impl Known {
                 continue;
             };
             let mut shards = BTreeSet::from([shard.id()]);
+            let mut size = 0_u64;
             for term in &recipe.terms {
                 let home = self
                     .shards
                     .iter()
-                    .find(|shard| shard.pack(&term.pack).is_some_and(|pack| pack.kind.is_some()));
-                match home {
-                    Some(home) => drop(shards.insert(home.id())),
-                    None => return Ok(None),
+                    .find_map(|shard| Some((shard, shard.pack(&term.pack)?)));
+                let Some((home, pack)) = home.filter(|(_, pack)| term.is_in(pack)) else {
+                    return Ok(None);
+                };
+                for slot in term.first..term.first + term.count {
+                    size += u64::from(home.slot_in(&pack, slot)?.chunk.raw_len);
                 }
+                shards.insert(home.id());
             }
-            return Ok(Some(shards));
+            return Ok((size == recipe.size).then_some(shards));
         }
         Ok(None)
     }

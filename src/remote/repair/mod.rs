@@ -229,7 +229,6 @@ impl RemoteStore {
                 let id: Option<ShardId> = object.key.rsplit('/').next().and_then(|name| name.parse().ok());
                 if let Some(id) = id.filter(|id| !known.contains(id))
                     && let Some(shard) = of_one_object(self.shard_again(id))?
-                    && shard.verify().is_ok()
                     && !shard.named_packs().any(|pack| repair.gone.contains(&pack))
                 {
                     shards.push(self.shard(id)?);

@@ -13,17 +13,10 @@ use crate::store::{Recipe, Result};
 pub(super) fn rewrite(shard: &Shard, moved: &HashMap<PackId, Moved>) -> Result<Option<Vec<u8>>> {
     let mut builder = ShardBuilder::new();
     for pack in shard.packs() {
-        let Some(kind) = pack.kind else { continue };
         match moved.get(&pack.id).map(|moved| &moved.pack) {
             Some(Some(new)) => builder.add_pack(new.id, new.kind, new.file_len, &new.slots)?,
             Some(None) => {}
-            None => {
-                let slots = shard
-                    .slots(pack)
-                    .map(|location| location.map(|location| location.chunk))
-                    .collect::<Result<Vec<_>>>()?;
-                builder.add_pack(pack.id, kind, pack.file_len, &slots)?;
-            }
+            None => builder.add_described(shard, pack)?,
         }
     }
     for recipe in shard.recipes() {
