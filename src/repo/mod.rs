@@ -52,7 +52,7 @@ pub use ls::{Listed, LsOutcome, LsRequest};
 pub use outputs::{Output, Outputs};
 pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
-pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
+pub use remotes::{ListedRemote, NewDirectory, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};

@@ -76,7 +76,6 @@ fn peak_of(mut child: std::process::Child) -> u64 {
 /// cargo test --test remotes -- --ignored --nocapture hundred_thousand
 #[test]
 #[ignore = "writes 2 GB and takes minutes"]
-#[expect(clippy::print_stderr, reason = "its numbers are what it is run for")]
 fn a_hundred_thousand_files_of_4_kib_cost_few_requests_and_little_memory() {
     let server = S3Server::start();
     let s = with_s3_remote(&server);
