@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::{RemoteError, Result};
-use super::transport::{Body, PutMode, PutOutcome, Transport, TransportError};
+use super::transport::{Body, ObjectMeta, PutMode, PutOutcome, Transport, TransportError};
 use crate::fs;
 use crate::hash::{PackId, RootId, RunId, ShardId};
 use crate::progress::Progress;
@@ -331,26 +331,22 @@ impl RemoteStore {
     /// # Errors
     /// When the remote cannot be listed.
     pub fn packs(&self) -> Result<HashMap<PackId, u64>> {
-        let objects = self.transport.list("packs/")?;
-        Ok(objects
-            .iter()
-            .filter_map(|object| Some((object.key.rsplit('/').next()?.parse().ok()?, object.size)))
-            .collect())
+        Ok(ids_of(&self.transport.list("packs/")?))
     }
 
-    /// Every shard that some run names.
+    /// The shards in force that can be used and are listed in full length: a copy here is no proof that others can
+    /// have them.
     ///
     /// # Errors
-    /// When one is missing or damaged.
-    pub fn all_shards(&self) -> Result<Vec<Arc<Shard>>> {
-        let mut ids = BTreeSet::new();
-        for run in self.runs()? {
-            ids.extend(run.shards());
-        }
-        ids.into_iter().map(|id| self.shard(id)).collect()
+    /// When the remote cannot be asked.
+    pub fn shards_there(&self) -> Result<Vec<Arc<Shard>>> {
+        let listed: HashMap<ShardId, u64> = ids_of(&self.transport.list("shards/")?);
+        let mut shards = self.sound_shards()?;
+        shards.retain(|shard| listed.get(&shard.id()) == Some(&(shard.bytes().len() as u64)));
+        Ok(shards)
     }
 
-    /// Those of [`RemoteStore::all_shards`] that can be used.
+    /// Every shard that some run names and that can be used.
     ///
     /// # Errors
     /// When the remote cannot be asked.
@@ -387,8 +383,7 @@ impl RemoteStore {
         let id = ShardId::of(&bytes);
         let path = self.meta_dir("shards")?.join(id.to_string());
         fs::write_atomic(&path, &bytes)?;
-        let len = bytes.len() as u64;
-        self.put_named(&shard_key(id), &Body::from(bytes), len)?;
+        self.put_meta(&shard_key(id), bytes)?;
         self.shard(id)
     }
 
@@ -406,6 +401,24 @@ impl RemoteStore {
         }
     }
 
+    /// Uploads a run or shard. What has its name already is compared: with a damaged one, nobody would see what was
+    /// pushed.
+    pub(super) fn put_meta(&self, key: &str, bytes: Vec<u8>) -> Result<()> {
+        let len = bytes.len() as u64;
+        let body = Body::from(bytes);
+        if self.transport.put(key, &body, PutMode::IfAbsent)? == PutOutcome::Existed {
+            let there = match self.transport.get(key, len) {
+                Ok(there) => Some(there),
+                Err(TransportError::NotFound(_) | TransportError::TooLarge { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+            if !matches!((&body, there), (Body::Bytes(bytes), Some(there)) if *bytes == there) {
+                self.transport.put(key, &body, PutMode::Overwrite)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Uploads an object that is named by its content. One that has the name and not the length is a wreck of the same
     /// object, and is replaced.
     pub(super) fn put_named(&self, key: &str, body: &Body, len: u64) -> Result<()> {
@@ -416,6 +429,14 @@ impl RemoteStore {
         }
         Ok(())
     }
+}
+
+/// Objects by the ids at the end of their keys, with their sizes.
+fn ids_of<I: std::str::FromStr + Eq + std::hash::Hash>(objects: &[ObjectMeta]) -> HashMap<I, u64> {
+    objects
+        .iter()
+        .filter_map(|object| Some((object.key.rsplit('/').next()?.parse().ok()?, object.size)))
+        .collect()
 }
 
 /// `None` when one object is missing or damaged; what concerns the whole remote stays an error.
