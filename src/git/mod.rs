@@ -27,15 +27,19 @@ mod ignore_file;
 mod index;
 mod lineage;
 mod liveness;
+mod log;
 mod pointer;
 mod program;
+mod resolve;
 mod revision;
+mod scope;
 mod stage;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod tips;
+mod versions;
 
 pub use attributes::attributes_edit;
 pub use discover::GitRepo;
@@ -46,9 +50,13 @@ pub use find::FoundPointers;
 pub use hooks::Hooks;
 pub use ignore_file::{add_entry, remove_entry};
 pub use index::Tracked;
-pub use liveness::{GcScope, LivePointers};
+pub use liveness::LivePointers;
+pub use log::{LoggedCommit, LoggedPointer, Touch};
 pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,
 };
+pub use resolve::Compared;
 pub use revision::{Head, RevisionPointer};
+pub use scope::{Scope, Unsent};
+pub use versions::{BrokenVersion, Version, Versions};

@@ -28,22 +28,19 @@ impl Repository {
         output: impl Fn(&T) -> &Output,
         outcome: &mut O,
         work: impl Fn(&Arc<RemoteStore>, &[T], &mut O) -> Result<()>,
-        failed: impl Fn((String, String), Vec<T>, String, &mut O),
+        failed: impl Fn((&str, Option<String>), Vec<T>, String, &mut O),
     ) -> Result<()> {
         let groups = self.by_remote(remote, items, output)?;
         let count = groups.len();
         let mut errors = Vec::new();
-        for (name, items) in groups {
-            match self
-                .remote(Some(&name))
-                .and_then(|remote| work(&remote, &items, outcome))
-            {
+        for Group { name, remote, items } in groups {
+            let url = remote.as_ref().ok().map(|remote| remote.describe().to_owned());
+            match remote.and_then(|remote| work(&remote, &items, outcome)) {
                 Ok(()) => {}
                 Err(error @ RepoError::NoEntry { .. }) => return Err(error),
                 Err(error) => {
                     self.progress.check()?;
-                    let url = self.config.remote(&name).map(|remote| remote.url).unwrap_or_default();
-                    failed((name, url), items, in_one_line(&error), outcome);
+                    failed((&name, url), items, in_one_line(&error), outcome);
                     errors.push(error);
                 }
             }
@@ -55,13 +52,14 @@ impl Repository {
         }
     }
 
-    /// Puts things by the names of the remotes that their outputs belong to.
+    /// Puts things by the remotes that their outputs belong to: `remote` if it is given, or else the output's own, or
+    /// else the default one. Why a remote cannot be used is in its group.
     pub(super) fn by_remote<T>(
         &self,
         remote: Option<&str>,
         items: Vec<T>,
         output: impl Fn(&T) -> &Output,
-    ) -> Result<BTreeMap<String, Vec<T>>> {
+    ) -> Result<Vec<Group<T>>> {
         let mut groups: BTreeMap<String, Vec<T>> = BTreeMap::new();
         for item in items {
             let name = match remote.or(output(&item).pointer.remote.as_deref()) {
@@ -70,8 +68,23 @@ impl Repository {
             };
             groups.entry(name).or_default().push(item);
         }
-        Ok(groups)
+        Ok(groups
+            .into_iter()
+            .map(|(name, items)| Group {
+                remote: self.remote(Some(&name)),
+                name,
+                items,
+            })
+            .collect())
     }
+}
+
+/// Things that belong to one remote.
+pub(super) struct Group<T> {
+    pub(super) name: String,
+    /// The remote, or why it cannot be used.
+    pub(super) remote: Result<Arc<RemoteStore>>,
+    pub(super) items: Vec<T>,
 }
 
 /// Paths in an output.

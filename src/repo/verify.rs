@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::transfer::in_one_line;
 use super::verify_remote::RemoteRepaired;
 use super::{FetchOptions, Repository, Result};
+use crate::git::Scope;
 use crate::hash::{ChunkId, FileId};
 use crate::path::RepoPath;
 use crate::store::{Cache, Damage, Dropped, VerifyReport};
@@ -130,8 +131,11 @@ impl Repository {
         }
         // What the index no longer knows is missing without having been damaged.
         let options = FetchOptions {
+            scope: Scope::workspace(),
+            targets: Vec::new(),
+            remote: None,
+            dry_run: false,
             present_parts: true,
-            ..FetchOptions::default()
         };
         if !self.config.remotes().is_empty() && self.fetch(&options).is_err() {
             self.progress.check()?;

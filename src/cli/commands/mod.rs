@@ -15,6 +15,7 @@ mod fetch;
 mod gc;
 mod help;
 mod init;
+mod log;
 mod ls;
 mod r#move;
 mod pull;
@@ -86,6 +87,7 @@ commands! {
     Status = status "status", progress;
     Checkout = checkout "checkout", progress;
     Diff = diff "diff", progress;
+    Log = log "log";
     Push = push "push", progress;
     Fetch = fetch "fetch", progress;
     Pull = pull "pull", progress;
