@@ -315,7 +315,7 @@ fn hostile_pointers() {
     let cases: [(String, &str); 9] = [
         (
             conflict,
-            "it has git's conflict markers: two versions of it were merged",
+            "two versions of it were merged, and it is still in conflict",
         ),
         (good[..good.len() / 2].to_owned(), ""),
         (String::new(), "the key `version` is missing"),
