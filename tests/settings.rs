@@ -267,7 +267,7 @@ fn the_doctor_names_what_is_wrong_and_what_helps() {
     for line in [
         "the pointer `data.mv` is not in git\n         hint: git add data.mv",
         "git does not ignore `data`",
-        "git checkout --ours",
+        "modver checkout --ours broken",
     ] {
         assert!(findings.contains(line), "{line}\n{findings}");
     }

@@ -32,6 +32,10 @@ pub(crate) enum CliError {
     NoJson(&'static str),
     #[error("this is a bug in modver")]
     Panicked,
+    #[error("a merge driver takes five arguments: base, ours, theirs, length of markers, path")]
+    HookArguments,
+    #[error("cannot read the input")]
+    Input(#[source] std::io::Error),
     #[error("cannot write the output")]
     Output(#[source] std::io::Error),
     #[error("cannot write the output as JSON")]
@@ -50,11 +54,12 @@ impl CliError {
     /// The exit code it leads to.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::NotADirectory(_) | Self::UnknownTopic(_) | Self::NoJson(_) => Exit::Usage,
+            Self::NotADirectory(_) | Self::UnknownTopic(_) | Self::NoJson(_) | Self::HookArguments => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::WorkingDirectory(_)
             | Self::Signals(_)
             | Self::Panicked
+            | Self::Input(_)
             | Self::Output(_)
             | Self::Json(_)
             | Self::Fs(_)

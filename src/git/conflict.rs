@@ -12,9 +12,21 @@ use crate::object::{Clash, Node};
 use crate::path::{RepoPath, quote, unquote};
 
 /// The first line of the file.
-pub(super) const HEADER: &str = "# modver pointer in conflict. Each part is settled by: modver checkout --ours PATH, or --theirs PATH\n";
+pub(super) const HEADER: &str =
+    "# modver pointer in conflict. Each part is settled by: modver checkout --ours PATH, or --theirs PATH\n";
 /// The largest such file that is read, in bytes: some hundred thousand questions.
 pub const MAX_CONFLICT: u64 = 64 * 1024 * 1024;
+
+/// Whether a file that is too large for a pointer begins as one in conflict.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_large_conflict(file: &std::path::Path) -> crate::fs::Result<bool> {
+    let mut head = vec![0; HEADER.len()];
+    let open = crate::fs::open(file)?;
+    crate::fs::read_exact_at(&open, file, &mut head, 0)?;
+    Ok(head == HEADER.as_bytes())
+}
 
 /// A pointer in conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,28 +130,19 @@ impl PointerConflict {
         Ok(out.into_bytes())
     }
 
-    /// Whether these are the first bytes of one.
-    #[must_use]
-    pub fn is_start(bytes: &[u8]) -> bool {
-        bytes.starts_with(HEADER.trim_end().as_bytes())
-    }
-
-    /// How many bytes [`PointerConflict::is_start`] wants.
-    #[must_use]
-    pub const fn start_len() -> usize {
-        HEADER.len()
-    }
-
     /// Reads one.
     ///
     /// # Errors
     /// For anything that [`PointerConflict::to_bytes`] does not write.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConflictProblem> {
-        if !Self::is_start(bytes) || bytes.len() as u64 > MAX_CONFLICT {
+        if !bytes.starts_with(HEADER.trim_end().as_bytes()) || bytes.len() as u64 > MAX_CONFLICT {
             return Err(ConflictProblem::Foreign);
         }
         let text = std::str::from_utf8(bytes).map_err(PointerProblem::NotText)?;
-        let mut lines = Lines { rest: text.lines(), number: 0 };
+        let mut lines = Lines {
+            rest: text.lines(),
+            number: 0,
+        };
         let mut header = String::new();
         let mut first = None;
         while let Some(line) = lines.next() {
@@ -308,7 +311,7 @@ fn node_of(text: &str) -> Option<Option<Node>> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{path, pointer};
-    use super::super::{PointerProblem, Pointer as P};
+    use super::super::{Pointer as P, PointerProblem};
     use super::*;
     use proptest::prelude::*;
 
@@ -333,8 +336,22 @@ mod tests {
                 clash("a/b.txt", file("ours"), file("theirs")),
                 clash(" edge ", None, file("theirs")),
                 clash("(desc)", file("o"), None),
-                clash("line\nfeed \"q\"", Some(Node::Symlink { target: b"a b".as_slice().into() }), None),
-                clash(".", Some(Node::Dir { id: TreeId::of(b"x"), size: 5, files: 2 }), None),
+                clash(
+                    "line\nfeed \"q\"",
+                    Some(Node::Symlink {
+                        target: b"a b".as_slice().into(),
+                    }),
+                    None,
+                ),
+                clash(
+                    ".",
+                    Some(Node::Dir {
+                        id: TreeId::of(b"x"),
+                        size: 5,
+                        files: 2,
+                    }),
+                    None,
+                ),
             ],
             fields: vec![FieldClash {
                 field: Field::Desc,
@@ -349,20 +366,38 @@ mod tests {
     fn reads_back_what_it_writes_and_pointers_refuse_it() {
         let conflict = sample();
         let bytes = conflict.to_bytes().unwrap();
-        assert_eq!(PointerConflict::parse(&bytes).unwrap(), conflict, "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(
+            PointerConflict::parse(&bytes).unwrap(),
+            conflict,
+            "{}",
+            String::from_utf8_lossy(&bytes)
+        );
         let error = P::parse(&bytes, &path("x.mv")).unwrap_err();
         assert!(matches!(error.problem, PointerProblem::Conflict));
-        let settled = PointerConflict { clashes: vec![], fields: vec![], ..conflict };
-        assert_eq!(P::parse(&settled.to_bytes().unwrap(), &path("x.mv")).unwrap(), settled.pointer);
+        let settled = PointerConflict {
+            clashes: vec![],
+            fields: vec![],
+            ..conflict
+        };
+        assert_eq!(
+            P::parse(&settled.to_bytes().unwrap(), &path("x.mv")).unwrap(),
+            settled.pointer
+        );
     }
 
     #[test]
     fn names_the_line_that_was_changed() {
         let text = String::from_utf8(sample().to_bytes().unwrap()).unwrap();
         let changed = text.replacen("=======", "======", 1);
-        assert!(matches!(PointerConflict::parse(changed.as_bytes()), Err(ConflictProblem::Line(10))));
+        assert!(matches!(
+            PointerConflict::parse(changed.as_bytes()),
+            Err(ConflictProblem::Line(10))
+        ));
         let git = "<<<<<<< HEAD\nid = 1\n=======\n>>>>>>> x\n";
-        assert!(matches!(PointerConflict::parse(git.as_bytes()), Err(ConflictProblem::Foreign)));
+        assert!(matches!(
+            PointerConflict::parse(git.as_bytes()),
+            Err(ConflictProblem::Foreign)
+        ));
     }
 
     proptest! {

@@ -122,8 +122,13 @@ mod tests {
     #[test]
     fn the_block_comes_and_goes() {
         assert!(round_trip(None).contains("\nrepos:\n  - repo: local\n"));
-        let with = round_trip(Some("default_stages: [pre-commit]\nrepos: # mine\n-   repo: https://x\n    hooks: []\n"));
-        assert!(with.contains("\n- repo: local\n  hooks:\n    - id: modver-post-checkout\n"), "{with}");
+        let with = round_trip(Some(
+            "default_stages: [pre-commit]\nrepos: # mine\n-   repo: https://x\n    hooks: []\n",
+        ));
+        assert!(
+            with.contains("\n- repo: local\n  hooks:\n    - id: modver-post-checkout\n"),
+            "{with}"
+        );
         assert!(round_trip(Some("exclude: ^x\n")).starts_with("exclude: ^x\n# modver: begin"));
     }
 
@@ -131,6 +136,9 @@ mod tests {
     fn what_cannot_be_edited_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".pre-commit-config.yaml"), "repos: []\n").unwrap();
-        assert!(matches!(framework_edit(dir.path()), Err(GitError::FrameworkFile { .. })));
+        assert!(matches!(
+            framework_edit(dir.path()),
+            Err(GitError::FrameworkFile { .. })
+        ));
     }
 }

@@ -50,11 +50,13 @@ impl GitRepo {
             key,
             source: Box::new(source),
         };
-        Ok(match self.local().config_snapshot().trusted_path(key).map_err(config)? {
-            // Relative to where hooks run: the top of the work tree.
-            Some(path) => self.root().join(path),
-            None => self.common_dir().join("hooks"),
-        })
+        Ok(
+            match self.local().config_snapshot().trusted_path(key).map_err(config)? {
+                // Relative to where hooks run: the top of the work tree.
+                Some(path) => self.root().join(path),
+                None => self.common_dir().join("hooks"),
+            },
+        )
     }
 
     /// Who git would say commits, such as `Ada <ada@example.org>`; `None` when git could not make a commit.

@@ -10,7 +10,7 @@ use crate::path::RepoPath;
 
 /// The paths in git's index at one moment.
 pub struct Tracked {
-    index: gix::index::File,
+    pub(super) index: gix::index::File,
 }
 
 /// A pointer in the index.
@@ -135,7 +135,7 @@ impl Tracked {
     }
 }
 
-fn entry_path(path: &gix::bstr::BStr) -> Result<RepoPath> {
+pub(super) fn entry_path(path: &gix::bstr::BStr) -> Result<RepoPath> {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     RepoPath::new(path).map_err(|source| GitError::InvalidPath {
         place: "index".to_owned(),

@@ -125,7 +125,11 @@ impl Hook {
             _ => "|| status=$?",
         };
         let status = if theirs == "|| exit" { "" } else { "status=0\n" };
-        let exit = if theirs == "|| exit" { "exit" } else { "exit \"$status\"" };
+        let exit = if theirs == "|| exit" {
+            "exit"
+        } else {
+            "exit \"$status\""
+        };
         format!(
             "#!/bin/sh\n{marker}: made by `modver install`, taken out by `modver uninstall`.\n\
              before=\"${{0%/*}}/{name}{BEFORE}\"\n{status}{capture}\
@@ -183,7 +187,11 @@ impl GitRepo {
         if !temp.persist_new(&file)? {
             return Err(GitError::HookChanged { file });
         }
-        Ok(if moved { HookChange::Chained } else { HookChange::Written })
+        Ok(if moved {
+            HookChange::Chained
+        } else {
+            HookChange::Written
+        })
     }
 
     /// Takes out a hook that [`GitRepo::install_hook`] put in.

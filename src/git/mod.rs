@@ -34,6 +34,7 @@ mod pointer;
 mod program;
 mod revision;
 mod stage;
+mod staged;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -41,7 +42,7 @@ mod tests;
 mod tips;
 
 pub use attributes::attributes_edit;
-pub use conflict::{ConflictProblem, Field, FieldClash, MAX_CONFLICT, PointerConflict, Side};
+pub use conflict::{ConflictProblem, Field, FieldClash, MAX_CONFLICT, PointerConflict, Side, is_large_conflict};
 pub use discover::GitRepo;
 pub use edit::FileEdit;
 pub use error::{GitError, Result};
@@ -49,7 +50,7 @@ pub use exclude::{Excludes, IgnoreMatch};
 pub use find::FoundPointers;
 pub use framework::{framework_edit, framework_removal};
 pub use hooks::Hooks;
-pub use ignore_file::{add_entry, remove_entry};
+pub use ignore_file::{add_entry, has_entry, remove_entry};
 pub use index::Tracked;
 pub use install::{Hook, HookChange};
 pub use liveness::{GcScope, LivePointers};
@@ -58,3 +59,4 @@ pub use pointer::{
     pointer_path,
 };
 pub use revision::{Head, RevisionPointer};
+pub use staged::{Operation, StagedFile, Unmerged};

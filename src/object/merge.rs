@@ -135,7 +135,9 @@ pub fn merge<S: Trees + ?Sized>(
             }
             Step::Descend(ids, is_removed) => {
                 if stack.len() >= MAX_DEPTH {
-                    return Err(ObjectError::TooDeep(ids[1].or(ids[2]).unwrap_or_else(|| TreeId::of(b""))));
+                    return Err(ObjectError::TooDeep(
+                        ids[1].or(ids[2]).unwrap_or_else(|| TreeId::of(b"")),
+                    ));
                 }
                 stack.push(Frame {
                     name: Some(name),
@@ -359,7 +361,9 @@ mod tests {
         }
 
         fn paths(&self, node: &Node) -> Model {
-            let Node::Dir { id, .. } = node else { return Model::new() };
+            let Node::Dir { id, .. } = node else {
+                return Model::new();
+            };
             let mut found = Model::new();
             super::super::walk::<_, ObjectError>(self, *id, |path, node| {
                 let leaf = (!matches!(node, Node::Dir { .. })).then(|| node.clone());
@@ -481,30 +485,41 @@ mod tests {
         };
         let base = of(&[("d/a", 1, false), ("d/b", 1, false), ("keep", 1, false)]);
         // Content here, mode there.
-        let merged = memory.merge(
-            &of(&[("f", 1, false)]),
-            &of(&[("f", 2, false)]),
-            &of(&[("f", 1, true)]),
-        );
+        let merged = memory.merge(&of(&[("f", 1, false)]), &of(&[("f", 2, false)]), &of(&[("f", 1, true)]));
         assert_eq!(merged.node, Some(of(&[("f", 2, true)])));
         // A directory that we removed and they changed in one place.
         let merged = memory.merge(
             &base,
             &of(&[("keep", 1, false)]),
-            &of(&[("d/a", 2, false), ("d/b", 1, false), ("keep", 1, false), ("new", 3, false)]),
+            &of(&[
+                ("d/a", 2, false),
+                ("d/b", 1, false),
+                ("keep", 1, false),
+                ("new", 3, false),
+            ]),
         );
         assert_eq!(merged.node, Some(of(&[("keep", 1, false), ("new", 3, false)])));
         assert_eq!(merged.clashes.len(), 1);
         assert_eq!(merged.clashes[0].path, path("d/a"));
-        assert_eq!((&merged.clashes[0].ours, &merged.clashes[0].theirs), (&None, &Some(file(2, false))));
+        assert_eq!(
+            (&merged.clashes[0].ours, &merged.clashes[0].theirs),
+            (&None, &Some(file(2, false)))
+        );
         // Each empties half of a directory that both keep.
         let merged = memory.merge(
             &base,
             &of(&[("d/a", 1, false), ("keep", 1, false)]),
             &of(&[("d/b", 1, false), ("keep", 1, false)]),
         );
-        let Some(Node::Dir { id, .. }) = merged.node else { panic!() };
-        assert_eq!(super::super::find(&memory, id, &path("d")).unwrap().map(|node| node.files()), Some(0));
+        let Some(Node::Dir { id, .. }) = merged.node else {
+            panic!()
+        };
+        assert_eq!(
+            super::super::find(&memory, id, &path("d"))
+                .unwrap()
+                .map(|node| node.files()),
+            Some(0)
+        );
         // A file against a directory.
         let merged = memory.merge(&of(&[]), &of(&[("x", 1, false)]), &of(&[("x/y", 1, false)]));
         assert_eq!(merged.clashes.len(), 1);

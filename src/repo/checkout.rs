@@ -70,6 +70,11 @@ impl Repository {
     pub fn checkout(&self, options: &CheckoutOptions) -> Result<CheckoutOutcome> {
         let _lock = self.lock_workspace()?;
         let targets = self.targets(&options.targets)?;
+        self.check_out(targets, options)
+    }
+
+    /// As [`Repository::checkout`], of these targets; the caller holds the workspace lock.
+    pub(crate) fn check_out(&self, targets: Vec<Target>, options: &CheckoutOptions) -> Result<CheckoutOutcome> {
         let mut plans = Vec::with_capacity(targets.len());
         self.progress.start(Phase::Scanning, 0, 0);
         for target in targets {

@@ -81,9 +81,14 @@ impl Repository {
 
 /// What a pointer names, as an entry of a listing.
 pub(crate) fn pointer_node(output: &Output) -> Node {
+    node_of(&output.pointer)
+}
+
+/// The same of a pointer.
+pub(crate) fn node_of(pointer: &crate::git::Pointer) -> Node {
     use crate::git::PointerContent;
-    let size = output.pointer.size;
-    match output.pointer.content {
+    let size = pointer.size;
+    match pointer.content {
         PointerContent::File { id, executable } => Node::File { id, size, executable },
         PointerContent::Dir { id, files } => Node::Dir { id, size, files },
     }

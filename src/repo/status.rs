@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::diff::{FileCounts, FileDiff, known, within};
 use super::observe::{Observed, pointer_node};
-use super::{Output, RepoError, Repository, Result, Target};
+use super::{ConflictedOutput, Output, RepoError, Repository, Result, Target};
 use crate::fs::FileKind;
 use crate::git::{self, PointerContent, PointerError};
 use crate::object::{self, Node, Root, Visit};
@@ -126,6 +126,8 @@ pub struct StatusOutcome {
     pub outputs: Vec<OutputStatus>,
     /// Pointers that cannot be read.
     pub broken: Vec<BrokenPointer>,
+    /// Of these, what is in conflict.
+    pub conflicts: Vec<ConflictedOutput>,
     /// Pointers that git knows and that are gone.
     pub deleted_pointers: Vec<RepoPath>,
 }
@@ -163,11 +165,7 @@ impl Repository {
         } else {
             Vec::new()
         };
-        let look = Look {
-            repository: self,
-            granular: request.granular,
-            writing: Mutex::new(()),
-        };
+        let look = Look::new(self, request.granular);
         let mut outputs: Vec<OutputStatus> = targets
             .par_iter()
             .map(|target| look.at(target))
@@ -182,7 +180,12 @@ impl Repository {
         }
         broken.dedup_by(|a, b| a.path == b.path);
         deleted.dedup();
+        let mut conflicts = Vec::new();
+        for error in &broken {
+            conflicts.extend(self.explain_conflict(error)?);
+        }
         Ok(StatusOutcome {
+            conflicts,
             clean: broken.is_empty() && deleted.is_empty() && !outputs.iter().any(OutputStatus::differs),
             outputs,
             broken: broken.into_iter().map(BrokenPointer::from).collect(),
@@ -192,7 +195,7 @@ impl Repository {
 }
 
 /// Looks at outputs, several at once.
-struct Look<'a> {
+pub(super) struct Look<'a> {
     repository: &'a Repository,
     granular: bool,
     /// Held while a state is written: the workspace lock is one for all.
@@ -206,8 +209,18 @@ struct Compared {
     snapshot: Option<Snapshot>,
 }
 
+impl<'a> Look<'a> {
+    pub(super) fn new(repository: &'a Repository, granular: bool) -> Self {
+        Self {
+            repository,
+            granular,
+            writing: Mutex::new(()),
+        }
+    }
+}
+
 impl Look<'_> {
-    fn at(&self, target: &Target) -> Result<OutputStatus> {
+    pub(super) fn at(&self, target: &Target) -> Result<OutputStatus> {
         let output = &target.output;
         let repository = self.repository;
         let observed = repository.observe(&output.path, Some(output.root()))?;

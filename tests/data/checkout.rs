@@ -313,10 +313,7 @@ fn hostile_pointers() {
     let good = String::from_utf8(s.read("data.mv")).unwrap();
     let conflict = format!("<<<<<<< HEAD\n{good}=======\n{good}>>>>>>> theirs\n");
     let cases: [(String, &str); 9] = [
-        (
-            conflict,
-            "two versions of it were merged, and it is still in conflict",
-        ),
+        (conflict, "two versions of it were merged, and it is still in conflict"),
         (good[..good.len() / 2].to_owned(), ""),
         (String::new(), "the key `version` is missing"),
         (format!("{good}future = 1\n"), "it has the unknown key `future`"),

@@ -7,7 +7,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, human};
-use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome};
+use crate::git::Side;
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, SettleOutcome};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
@@ -18,7 +19,8 @@ use crate::workspace::ConflictReason;
 #[command(after_help = "\
 Examples:
   git checkout main~3 && modver checkout
-  modver checkout data/images/cats")]
+  modver checkout data/images/cats
+  modver checkout --theirs data/labels.csv")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
@@ -29,101 +31,94 @@ pub(crate) struct Args {
     /// Show what would change and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Settle what a merge left in conflict: take our side of TARGET
+    #[arg(long, requires = "targets", conflicts_with_all = ["theirs", "force", "dry_run"])]
+    ours: bool,
+    /// Settle what a merge left in conflict: take their side of TARGET
+    #[arg(long, requires = "targets", conflicts_with_all = ["force", "dry_run"])]
+    theirs: bool,
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.checkout(&CheckoutOptions {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Ran, CliError> {
+    let repository = context.repository()?;
+    if args.ours || args.theirs {
+        let side = if args.ours { Side::Ours } else { Side::Theirs };
+        return Ok(Ran::Settled(repository.settle(side, &args.targets)?));
+    }
+    let outcome = repository.checkout(&CheckoutOptions {
         targets: args.targets.clone(),
         force: args.force,
         dry_run: args.dry_run,
     })?;
-    Ok(Shown(outcome))
+    Ok(Ran::CheckedOut(Shown(outcome)))
+}
+
+/// What the command did.
+#[derive(Debug, serde::Serialize)]
+#[serde(untagged)]
+pub(crate) enum Ran {
+    CheckedOut(Shown),
+    Settled(SettleOutcome),
+}
+
+impl Render for Ran {
+    fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        let outcome = match self {
+            Self::CheckedOut(shown) => return shown.text(out, style),
+            Self::Settled(outcome) => outcome,
+        };
+        for output in &outcome.outputs {
+            let side = match outcome.side {
+                Side::Ours => "ours",
+                Side::Theirs => "theirs",
+            };
+            let path = &output.path;
+            match (output.untracked, output.left) {
+                (true, _) => writeln!(out, "took {side}: {path} is no longer tracked")?,
+                (false, 0) => writeln!(out, "took {side}: {path} is whole again")?,
+                (false, left) => writeln!(
+                    out,
+                    "took {side} in {path}; left: {}",
+                    human::count(left, "conflict", "conflicts")
+                )?,
+            }
+        }
+        show_updates(&outcome.checkout, out)
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        match self {
+            Self::CheckedOut(shown) => shown.notes(out, style),
+            Self::Settled(outcome) if outcome.checkout.outputs.is_empty() => Ok(()),
+            Self::Settled(outcome) => show_troubles(&outcome.checkout, out, style),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::CheckedOut(shown) => shown.exit(),
+            Self::Settled(outcome) if outcome.checkout.is_complete() => Exit::Ok,
+            Self::Settled(_) => Exit::Partial,
+        }
+    }
 }
 
 /// What was checked out; `modver pull` shows the same.
 #[derive(Debug, serde::Serialize)]
 #[serde(transparent)]
-pub(super) struct Shown(pub(super) CheckoutOutcome);
+pub(crate) struct Shown(pub(super) CheckoutOutcome);
 
 /// Paths of one kind that are listed before the rest is only counted.
 const LISTED: usize = 20;
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
-        for output in self.0.outputs.iter().filter(|output| !output.done.is_empty()) {
-            let done = &output.done;
-            let parts = [
-                (done.created, "added"),
-                (done.replaced, "replaced"),
-                (done.deleted, "deleted"),
-                (done.chmods, "changed mode"),
-            ];
-            let mut parts: Vec<String> = parts
-                .iter()
-                .filter(|(n, _)| *n > 0)
-                .map(|(n, what)| format!("{} {what}", human::number(*n)))
-                .collect();
-            if parts.is_empty() {
-                parts.push("directories only".to_owned());
-            }
-            let would = if self.0.dry_run { "would update" } else { "updated" };
-            writeln!(
-                out,
-                "{would} {} ({}; {})",
-                output.path,
-                parts.join(", "),
-                human::bytes(done.bytes)
-            )?;
-        }
-        Ok(())
+        show_updates(&self.0, out)
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        let outputs = &self.0.outputs;
-        for output in outputs {
-            for conflict in output.conflicts.iter().take(LISTED) {
-                let path = output.path.join_path(&conflict.path);
-                let reason = match conflict.reason {
-                    ConflictReason::Modified => "has changes that are stored nowhere",
-                    ConflictReason::Untracked => "is in the way and stored nowhere",
-                    ConflictReason::Ignored => "is in the way and ignored",
-                    ConflictReason::Special => "is in the way and not a file",
-                    ConflictReason::Repository => "is in the way and a git repository",
-                    ConflictReason::Unreadable => "is in the way and cannot be read",
-                    ConflictReason::Root => "is not a file or directory",
-                };
-                writeln!(out, "{}: {path} {reason}", style.paint(Colour::Bad, "conflict"))?;
-            }
-            more(out, output.conflicts.len())?;
-            for failure in output.failures.iter().take(LISTED) {
-                writeln!(
-                    out,
-                    "{}: {}: {}",
-                    style.paint(Colour::Bad, "failed"),
-                    failure.path,
-                    failure.reason
-                )?;
-            }
-            more(out, output.failures.len())?;
-        }
-        if outputs.iter().any(|output| !output.conflicts.is_empty()) {
-            let force = "modver checkout --force TARGET";
-            writeln!(
-                out,
-                "hint: modver commit TARGET to keep the changes, or {force} to lose them"
-            )?;
-        }
-        if outputs
-            .iter()
-            .any(|output| output.failures.iter().any(|failure| failure.missing))
-        {
-            writeln!(out, "hint: modver pull")?;
-        }
-        if outputs.is_empty() && self.0.is_complete() {
-            writeln!(out, "everything is as the pointers say")?;
-        }
-        Ok(())
+        show_troubles(&self.0, out, style)
     }
 
     fn exit(&self) -> Exit {
@@ -137,6 +132,82 @@ impl Render for Shown {
             (true, true) => Exit::Failure,
         }
     }
+}
+
+fn show_updates(outcome: &CheckoutOutcome, out: &mut dyn Write) -> io::Result<()> {
+    for output in outcome.outputs.iter().filter(|output| !output.done.is_empty()) {
+        let done = &output.done;
+        let parts = [
+            (done.created, "added"),
+            (done.replaced, "replaced"),
+            (done.deleted, "deleted"),
+            (done.chmods, "changed mode"),
+        ];
+        let mut parts: Vec<String> = parts
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{} {what}", human::number(*n)))
+            .collect();
+        if parts.is_empty() {
+            parts.push("directories only".to_owned());
+        }
+        let would = if outcome.dry_run { "would update" } else { "updated" };
+        writeln!(
+            out,
+            "{would} {} ({}; {})",
+            output.path,
+            parts.join(", "),
+            human::bytes(done.bytes)
+        )?;
+    }
+    Ok(())
+}
+
+fn show_troubles(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -> io::Result<()> {
+    let outputs = &outcome.outputs;
+    for output in outputs {
+        for conflict in output.conflicts.iter().take(LISTED) {
+            let path = output.path.join_path(&conflict.path);
+            let reason = match conflict.reason {
+                ConflictReason::Modified => "has changes that are stored nowhere",
+                ConflictReason::Untracked => "is in the way and stored nowhere",
+                ConflictReason::Ignored => "is in the way and ignored",
+                ConflictReason::Special => "is in the way and not a file",
+                ConflictReason::Repository => "is in the way and a git repository",
+                ConflictReason::Unreadable => "is in the way and cannot be read",
+                ConflictReason::Root => "is not a file or directory",
+            };
+            writeln!(out, "{}: {path} {reason}", style.paint(Colour::Bad, "conflict"))?;
+        }
+        more(out, output.conflicts.len())?;
+        for failure in output.failures.iter().take(LISTED) {
+            writeln!(
+                out,
+                "{}: {}: {}",
+                style.paint(Colour::Bad, "failed"),
+                failure.path,
+                failure.reason
+            )?;
+        }
+        more(out, output.failures.len())?;
+    }
+    if outputs.iter().any(|output| !output.conflicts.is_empty()) {
+        let force = "modver checkout --force TARGET";
+        writeln!(
+            out,
+            "hint: modver commit TARGET to keep the changes, or {force} to lose them"
+        )?;
+    }
+    if outputs
+        .iter()
+        .any(|output| output.failures.iter().any(|failure| failure.missing))
+    {
+        writeln!(out, "hint: modver pull")?;
+    }
+    if outputs.is_empty() && outcome.is_complete() {
+        writeln!(out, "everything is as the pointers say")?;
+    }
+    Ok(())
 }
 
 fn more(out: &mut dyn Write, all: usize) -> io::Result<()> {
