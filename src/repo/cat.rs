@@ -82,6 +82,7 @@ impl Repository {
         let remote = self.remote(remote.or(output.pointer.remote.as_deref()))?;
         let inside = path.strip_prefix(&output.path).unwrap_or_default();
         let wanted = Wanted {
+            lineage: Vec::new(),
             root: output.root(),
             parts: match output.root() {
                 Root::Tree(_) if !inside.is_root() => vec![inside],

@@ -171,6 +171,7 @@ impl Repository {
             &[Wanted {
                 root,
                 parts: Vec::new(),
+                lineage: Vec::new(),
             }],
         )?;
         Ok(())

@@ -192,7 +192,7 @@ impl Repository {
     }
 
     /// The outputs' roots and those of their versions in history.
-    fn with_lineage(&self, outputs: &[&Output]) -> Result<Vec<PushRoot>> {
+    pub(super) fn with_lineage(&self, outputs: &[&Output]) -> Result<Vec<PushRoot>> {
         let paths = outputs
             .iter()
             .map(|output| output.pointer_path())

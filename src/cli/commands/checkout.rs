@@ -91,7 +91,7 @@ impl Render for Ran {
         match self {
             Self::CheckedOut(shown) => shown.notes(out, style),
             Self::Settled(outcome) if outcome.checkout.outputs.is_empty() => Ok(()),
-            Self::Settled(outcome) => show_troubles(&outcome.checkout, out, style),
+            Self::Settled(outcome) => show_troubles(&outcome.checkout, true, out, style),
         }
     }
 
@@ -118,7 +118,7 @@ impl Render for Shown {
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        show_troubles(&self.0, out, style)
+        show_troubles(&self.0, true, out, style)
     }
 
     fn exit(&self) -> Exit {
@@ -163,7 +163,13 @@ fn show_updates(outcome: &CheckoutOutcome, out: &mut dyn Write) -> io::Result<()
     Ok(())
 }
 
-fn show_troubles(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -> io::Result<()> {
+/// Says what is in the way and what failed; with `missing`, also for want of content.
+pub(super) fn show_troubles(
+    outcome: &CheckoutOutcome,
+    missing: bool,
+    out: &mut dyn Write,
+    style: Style,
+) -> io::Result<()> {
     let outputs = &outcome.outputs;
     for output in outputs {
         for conflict in output.conflicts.iter().take(LISTED) {
@@ -180,7 +186,8 @@ fn show_troubles(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -
             writeln!(out, "{}: {path} {reason}", style.paint(Colour::Bad, "conflict"))?;
         }
         more(out, output.conflicts.len())?;
-        for failure in output.failures.iter().take(LISTED) {
+        let failures = || output.failures.iter().filter(|failure| missing || !failure.missing);
+        for failure in failures().take(LISTED) {
             writeln!(
                 out,
                 "{}: {}: {}",
@@ -189,7 +196,7 @@ fn show_troubles(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -
                 failure.reason
             )?;
         }
-        more(out, output.failures.len())?;
+        more(out, failures().count())?;
     }
     if outputs.iter().any(|output| !output.conflicts.is_empty()) {
         let force = "modver checkout --force TARGET";
@@ -198,9 +205,10 @@ fn show_troubles(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -
             "hint: modver commit TARGET to keep the changes, or {force} to lose them"
         )?;
     }
-    if outputs
-        .iter()
-        .any(|output| output.failures.iter().any(|failure| failure.missing))
+    if missing
+        && outputs
+            .iter()
+            .any(|output| output.failures.iter().any(|failure| failure.missing))
     {
         writeln!(out, "hint: modver pull")?;
     }

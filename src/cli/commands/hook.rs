@@ -13,7 +13,8 @@ use crate::cli::ui::{Colour, Render, Style, human};
 use crate::git::{GitError, Hook};
 use crate::path::{RepoPath, quote};
 use crate::repo::{
-    MergeOutcome, MergeRequest, Moved, Objection, ObjectionReason, PushOutcome, RepoError, Repository, UnsentRefs,
+    CheckoutOutcome, MergeOutcome, MergeRequest, Moved, Objection, ObjectionReason, PushOutcome, RepoError,
+    Repository, UnsentRefs,
 };
 
 /// What git's hooks and its merge driver call
@@ -189,7 +190,7 @@ impl Render for Shown {
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         match self {
             Self::Nothing {} => Ok(()),
-            Self::Followed(shown) => shown.notes(out, style),
+            Self::Followed(shown) => followed(&shown.0, out, style),
             Self::Objections(found) => objections(found, out, style),
             Self::Pushed(outcome) => {
                 push::notes(outcome, out, style)?;
@@ -215,6 +216,24 @@ impl Render for Shown {
             Self::Merged(_) => Exit::Failure,
         }
     }
+}
+
+/// What was left alone one by one, what is missing in one line for each output.
+fn followed(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -> io::Result<()> {
+    let mut any_missing = false;
+    for output in &outcome.outputs {
+        let missing = output.failures.iter().filter(|failure| failure.missing).count() as u64;
+        if missing > 0 {
+            any_missing = true;
+            let path = &output.path;
+            let parts = human::count(missing, "file or listing is", "files and listings are");
+            writeln!(out, "{path} is not as its pointer says yet: {parts} not in the cache")?;
+        }
+    }
+    if any_missing {
+        writeln!(out, "{} modver pull", style.paint(Colour::Hint, "hint:"))?;
+    }
+    checkout::show_troubles(outcome, false, out, style)
 }
 
 fn objections(found: &[Objection], out: &mut dyn Write, style: Style) -> io::Result<()> {
