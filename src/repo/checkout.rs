@@ -17,6 +17,8 @@ pub struct CheckoutOptions {
     pub force: bool,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Leave an output as it is if some of its new content is not in the cache.
+    pub whole: bool,
 }
 
 /// What happened to one output.
@@ -140,7 +142,11 @@ impl Repository {
             failures: Vec::new(),
             path,
         };
-        let failures = if options.dry_run || !(plan.conflicts.is_empty() || options.force) {
+        let missing = if options.whole { plan.missing()? } else { Vec::new() };
+        let failures = if !missing.is_empty() {
+            outcome.done = PlanCounts::default();
+            missing
+        } else if options.dry_run || !(plan.conflicts.is_empty() || options.force) {
             if !options.dry_run {
                 outcome.done = PlanCounts::default();
             }

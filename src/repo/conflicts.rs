@@ -174,7 +174,11 @@ impl Repository {
             targets.extend(self.write_settled(open, &settled.path, &pointer, side)?);
             outputs.push(settled);
         }
-        let checkout = self.check_out(targets, &CheckoutOptions::default())?;
+        let whole = CheckoutOptions {
+            whole: true,
+            ..CheckoutOptions::default()
+        };
+        let checkout = self.check_out(targets, &whole)?;
         drop(lock);
         Ok(SettleOutcome {
             side,

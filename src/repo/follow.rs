@@ -42,7 +42,11 @@ impl Repository {
         if targets.is_empty() {
             return Ok(None);
         }
-        self.check_out(targets, &CheckoutOptions::default()).map(Some)
+        let whole = CheckoutOptions {
+            whole: true,
+            ..CheckoutOptions::default()
+        };
+        self.check_out(targets, &whole).map(Some)
     }
 
     fn has_moved(&self, output: &Output, before: Option<&str>) -> Result<bool> {

@@ -43,6 +43,7 @@ impl Repository {
             targets: options.targets.clone(),
             force: options.force,
             dry_run: options.dry_run,
+            whole: false,
         })?;
         // What is missing now a dry run would have fetched, and the fetch has named otherwise.
         let named = options.dry_run || fetch.outputs.iter().any(|output| output.state != FetchState::Complete);

@@ -50,6 +50,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Ran, CliError> {
         targets: args.targets.clone(),
         force: args.force,
         dry_run: args.dry_run,
+        whole: false,
     })?;
     Ok(Ran::CheckedOut(Shown(outcome)))
 }
