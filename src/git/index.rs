@@ -62,10 +62,10 @@ impl Tracked {
         Ok(Self { index })
     }
 
-    /// Whether the index has a file of this path.
+    /// Whether the index has a file of this path, at whatever stage of a merge.
     #[must_use]
     pub fn contains(&self, path: &RepoPath) -> bool {
-        self.index.entry_by_path(path.as_bytes().as_bstr()).is_some()
+        self.index.entry_range(path.as_bytes().as_bstr()).is_some()
     }
 
     /// The files at or below `path`, in index order. Of a directory that a sparse index keeps as one entry, the

@@ -216,8 +216,14 @@ impl GitRepo {
             return Ok(HookChange::Restored);
         }
         fs::remove_file(&file)?;
-        // Only one that nobody else uses goes.
-        let _ = fs::remove_empty_dir(&dir);
+        // With the directories that were made for it, in the work tree: git keeps no empty ones there.
+        let mut empty = Some(dir.as_path());
+        while let Some(here) = empty
+            && matches!(fs::remove_empty_dir(here), Ok(true))
+        {
+            let inside = |dir: &&Path| *dir != self.root() && dir.starts_with(self.root());
+            empty = here.parent().filter(inside);
+        }
         Ok(HookChange::Removed)
     }
 

@@ -332,7 +332,7 @@ fn what_is_no_pointer_is_merged_as_text() {
     r.git(["add", "movie.mv"]).ok();
     r.git(["commit", "-qm", "Text", "--no-verify"]).ok();
     r.git(["switch", "-qc", "topic"]).ok();
-    r.write("movie.mv", "one\ntwo\ndrei\n");
+    r.write("movie.mv", "uno\ntwo\nthree\n");
     r.git(["commit", "-qam", "Theirs", "--no-verify"]).ok();
     r.git(["switch", "-q", "main"]).ok();
     r.write("movie.mv", "eins\ntwo\nthree\n");
