@@ -11,7 +11,7 @@ mod tree;
 pub use diff::{Change, diff};
 pub use merge::{Clash, Merged, merge, pick, replace};
 pub use read::{ObjectError, Result, Trees, Visit, find, walk};
-pub use tree::{Entry, LinkError, Node, Tree, TreeError, check_link};
+pub use tree::{Encoded, Encoder, Entry, LinkError, Node, Tree, TreeError, check_link};
 
 use crate::hash::{FileId, RootId, TreeId};
 

@@ -178,7 +178,7 @@ impl Repository {
             whole: true,
             ..CheckoutOptions::default()
         };
-        let checkout = self.check_out(targets, &whole)?;
+        let checkout = self.check_out(targets, Vec::new(), &whole)?;
         drop(lock);
         Ok(SettleOutcome {
             side,

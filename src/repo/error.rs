@@ -12,7 +12,7 @@ use crate::progress::Interrupted;
 use crate::remote::RemoteError;
 use crate::remote::transport::TransportError;
 use crate::store::StoreError;
-use crate::workspace::WorkspaceError;
+use crate::workspace::{FailureReason, WorkspaceError};
 
 /// Result of a repository operation.
 pub type Result<T> = std::result::Result<T, RepoError>;
@@ -104,6 +104,8 @@ pub enum RepoError {
     Exists { path: RepoPath },
     #[error("`{path}` has changes that are not stored")]
     Modified { path: RepoPath },
+    #[error("cannot remove `{path}`")]
+    NotRemoved { path: RepoPath, source: Box<FailureReason> },
     #[error("nothing says what is still needed")]
     NoGcScope,
     #[error("cannot ask remote `{remote}` what it has")]

@@ -6,6 +6,7 @@
 
 use super::{CheckoutOptions, CheckoutOutcome, Output, Repository, Result, Target};
 use crate::git::{Hook, Operation};
+use crate::path::RepoPath;
 use crate::workspace::State;
 
 /// What git calls after it changed the work tree.
@@ -30,7 +31,14 @@ impl Repository {
         }
         let _lock = self.lock_workspace()?;
         let mut targets = Vec::new();
-        for output in self.outputs()?.outputs {
+        let mut found = self.outputs()?;
+        let gone: Vec<RepoPath> = self
+            .orphans(&mut found)?
+            .here
+            .into_iter()
+            .map(|orphan| orphan.path)
+            .collect();
+        for output in found.outputs {
             if self.has_moved(&output, moved.before.as_deref())? {
                 targets.push(Target {
                     output,
@@ -39,14 +47,14 @@ impl Repository {
                 });
             }
         }
-        if targets.is_empty() {
+        if targets.is_empty() && gone.is_empty() {
             return Ok(None);
         }
         let whole = CheckoutOptions {
             whole: true,
             ..CheckoutOptions::default()
         };
-        self.check_out(targets, &whole).map(Some)
+        self.check_out(targets, gone, &whole).map(Some)
     }
 
     fn has_moved(&self, output: &Output, before: Option<&str>) -> Result<bool> {

@@ -2,7 +2,7 @@
 //! operation; each returns an outcome for the caller to show.
 //!
 //! Whatever changes the workspace or a pointer holds the workspace lock of this work tree. Order of writes: content
-//! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
+//! into the cache, then the pointer and `.gitignore`, then git's index, then the workspace state; an operation that
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
 mod add;
@@ -24,6 +24,7 @@ mod install;
 mod ls;
 mod merge;
 mod observe;
+mod orphans;
 mod outputs;
 mod precommit;
 mod prepush;
@@ -37,6 +38,7 @@ mod settings;
 mod status;
 mod targets;
 mod transfer;
+mod unfinished;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -58,7 +60,7 @@ pub use init::InitOutcome;
 pub use install::{HookOutcome, InstallOutcome};
 pub use ls::{Listed, LsOutcome, LsRequest};
 pub use merge::{MergeOutcome, MergeRequest};
-pub use outputs::{Output, Outputs};
+pub use outputs::{BrokenPointer, Output, Outputs};
 pub use precommit::{Objection, ObjectionReason};
 pub use prepush::UnsentRefs;
 pub use pull::{PullOptions, PullOutcome};
@@ -67,10 +69,12 @@ pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
-pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
-pub use targets::Target;
+pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
+pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
+
+use orphans::Orphan;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};
@@ -80,6 +84,7 @@ use crate::progress::Progress;
 use crate::remote::RemoteStore;
 use crate::remote::transport::{self, Transport};
 use crate::store::{Access, Cache};
+use crate::workspace::StateFile;
 
 /// Name of the project file.
 pub const PROJECT_FILE: &str = "mv.toml";
@@ -217,8 +222,14 @@ impl Repository {
         })?)
     }
 
-    /// The lock of everything that changes the workspace or pointers.
+    /// The lock of everything that changes the workspace or pointers. A move that was killed is brought to an end first.
     pub(crate) fn lock_workspace(&self) -> Result<FileLock> {
+        let lock = self.wait_for_workspace()?;
+        self.finish_move()?;
+        Ok(lock)
+    }
+
+    fn wait_for_workspace(&self) -> Result<FileLock> {
         let dir = self.git.git_dir().join(FOLDER);
         fs::create_dir_all(&dir)?;
         Ok(FileLock::acquire(&dir.join("lock"), LockKind::Exclusive, |holder| {
@@ -239,12 +250,15 @@ impl Repository {
     }
 
     /// Where the workspace state of an output is to be written: in a directory that exists.
-    pub(crate) fn state_path(&self, output: &RepoPath) -> Result<PathBuf> {
+    pub(crate) fn state_path(&self, output: &RepoPath) -> Result<StateFile> {
         let path = self.state_file(output);
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir)?;
         }
-        Ok(path)
+        Ok(StateFile {
+            path,
+            output: output.clone(),
+        })
     }
 
     /// The remote of this name, or the default one.
