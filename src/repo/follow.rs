@@ -5,7 +5,7 @@
 //! output that was never brought here comes only if its pointer is new, so that what was left out on purpose stays out.
 
 use super::{CheckoutOptions, CheckoutOutcome, Output, Repository, Result, Target};
-use crate::git::{Hook, Operation};
+use crate::git::{GitError, Hook, Operation};
 use crate::path::RepoPath;
 use crate::workspace::State;
 
@@ -66,8 +66,11 @@ impl Repository {
         let then = match self.git.pointer_bytes_at(before, &pointer) {
             Ok(Some(bytes)) => crate::git::Pointer::parse(&bytes, &pointer).ok(),
             Ok(None) => None,
-            // A shallow clone may not have the commit; a pointer may have been something else.
-            Err(_) => None,
+            // There was nothing before, as when a pull fills an empty repository; or it was no pointer then.
+            Err(GitError::Revision { .. } | GitError::Pointer(_)) => None,
+            // A shallow clone may lack it. What was not here stays out then.
+            Err(GitError::Object { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
         };
         Ok(then.is_none_or(|then| then.content != output.pointer.content))
     }

@@ -86,11 +86,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
             }
             // The last commit that was replaced is the branch as it was.
             let input = input()?;
-            let before = input
-                .lines()
-                .last()
-                .and_then(|line| line.split(' ').next())
-                .map(str::to_owned);
+            let before = input.lines().last().and_then(|line| line.split(' ').next());
+            let before = Some(before.unwrap_or("ORIG_HEAD").to_owned());
             follow(&repository, Hook::PostRewrite, before)?
         }
         Name::PreCommit => match repository.before_commit()? {
