@@ -30,9 +30,12 @@ mod index;
 mod install;
 mod lineage;
 mod liveness;
+mod log;
 mod pointer;
 mod program;
+mod resolve;
 mod revision;
+mod scope;
 mod stage;
 mod staged;
 #[cfg(test)]
@@ -40,6 +43,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tips;
+mod versions;
 
 pub use attributes::attributes_edit;
 pub use conflict::{ConflictProblem, Field, FieldClash, MAX_CONFLICT, PointerConflict, Side, is_large_conflict};
@@ -53,10 +57,14 @@ pub use hooks::Hooks;
 pub use ignore_file::{add_entry, has_entry, remove_entry};
 pub use index::Tracked;
 pub use install::{Hook, HookChange};
-pub use liveness::{GcScope, LivePointers};
+pub use liveness::LivePointers;
+pub use log::{LoggedCommit, LoggedPointer, Touch};
 pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,
 };
+pub use resolve::Compared;
 pub use revision::{Head, RevisionPointer};
+pub use scope::{Scope, Unsent};
 pub use staged::{Operation, StagedFile, Unmerged};
+pub use versions::{BrokenVersion, Version, Versions};

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::merge::with_content;
-use super::observe::node_of;
+use super::observe::root_node;
 use super::record::Record;
 use super::{CheckoutOptions, CheckoutOutcome, Content, Output, RepoError, Repository, Result, Target};
 use crate::fs;
@@ -248,7 +248,7 @@ impl Repository {
                 }
             }
         }
-        if let (false, Node::Dir { id, .. }) = (edits.is_empty(), node_of(&conflict.pointer)) {
+        if let (false, Node::Dir { id, .. }) = (edits.is_empty(), root_node(&conflict.pointer)) {
             let (node, trees) = object::replace(self, id, edits)?;
             self.store_trees(&trees)?;
             conflict.pointer = with_content(&conflict.pointer, Some(&node));
@@ -318,6 +318,7 @@ impl Repository {
             },
             parts: Vec::new(),
             named: false,
+            commit: None,
         }))
     }
 
@@ -360,7 +361,7 @@ fn bytes(written: std::result::Result<Vec<u8>, PointerProblem>, pointer: &RepoPa
 
 /// The output as a whole, both sides.
 fn whole(versions: &Unmerged, pointer: &RepoPath) -> Clash {
-    let node = |bytes: &Option<Vec<u8>>| Some(node_of(&Pointer::parse(bytes.as_ref()?, pointer).ok()?));
+    let node = |bytes: &Option<Vec<u8>>| Some(root_node(&Pointer::parse(bytes.as_ref()?, pointer).ok()?));
     Clash {
         path: RepoPath::root(),
         base: node(&versions.base),

@@ -1,11 +1,14 @@
-//! The data follows git: after a checkout, merge or rebase, the outputs whose pointers are others now.
+//! The data follows git: after a checkout, merge or rebase, the outputs whose pointers changed.
 //!
-//! Which those are is found by comparing each pointer with what was last brought here, not by trusting what git says it
-//! did: a hook that was killed, or that git never called (`git reset`, `git stash`), is made up for by the next one. An
-//! output that was never brought here comes only if its pointer is new, so that what was left out on purpose stays out.
+//! Changed since when: since the commit that the data followed to last, which is recorded when a hook is done. A hook that
+//! was killed, or that git never called (`git reset`), is made up for by the next one. What the user brought here otherwise
+//! while its pointer stayed the same, or left out, stays as it is.
 
-use super::{CheckoutOptions, CheckoutOutcome, Output, Repository, Result, Target};
-use crate::git::{GitError, Hook, Operation};
+use std::path::PathBuf;
+
+use super::{CheckoutOptions, CheckoutOutcome, FOLDER, Output, Repository, Result, Target};
+use crate::fs;
+use crate::git::{GitError, Hook, Operation, Pointer};
 use crate::path::RepoPath;
 use crate::workspace::State;
 
@@ -14,7 +17,7 @@ use crate::workspace::State;
 pub struct Moved {
     /// The hook.
     pub hook: Hook,
-    /// The commit that was there before; `None` if there was none, or it is not known.
+    /// The commit that was there before; `None` if there was none.
     pub before: Option<String>,
 }
 
@@ -30,6 +33,8 @@ impl Repository {
             return Ok(None);
         }
         let _lock = self.lock_workspace()?;
+        let followed = self.followed()?;
+        let before: Vec<&str> = followed.as_deref().into_iter().chain(moved.before.as_deref()).collect();
         let mut targets = Vec::new();
         let mut found = self.outputs()?;
         let gone: Vec<RepoPath> = self
@@ -39,39 +44,74 @@ impl Repository {
             .map(|orphan| orphan.path)
             .collect();
         for output in found.outputs {
-            if self.has_moved(&output, moved.before.as_deref())? {
+            if self.has_moved(&output, &before)? {
                 targets.push(Target {
                     output,
                     parts: Vec::new(),
                     named: false,
+                    commit: None,
                 });
             }
         }
-        if targets.is_empty() && gone.is_empty() {
-            return Ok(None);
-        }
-        let whole = CheckoutOptions {
-            whole: true,
-            ..CheckoutOptions::default()
+        let outcome = if targets.is_empty() && gone.is_empty() {
+            None
+        } else {
+            let whole = CheckoutOptions {
+                whole: true,
+                ..CheckoutOptions::default()
+            };
+            Some(self.check_out(targets, gone, &whole)?)
         };
-        self.check_out(targets, gone, &whole).map(Some)
+        self.note_followed(followed.as_deref())?;
+        Ok(outcome)
     }
 
-    fn has_moved(&self, output: &Output, before: Option<&str>) -> Result<bool> {
-        if let Some(base) = State::base_at(&self.state_file(&output.path)) {
-            return Ok(base != output.root());
+    /// The commit that the data followed to last.
+    pub(super) fn followed(&self) -> Result<Option<String>> {
+        let bytes = fs::read_if_exists(&self.followed_file(), 1024)?;
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
+    }
+
+    fn followed_file(&self) -> PathBuf {
+        self.git.git_dir().join(FOLDER).join("followed")
+    }
+
+    /// Records that the data follows to the commit that is checked out.
+    pub(super) fn note_followed(&self, known: Option<&str>) -> Result<()> {
+        let head = self.git.head()?;
+        if let Some(commit) = head.commit().filter(|commit| Some(*commit) != known) {
+            fs::write_atomic_alone(&self.followed_file(), format!("{commit}\n").as_bytes())?;
         }
-        let Some(before) = before else { return Ok(true) };
+        Ok(())
+    }
+
+    /// Forgets it.
+    pub(super) fn forget_followed(&self) -> Result<()> {
+        fs::remove_file(&self.followed_file())?;
+        Ok(())
+    }
+
+    /// Whether the pointer changed since the first of these commits that is here. What is as it says has not.
+    fn has_moved(&self, output: &Output, before: &[&str]) -> Result<bool> {
+        let base = State::base_at(&self.state_file(&output.path));
+        if base == Some(output.root()) {
+            return Ok(false);
+        }
         let pointer = output.pointer_path()?;
-        let then = match self.git.pointer_bytes_at(before, &pointer) {
-            Ok(Some(bytes)) => crate::git::Pointer::parse(&bytes, &pointer).ok(),
-            Ok(None) => None,
-            // There was nothing before, as when a pull fills an empty repository; or it was no pointer then.
-            Err(GitError::Revision { .. } | GitError::Pointer(_)) => None,
-            // A shallow clone may lack it. What was not here stays out then.
-            Err(GitError::Object { .. }) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        Ok(then.is_none_or(|then| then.content != output.pointer.content))
+        for commit in before {
+            let then = match self.git.pointer_bytes_at(commit, &pointer) {
+                Ok(then) => then,
+                // It was pruned; or there was none, as when a pull fills an empty repository.
+                Err(GitError::Revision { .. }) => continue,
+                // A shallow or partial clone lacks it: what was never here stays out.
+                Err(GitError::Object { .. }) => return Ok(base.is_some()),
+                Err(GitError::Pointer(_)) => return Ok(true),
+                Err(error) => return Err(error.into()),
+            };
+            let then = then.and_then(|bytes| Pointer::parse(&bytes, &pointer).ok());
+            return Ok(then.is_none_or(|then| then.content != output.pointer.content));
+        }
+        Ok(true)
     }
 }

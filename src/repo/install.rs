@@ -47,6 +47,9 @@ impl Repository {
             outcome.hooks = self.each_hook(|hook| Ok(self.git.install_hook(hook)?))?;
         }
         outcome.merge_driver_changed = self.git.install_merge_driver()?;
+        if self.followed()?.is_none() {
+            self.note_followed(None)?;
+        }
         outcome.attributes_missing = git::attributes_edit(self.root())?.is_change();
         Ok(outcome)
     }
@@ -61,6 +64,7 @@ impl Repository {
         outcome.hooks = self.each_hook(|hook| Ok(self.git.uninstall_hook(hook)?))?;
         outcome.merge_driver_changed = self.git.uninstall_merge_driver()?;
         outcome.framework = self.apply_framework(&git::framework_removal(self.root())?)?;
+        self.forget_followed()?;
         Ok(outcome)
     }
 

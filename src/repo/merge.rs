@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::observe::node_of;
+use super::observe::root_node;
 use super::outputs::pointer_root;
 use super::{RepoError, Repository, Result};
 use crate::fs;
@@ -88,7 +88,7 @@ impl Repository {
         ours: &Pointer,
         theirs: &Pointer,
     ) -> Result<(PointerConflict, Option<String>)> {
-        let nodes = [base.map(node_of), Some(node_of(ours)), Some(node_of(theirs))];
+        let nodes = [base.map(root_node), Some(root_node(ours)), Some(root_node(theirs))];
         let [b, o, t] = nodes.each_ref().map(Option::as_ref);
         let mut not_by_path = None;
         let merged = match self.merge_trees(b, o, t, [base, Some(ours), Some(theirs)]) {

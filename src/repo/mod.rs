@@ -21,6 +21,7 @@ mod gc;
 mod init;
 mod inputs;
 mod install;
+mod log;
 mod ls;
 mod merge;
 mod observe;
@@ -40,29 +41,31 @@ mod targets;
 mod transfer;
 mod unfinished;
 mod verify;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
-pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome, Standing};
 pub use conflicts::{ConflictedField, ConflictedFile, ConflictedOutput, SettleOutcome, Settled};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use du::{DuOutcome, Usage};
+pub(crate) use error::shell_word;
 pub use error::{RepoError, Result};
 pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutput};
 pub use follow::Moved;
 pub use gc::{GcOptions, GcOutcome, OnlyCopies};
 pub use init::InitOutcome;
 pub use install::{HookOutcome, InstallOutcome};
+pub use log::{LogOutcome, LogRequest, LoggedVersion};
 pub use ls::{Listed, LsOutcome, LsRequest};
 pub use merge::{MergeOutcome, MergeRequest};
 pub use outputs::{BrokenPointer, Output, Outputs};
 pub use precommit::{Objection, ObjectionReason};
-pub use prepush::UnsentRefs;
 pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
 pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
@@ -73,6 +76,7 @@ pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusReques
 pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
+pub use versions::BrokenVersion;
 
 use orphans::Orphan;
 

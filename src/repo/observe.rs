@@ -2,6 +2,7 @@
 
 use super::{Output, Repository, Result};
 use crate::fs::{self, FileKind};
+use crate::git::{Pointer, PointerContent};
 use crate::hash::TreeId;
 use crate::object::{self, Node, Root, Tree, Trees};
 use crate::path::RepoPath;
@@ -81,12 +82,11 @@ impl Repository {
 
 /// What a pointer names, as an entry of a listing.
 pub(crate) fn pointer_node(output: &Output) -> Node {
-    node_of(&output.pointer)
+    root_node(&output.pointer)
 }
 
 /// The same of a pointer.
-pub(crate) fn node_of(pointer: &crate::git::Pointer) -> Node {
-    use crate::git::PointerContent;
+pub(crate) fn root_node(pointer: &Pointer) -> Node {
     let size = pointer.size;
     match pointer.content {
         PointerContent::File { id, executable } => Node::File { id, size, executable },

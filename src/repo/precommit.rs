@@ -104,6 +104,7 @@ impl Repository {
                 output: output.clone(),
                 parts: Vec::new(),
                 named: false,
+                commit: None,
             })
         };
         let status = judge(&output)?;

@@ -1,25 +1,49 @@
 //! The data of commits that git is about to push.
 
-use super::{PushOutcome, Repository, Result};
+use std::collections::HashSet;
 
-/// The refs that git is about to push.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UnsentRefs {
-    /// What is pushed, by id.
-    pub tips: Vec<String>,
-    /// What these refs are on the other side, by id.
-    pub known: Vec<String>,
-    /// Git's remote, by name (or address, which has no tracking branches).
-    pub remote: Option<String>,
-}
+use super::outputs::pointer_root;
+use super::versions::Orphaned;
+use super::{PushOutcome, Repository, Result};
+use crate::git::{Scope, Unsent};
 
 impl Repository {
-    /// Pushes the data that these commits name and the other side's do not; `None` when there is none.
+    /// Pushes the data of the commits that git is about to send; `None` when they name none that the commits on the other
+    /// side do not name, too: then nobody is asked.
     ///
     /// # Errors
-    /// When no remote can be used.
-    pub fn push_unsent(&self, refs: &UnsentRefs) -> Result<Option<PushOutcome>> {
-        let _ = refs;
-        Ok(None)
+    /// When history cannot be read or no remote can be used.
+    pub fn push_unsent(&self, unsent: &Unsent) -> Result<Option<PushOutcome>> {
+        if unsent.tips.is_empty() {
+            return Ok(None);
+        }
+        let scope = Scope {
+            unsent: Some(unsent.clone()),
+            ..Scope::default()
+        };
+        let mut chosen = self.targets_in(&scope, &[], Orphaned::Unknown)?;
+        // What is no pointer is nobody's data.
+        chosen.broken_versions.retain(|broken| broken.promises);
+        if !chosen.targets.is_empty() {
+            let there = Scope {
+                revs: self.git.sent_tips(unsent)?,
+                ..Scope::default()
+            };
+            let sent: HashSet<_> = self
+                .git
+                .versions(&there, &self.progress)?
+                .versions
+                .into_iter()
+                .map(|version| (pointer_root(&version.pointer), version.pointer.remote.clone()))
+                .collect();
+            chosen.targets.retain(|target| {
+                let pointer = &target.output.pointer;
+                !sent.contains(&(pointer_root(pointer), pointer.remote.clone()))
+            });
+        }
+        if chosen.targets.is_empty() && chosen.broken_versions.is_empty() {
+            return Ok(None);
+        }
+        self.push_chosen(chosen, None, false).map(Some)
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::git::Side;
-use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, SettleOutcome};
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, SettleOutcome, Standing, shell_word};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
@@ -16,16 +16,24 @@ use crate::workspace::ConflictReason;
 /// Writes missing and changed files from the cache and removes files that are tracked no more, also whole outputs that
 /// no pointer names since `git checkout`. Files whose content is stored nowhere are never overwritten or removed,
 /// unless --force is given.
+///
+/// With --rev, targets are brought to what they are in that revision, beside the code and the pointers as they are now:
+/// `modver status` shows them as outdated or modified, `modver checkout TARGET` brings them back to the pointer, `modver
+/// commit TARGET` makes them its new content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   git checkout main~3 && modver checkout
   modver checkout data/images/cats
+  modver checkout --rev v1.0 data/labels.csv
   modver checkout --theirs data/labels.csv")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
     targets: Vec<PathBuf>,
+    /// Bring the targets to what they are in a git revision, without changing pointers
+    #[arg(long, value_name = "REV", requires = "targets")]
+    rev: Option<String>,
     /// Also replace files whose content is stored nowhere else
     #[arg(short, long)]
     force: bool,
@@ -33,10 +41,10 @@ pub(crate) struct Args {
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// Settle what a merge left in conflict: take our side of TARGET
-    #[arg(long, requires = "targets", conflicts_with_all = ["theirs", "force", "dry_run"])]
+    #[arg(long, requires = "targets", conflicts_with_all = ["theirs", "force", "dry_run", "rev"])]
     ours: bool,
     /// Settle what a merge left in conflict: take their side of TARGET
-    #[arg(long, requires = "targets", conflicts_with_all = ["force", "dry_run"])]
+    #[arg(long, requires = "targets", conflicts_with_all = ["force", "dry_run", "rev"])]
     theirs: bool,
 }
 
@@ -49,6 +57,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Ran, CliError> {
     }
     let outcome = repository.checkout(&CheckoutOptions {
         targets: args.targets.clone(),
+        rev: args.rev.clone(),
         force: args.force,
         dry_run: args.dry_run,
         whole: false,
@@ -155,7 +164,7 @@ fn show_updates(outcome: &CheckoutOutcome, out: &mut dyn Write) -> io::Result<()
             parts.push("directories only".to_owned());
         }
         let (path, parts) = (&output.path, parts.join(", "));
-        match (output.orphaned, outcome.dry_run) {
+        match (output.standing == Standing::Orphaned, outcome.dry_run) {
             (true, true) => writeln!(out, "would remove {path} ({parts})")?,
             (true, false) => writeln!(out, "removed {path} ({parts})")?,
             (false, true) => writeln!(out, "would update {path} ({parts}; {})", human::bytes(done.bytes))?,
@@ -178,7 +187,9 @@ pub(super) fn show_troubles(
             let path = output.path.join_path(&conflict.path);
             let reason = match conflict.reason {
                 ConflictReason::Modified => "has changes that are stored nowhere",
-                ConflictReason::Untracked if output.orphaned => "was never tracked and is stored nowhere",
+                ConflictReason::Untracked if output.standing == Standing::Orphaned => {
+                    "was never tracked and is stored nowhere"
+                }
                 ConflictReason::Untracked => "is in the way and stored nowhere",
                 ConflictReason::Ignored => "is in the way and ignored",
                 ConflictReason::Special => "is in the way and not a file",
@@ -203,8 +214,8 @@ pub(super) fn show_troubles(
     }
     let force = "modver checkout --force TARGET";
     let has_conflicts = |orphaned| {
-        let mut outputs = outputs.iter().filter(|output| output.orphaned == orphaned);
-        outputs.any(|output| !output.conflicts.is_empty())
+        let mut outputs = outputs.iter().filter(|output| !output.conflicts.is_empty());
+        outputs.any(|output| (output.standing == Standing::Orphaned) == orphaned)
     };
     if has_conflicts(false) {
         writeln!(
@@ -223,11 +234,27 @@ pub(super) fn show_troubles(
             .iter()
             .any(|output| output.failures.iter().any(|failure| failure.missing))
     {
-        writeln!(out, "hint: modver pull")?;
+        match &outcome.rev {
+            None => writeln!(out, "hint: modver pull")?,
+            Some(rev) => writeln!(out, "hint: modver fetch --rev {} TARGET", shell_word(rev))?,
+        }
     }
     broken::notes(&outcome.broken, out, style)?;
     if outputs.is_empty() && outcome.is_complete() {
-        writeln!(out, "everything is as the pointers say")?;
+        match &outcome.rev {
+            None => writeln!(out, "everything is as the pointers say")?,
+            Some(rev) => writeln!(out, "everything is as it is in revision {rev}")?,
+        }
+    }
+    for output in outputs
+        .iter()
+        .filter(|output| output.standing == Standing::Untracked && !output.done.is_empty())
+    {
+        writeln!(
+            out,
+            "note: {} is not tracked now; modver add {0} tracks it",
+            output.path
+        )?;
     }
     Ok(())
 }

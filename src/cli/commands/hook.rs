@@ -9,13 +9,16 @@ use super::{checkout, push};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::{Colour, Render, Style, human};
-use crate::git::{GitError, Hook};
+use crate::cli::ui::{self, Colour, Render, Style, human};
+use crate::git::{GitError, Hook, Unsent};
 use crate::path::{RepoPath, quote};
 use crate::repo::{
     CheckoutOutcome, MergeOutcome, MergeRequest, Moved, Objection, ObjectionReason, PushOutcome, RepoError,
-    Repository, UnsentRefs,
+    Repository,
 };
+
+/// What follows when data cannot be pushed.
+const NOT_PUSHED: &str = "git pushes nothing either; git push --no-verify pushes without the data";
 
 /// What git's hooks and its merge driver call
 #[derive(Debug, clap::Args)]
@@ -94,9 +97,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
             found if found.is_empty() => Shown::Nothing {},
             found => Shown::Objections(found),
         },
-        Name::PrePush => match repository.push_unsent(&given.unsent()?)? {
-            None => Shown::Nothing {},
-            Some(outcome) => Shown::Pushed(outcome),
+        Name::PrePush => match repository.push_unsent(&given.unsent()?) {
+            Ok(None) => Shown::Nothing {},
+            Ok(Some(outcome)) => Shown::Pushed(outcome),
+            Err(error) => {
+                ui::note(NOT_PUSHED);
+                return Err(error.into());
+            }
         },
         Name::Merge => {
             let [base, ours, theirs, marker_size, path] = &args.args[..] else {
@@ -150,10 +157,10 @@ impl Given<'_> {
         found.map(|word| word.to_string_lossy().into_owned())
     }
 
-    fn unsent(&self) -> Result<UnsentRefs, CliError> {
-        let mut unsent = UnsentRefs {
+    fn unsent(&self) -> Result<Unsent, CliError> {
+        let mut unsent = Unsent {
             remote: self.word(0, "PRE_COMMIT_REMOTE_NAME"),
-            ..UnsentRefs::default()
+            ..Unsent::default()
         };
         let is_id = |id: &&str| !id.is_empty() && !id.bytes().all(|b| b == b'0');
         if self.args.args.is_empty() {
@@ -194,10 +201,7 @@ impl Render for Shown {
                 if push::exit(outcome) == Exit::Ok {
                     return Ok(());
                 }
-                writeln!(
-                    out,
-                    "nothing was pushed by git; git push --no-verify pushes without the data"
-                )
+                writeln!(out, "{NOT_PUSHED}")
             }
             Self::Merged(outcome) => merged(outcome, out, style),
         }

@@ -17,6 +17,7 @@ mod help;
 mod hook;
 mod init;
 mod install;
+mod log;
 mod ls;
 mod r#move;
 mod pull;
@@ -85,6 +86,7 @@ commands! {
     Status = status "status", progress;
     Checkout = checkout "checkout", progress;
     Diff = diff "diff", progress;
+    Log = log "log";
     Push = push "push", progress;
     Fetch = fetch "fetch", progress;
     Pull = pull "pull", progress;
