@@ -116,7 +116,9 @@ impl Hook {
         let capture = if has_input { "input=$(cat; echo x)\n" } else { "" };
         let feed = if has_input { "printf '%s' \"${input%x}\" | " } else { "" };
         let last = match self {
-            Self::PreCommit | Self::PrePush => format!("{feed}modver hook {name} \"$@\"\n"),
+            Self::PreCommit => format!("modver hook {name} \"$@\"\n"),
+            // What git prints there may be for a program.
+            Self::PrePush => format!("{feed}modver hook {name} \"$@\" >&2\n"),
             // These run when all is done: there is nothing left to stop.
             _ => format!("{feed}modver hook {name} \"$@\" || :\nexit \"$status\"\n"),
         };

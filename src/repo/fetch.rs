@@ -203,7 +203,7 @@ impl Repository {
 
     /// Finds what is missing. What the remote does not know by name may be the result of a merge: then the versions that
     /// were merged tell where its files are.
-    fn plan_fetch(&self, remote: &RemoteStore, targets: &[Target]) -> Result<FetchPlan> {
+    pub(super) fn plan_fetch(&self, remote: &RemoteStore, targets: &[Target]) -> Result<FetchPlan> {
         let cache = self.cache()?;
         let mut wanted: Vec<Wanted> = targets
             .iter()

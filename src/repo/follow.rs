@@ -1,7 +1,7 @@
 //! The data follows git: after a checkout, merge or rebase, the outputs whose pointers changed.
 //!
-//! Changed since when: since the commit that the data followed to last, which is recorded when a hook is done. A hook that
-//! was killed, or that git never called (`git reset`), is made up for by the next one. What the user brought here otherwise
+//! Changed since when: since the commit that git names, or since the one that the data followed to last, which is recorded
+//! when a hook is done: so a hook that was killed is made up for by the next one. What the user brought here otherwise
 //! while its pointer stayed the same, or left out, stays as it is.
 
 use std::path::PathBuf;
@@ -92,13 +92,15 @@ impl Repository {
         Ok(())
     }
 
-    /// Whether the pointer changed since the first of these commits that is here. What is as it says has not.
+    /// Whether the pointer changed since any of these commits, as far as they are here, and what is here is not as it
+    /// says.
     fn has_moved(&self, output: &Output, before: &[&str]) -> Result<bool> {
         let base = State::base_at(&self.state_file(&output.path));
         if base == Some(output.root()) {
             return Ok(false);
         }
         let pointer = output.pointer_path()?;
+        let mut known = false;
         for commit in before {
             let then = match self.git.pointer_bytes_at(commit, &pointer) {
                 Ok(then) => then,
@@ -110,8 +112,11 @@ impl Repository {
                 Err(error) => return Err(error.into()),
             };
             let then = then.and_then(|bytes| Pointer::parse(&bytes, &pointer).ok());
-            return Ok(then.is_none_or(|then| then.content != output.pointer.content));
+            if then.is_none_or(|then| then.content != output.pointer.content) {
+                return Ok(true);
+            }
+            known = true;
         }
-        Ok(true)
+        Ok(!known)
     }
 }

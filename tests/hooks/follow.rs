@@ -207,15 +207,21 @@ fn stashing() {
 }
 
 #[test]
-fn a_reset_is_made_up_for_by_the_next_hook() {
+fn what_was_brought_from_elsewhere_stays() {
     let s = ready();
     let r = s.repo();
     r.write("data/a", "two");
     record(r, "Two");
-    r.git(["reset", "-q", "--hard", "HEAD~1"]).ok();
-    assert_eq!(data(r), "a=two b=b in/c=c ");
-    r.git(["switch", "-qc", "topic"]).ok();
+    r.git(["branch", "same"]).ok();
+    r.modver(["checkout", "--rev", "HEAD~1", "data"]).ok();
     assert_eq!(data(r), "a=a b=b in/c=c ");
+    r.git(["switch", "-q", "same"]).ok();
+    assert_eq!(data(r), "a=two b=b in/c=c ", "not known yet to what the data followed");
+    r.modver(["checkout", "--rev", "HEAD~1", "data"]).ok();
+    r.git(["switch", "-q", "main"]).ok();
+    assert_eq!(data(r), "a=a b=b in/c=c ");
+    r.modver(["checkout"]).ok();
+    assert_eq!(data(r), "a=two b=b in/c=c ");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn a_failed_data_push_stops_the_git_push() {
     fs::rename(&cache, s.root().join("cache")).unwrap();
     fs::remove_dir_all(s.path(".git/modver/remotes")).unwrap();
     let refused = r.git(["push", "-q"]);
-    assert!(refused.err().contains("data was not pushed"), "{refused}");
+    assert!(refused.err().contains("was not pushed: "), "{refused}");
     assert!(
         refused.err().contains("git push --no-verify pushes without the data"),
         "{refused}"

@@ -186,8 +186,8 @@ impl Render for Shown {
     fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         match self {
             Self::Followed(shown) => shown.text(out, style),
-            Self::Pushed(outcome) => push::text(outcome, out),
-            Self::Nothing {} | Self::Objections(_) | Self::Merged(_) => Ok(()),
+            Self::Pushed(outcome) if push::exit(outcome) == Exit::Ok => push::text(outcome, out),
+            Self::Nothing {} | Self::Objections(_) | Self::Pushed(_) | Self::Merged(_) => Ok(()),
         }
     }
 
