@@ -34,7 +34,8 @@ impl Repository {
         }
         let _lock = self.lock_workspace()?;
         let followed = self.followed()?;
-        let before: Vec<&str> = followed.as_deref().into_iter().chain(moved.before.as_deref()).collect();
+        let mut before = followed.clone();
+        before.extend(moved.before.clone().filter(|commit| !followed.contains(commit)));
         let mut targets = Vec::new();
         let mut found = self.outputs()?;
         let gone: Vec<RepoPath> = self
@@ -60,17 +61,19 @@ impl Repository {
                 whole: true,
                 ..CheckoutOptions::default()
             };
+            // Whoever comes after this process was killed knows what it began with.
+            self.write_followed(&followed, &before)?;
             Some(self.check_out(targets, gone, &whole)?)
         };
-        self.note_followed(followed.as_deref())?;
+        self.note_followed()?;
         Ok(outcome)
     }
 
-    /// The commit that the data followed to last.
-    pub(super) fn followed(&self) -> Result<Option<String>> {
-        let bytes = fs::read_if_exists(&self.followed_file(), 1024)?;
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-        Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
+    /// The commit that the data followed to last, and what a hook that was killed began with.
+    pub(super) fn followed(&self) -> Result<Vec<String>> {
+        let bytes = fs::read_if_exists(&self.followed_file(), 1 << 20)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     fn followed_file(&self) -> PathBuf {
@@ -78,10 +81,16 @@ impl Repository {
     }
 
     /// Records that the data follows to the commit that is checked out.
-    pub(super) fn note_followed(&self, known: Option<&str>) -> Result<()> {
-        let head = self.git.head()?;
-        if let Some(commit) = head.commit().filter(|commit| Some(*commit) != known) {
-            fs::write_atomic_alone(&self.followed_file(), format!("{commit}\n").as_bytes())?;
+    pub(super) fn note_followed(&self) -> Result<()> {
+        match self.git.head()?.commit() {
+            Some(commit) => self.write_followed(&self.followed()?, &[commit.to_owned()]),
+            None => Ok(()),
+        }
+    }
+
+    fn write_followed(&self, before: &[String], after: &[String]) -> Result<()> {
+        if before != after {
+            fs::write_atomic_alone(&self.followed_file(), (after.join("\n") + "\n").as_bytes())?;
         }
         Ok(())
     }
@@ -94,7 +103,7 @@ impl Repository {
 
     /// Whether the pointer changed since any of these commits, as far as they are here, and what is here is not as it
     /// says.
-    fn has_moved(&self, output: &Output, before: &[&str]) -> Result<bool> {
+    fn has_moved(&self, output: &Output, before: &[String]) -> Result<bool> {
         let base = State::base_at(&self.state_file(&output.path));
         if base == Some(output.root()) {
             return Ok(false);

@@ -47,8 +47,8 @@ impl Repository {
             outcome.hooks = self.each_hook(|hook| Ok(self.git.install_hook(hook)?))?;
         }
         outcome.merge_driver_changed = self.git.install_merge_driver()?;
-        if self.followed()?.is_none() {
-            self.note_followed(None)?;
+        if self.followed()?.is_empty() {
+            self.note_followed()?;
         }
         outcome.attributes_missing = git::attributes_edit(self.root())?.is_change();
         Ok(outcome)

@@ -265,8 +265,8 @@ fn a_submodule_follows_by_itself() {
     r.write("data/a", "in the submodule");
     record(r, "Two");
     o.git(["commit", "-qam", "Two"]).ok();
-    o.git(["-c", "submodule.recurse=true", "checkout", "-q", "HEAD~1"]).ok();
-    r.git(["checkout", "-q", "HEAD"]).ok();
+    o.git(["checkout", "-q", "HEAD~1"]).ok();
+    o.git(["submodule", "update", "-q"]).ok();
     assert_eq!(data(r), "a=a b=b in/c=c ");
     o.git(["switch", "-q", "main"]).ok();
     o.git(["submodule", "update", "-q"]).ok();
@@ -298,7 +298,12 @@ fn a_hook_that_is_killed_is_made_up_for() {
         let switched = killed(r, at, &["switch", "-q", "main"]);
         // Git has done its part, whatever became of the hook.
         assert_eq!(r.git(["branch", "--show-current"]).ok(), "main", "{switched}");
-        r.git(["checkout", "-q", "main"]).ok();
+        if at > 8 {
+            r.git(["checkout", "-q", "main"]).ok();
+        } else {
+            // Before it could note that it began.
+            r.modver(["checkout"]).ok();
+        }
         r.modver(["status", "--check"]).ok();
         assert!(!data(r).contains("other"), "{at}: {}", data(r));
         r.git(["switch", "-q", "other"]).ok();
