@@ -73,9 +73,9 @@ impl Scope {
 /// from `known` nor from a remote-tracking branch of `remote`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unsent {
-    /// What is pushed: ids in hex, or refs.
+    /// What is pushed: ids in hex, or refs. All zeros, as of a branch that is deleted, are passed over.
     pub tips: Vec<String>,
-    /// What the other side has: ids in hex. Those that are not here are passed over.
+    /// What the other side has: ids in hex. Those that are not here are passed over, too.
     pub known: Vec<String>,
     /// A remote of git.
     pub remote: Option<String>,
@@ -115,8 +115,11 @@ impl GitRepo {
         self.add_revs(repo, &scope.revs, &mut found)?;
         if let Some(unsent) = &scope.unsent {
             let tip = |tip: &String| hex(tip).or_else(|_| self.resolve_one(repo, tip));
+            let mut from = unsent.tips.iter().map(tip).collect::<Result<Vec<_>>>()?;
+            // A branch that is deleted is all zeros.
+            from.retain(|id| !id.is_null());
             let walk = Walk {
-                from: unsent.tips.iter().map(tip).collect::<Result<Vec<_>>>()?,
+                from,
                 not: self.sent(repo, unsent)?,
                 symmetric: None,
             };
@@ -128,7 +131,7 @@ impl GitRepo {
     /// What the other side of a push has, as far as it is known and here.
     fn sent(&self, repo: &gix::Repository, unsent: &Unsent) -> Result<Vec<gix::ObjectId>> {
         let mut sent = unsent.known.iter().map(|id| hex(id)).collect::<Result<Vec<_>>>()?;
-        sent.retain(|id| repo.has_object(*id));
+        sent.retain(|id| !id.is_null() && repo.has_object(*id));
         if let Some(remote) = unsent.remote.as_deref().filter(|remote| !remote.is_empty()) {
             sent.extend(self.ref_tips(repo, &[&format!("refs/remotes/{remote}/")])?);
         }

@@ -35,12 +35,14 @@ mod record;
 mod remotes;
 mod remove;
 mod rename;
+mod restore;
 mod settings;
 mod status;
 mod targets;
 mod transfer;
 mod unfinished;
 mod verify;
+mod verify_remote;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -48,7 +50,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
-pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome, Standing};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use conflicts::{ConflictedField, ConflictedFile, ConflictedOutput, SettleOutcome, Settled};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
@@ -68,7 +70,7 @@ pub use outputs::{BrokenPointer, Output, Outputs};
 pub use precommit::{Objection, ObjectionReason};
 pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
-pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
+pub use remotes::{ListedRemote, NewDirectory, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
@@ -76,7 +78,7 @@ pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusReques
 pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
-pub use versions::BrokenVersion;
+pub use verify_remote::{LostOutput, RemoteRepaired};
 
 use orphans::Orphan;
 

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::outputs::pointer_root;
-use super::versions::Orphaned;
-use super::{PushOutcome, Repository, Result};
-use crate::git::{Scope, Unsent};
+use super::{Outputs, PushOutcome, Repository, Result};
+use crate::git::{PointerProblem, Scope, Unsent};
+use crate::path::RepoPath;
 
 impl Repository {
     /// Pushes the data of the commits that git is about to send; `None` when they name none that the commits on the other
@@ -21,9 +21,19 @@ impl Repository {
             unsent: Some(unsent.clone()),
             ..Scope::default()
         };
-        let mut chosen = self.targets_in(&scope, &[], Orphaned::Unknown)?;
-        // What is no pointer is nobody's data.
-        chosen.broken_versions.retain(|broken| broken.promises);
+        let mut chosen = self.targets_in(&scope, Outputs::default(), &[], &[])?;
+        if !chosen.broken.is_empty() {
+            // What is no pointer is nobody's data; what only a newer modver reads, or a conflict, is.
+            let promises =
+                |problem: &PointerProblem| matches!(problem, PointerProblem::Version(_) | PointerProblem::Conflict);
+            let found = self.git.versions(&scope, &self.progress)?.broken;
+            let promised: HashSet<RepoPath> = found
+                .into_iter()
+                .filter(|broken| promises(&broken.error.problem))
+                .map(|broken| broken.error.path)
+                .collect();
+            chosen.broken.retain(|broken| promised.contains(&broken.path));
+        }
         if !chosen.targets.is_empty() {
             let there = Scope {
                 revs: self.git.sent_tips(unsent)?,
@@ -41,9 +51,9 @@ impl Repository {
                 !sent.contains(&(pointer_root(pointer), pointer.remote.clone()))
             });
         }
-        if chosen.targets.is_empty() && chosen.broken_versions.is_empty() {
+        if chosen.targets.is_empty() && chosen.broken.is_empty() {
             return Ok(None);
         }
-        self.push_chosen(chosen, None, false).map(Some)
+        self.push_selected(chosen, None, false).map(Some)
     }
 }

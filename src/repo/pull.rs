@@ -54,7 +54,7 @@ impl Repository {
             whole: false,
         })?;
         // Once is enough, and the checkout names them too.
-        fetch.broken.clear();
+        fetch.broken.retain(|broken| broken.commit.is_some());
         // What is missing now a dry run would have fetched, and the fetch has named otherwise.
         let named = options.dry_run
             || fetch

@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::git::Side;
-use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, SettleOutcome, Standing, shell_word};
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, SettleOutcome, shell_word};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
@@ -164,7 +164,7 @@ fn show_updates(outcome: &CheckoutOutcome, out: &mut dyn Write) -> io::Result<()
             parts.push("directories only".to_owned());
         }
         let (path, parts) = (&output.path, parts.join(", "));
-        match (output.standing == Standing::Orphaned, outcome.dry_run) {
+        match (output.orphaned, outcome.dry_run) {
             (true, true) => writeln!(out, "would remove {path} ({parts})")?,
             (true, false) => writeln!(out, "removed {path} ({parts})")?,
             (false, true) => writeln!(out, "would update {path} ({parts}; {})", human::bytes(done.bytes))?,
@@ -187,9 +187,7 @@ pub(super) fn show_troubles(
             let path = output.path.join_path(&conflict.path);
             let reason = match conflict.reason {
                 ConflictReason::Modified => "has changes that are stored nowhere",
-                ConflictReason::Untracked if output.standing == Standing::Orphaned => {
-                    "was never tracked and is stored nowhere"
-                }
+                ConflictReason::Untracked if output.orphaned => "was never tracked and is stored nowhere",
                 ConflictReason::Untracked => "is in the way and stored nowhere",
                 ConflictReason::Ignored => "is in the way and ignored",
                 ConflictReason::Special => "is in the way and not a file",
@@ -214,8 +212,8 @@ pub(super) fn show_troubles(
     }
     let force = "modver checkout --force TARGET";
     let has_conflicts = |orphaned| {
-        let mut outputs = outputs.iter().filter(|output| !output.conflicts.is_empty());
-        outputs.any(|output| (output.standing == Standing::Orphaned) == orphaned)
+        let mut outputs = outputs.iter().filter(|output| output.orphaned == orphaned);
+        outputs.any(|output| !output.conflicts.is_empty())
     };
     if has_conflicts(false) {
         writeln!(
@@ -248,7 +246,7 @@ pub(super) fn show_troubles(
     }
     for output in outputs
         .iter()
-        .filter(|output| output.standing == Standing::Untracked && !output.done.is_empty())
+        .filter(|output| !(output.tracked || output.orphaned || output.done.is_empty()))
     {
         writeln!(
             out,
