@@ -319,7 +319,7 @@ mod tests {
         Some(Node::File {
             id: FileId::of(content.as_bytes()),
             size: content.len() as u64,
-            executable: content.len() % 2 == 0,
+            executable: content.len().is_multiple_of(2),
         })
     }
 
@@ -398,6 +398,18 @@ mod tests {
             PointerConflict::parse(git.as_bytes()),
             Err(ConflictProblem::Foreign)
         ));
+    }
+
+    #[test]
+    fn the_golden_file_reads_and_writes_the_same() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/formats/pointer-conflict.mv");
+        let bytes = std::fs::read(file).unwrap();
+        let conflict = PointerConflict::parse(&bytes).unwrap();
+        assert_eq!((conflict.clashes.len(), conflict.fields.len()), (3, 1));
+        assert_eq!(
+            String::from_utf8(conflict.to_bytes().unwrap()),
+            String::from_utf8(bytes)
+        );
     }
 
     proptest! {

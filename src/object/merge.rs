@@ -16,6 +16,9 @@ use crate::path::{Name, RepoPath};
 /// The deepest nesting of directories that is merged.
 const MAX_DEPTH: usize = 2048;
 
+/// Listings that are new, each with its id; those of subdirectories first.
+pub type NewTrees = Vec<(TreeId, Vec<u8>)>;
+
 /// A path that both sides changed, each in its own way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clash {
@@ -37,7 +40,7 @@ pub struct Merged {
     /// The clashes, in the order of a walk.
     pub clashes: Vec<Clash>,
     /// Listings that neither side has, those of subdirectories first.
-    pub trees: Vec<(TreeId, Vec<u8>)>,
+    pub trees: NewTrees,
 }
 
 /// One name in the three directories.
@@ -161,7 +164,7 @@ pub fn replace<S: Trees + ?Sized>(
     trees: &S,
     root: TreeId,
     edits: Vec<(RepoPath, Option<Node>)>,
-) -> Result<(Node, Vec<(TreeId, Vec<u8>)>)> {
+) -> Result<(Node, NewTrees)> {
     let mut new = Vec::new();
     let edits = edits.into_iter().filter(|(path, _)| !path.is_root()).collect();
     let entries = edited(trees, Some(root), edits, 0, &mut new)?;
@@ -174,7 +177,7 @@ fn edited<S: Trees + ?Sized>(
     id: Option<TreeId>,
     edits: Vec<(RepoPath, Option<Node>)>,
     depth: usize,
-    new: &mut Vec<(TreeId, Vec<u8>)>,
+    new: &mut NewTrees,
 ) -> Result<Vec<Entry>> {
     let tree = id.map_or_else(|| Ok(Tree::default()), |id| trees.tree(id))?;
     if depth > MAX_DEPTH {
@@ -282,7 +285,7 @@ fn listing<S: Trees + ?Sized>(trees: &S, ids: [Option<TreeId>; 3]) -> Result<Int
 }
 
 /// A directory of these entries, with its listing noted.
-fn encode(entries: Vec<Entry>, trees: &mut Vec<(TreeId, Vec<u8>)>) -> Result<Node> {
+fn encode(entries: Vec<Entry>, trees: &mut NewTrees) -> Result<Node> {
     let tree = Tree::new(entries).map_err(|source| ObjectError::Tree {
         id: TreeId::of(b""),
         source,
@@ -348,7 +351,7 @@ mod tests {
             node
         }
 
-        fn keep(&self, new: Vec<(TreeId, Vec<u8>)>) {
+        fn keep(&self, new: NewTrees) {
             for (id, bytes) in new {
                 self.0.borrow_mut().insert(id, Tree::decode(&bytes).unwrap());
             }

@@ -9,7 +9,7 @@ mod read;
 mod tree;
 
 pub use diff::{Change, diff};
-pub use merge::{Clash, Merged, merge, pick, replace};
+pub use merge::{Clash, Merged, NewTrees, merge, pick, replace};
 pub use read::{ObjectError, Result, Trees, Visit, find, walk};
 pub use tree::{Encoded, Encoder, Entry, LinkError, Node, Tree, TreeError, check_link};
 

@@ -349,7 +349,7 @@ fn hostile_pointers() {
             );
             assert!(err.contains(why), "{output}");
             assert_eq!(
-                err.contains("hint: git checkout --ours data.mv   or   git checkout --theirs data.mv\n"),
+                err.contains("hint: modver checkout --ours data   or   modver checkout --theirs data\n"),
                 why.contains("conflict"),
                 "{output}"
             );
