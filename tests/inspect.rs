@@ -283,11 +283,11 @@ fn pointers_that_cannot_be_used_are_named() {
     let status = modver(&s, &["status", "--check"]);
     assert_eq!(
         status.err(),
-        "hint: git checkout --ours model.bin.mv   or   git checkout --theirs model.bin.mv\n\
+        "hint: modver checkout --ours model.bin   or   modver checkout --theirs model.bin\n\
          hint: git restore data.mv\n"
     );
     let expected = [
-        "broken: model.bin.mv (it has git's conflict markers: two versions of it were merged)",
+        "broken: model.bin.mv (two versions of it were merged, and it is still in conflict)",
         "pointer gone: data.mv",
     ];
     assert_eq!(lines(&status.fails(1)), expected);

@@ -27,7 +27,7 @@ fn init_writes_what_is_missing_from_anywhere_in_the_work_tree() {
     assert_eq!(first, "wrote mv.toml\nwrote .mvignore\nwrote .gitattributes");
     assert_eq!(
         String::from_utf8(s.read(".gitattributes")).unwrap(),
-        "*.png binary\n*.mv text eol=lf\nmv.lock text eol=lf\n"
+        "*.png binary\n*.mv text eol=lf merge=modver\nmv.lock text eol=lf\n"
     );
     assert_eq!(
         s.git(["diff", "--cached", "--name-only"]).ok(),
@@ -271,7 +271,7 @@ fn the_doctor_names_what_is_wrong_and_what_helps() {
     for line in [
         "the pointer `data.mv` is not in git\n         hint: git add data.mv",
         "git does not ignore `data`",
-        "git checkout --ours",
+        "modver checkout --ours broken",
     ] {
         assert!(findings.contains(line), "{line}\n{findings}");
     }

@@ -38,6 +38,10 @@ pub(crate) enum CliError {
     TooManyRevisions,
     #[error("this is a bug in modver")]
     Panicked,
+    #[error("a merge driver takes five arguments: base, ours, theirs, length of markers, path")]
+    HookArguments,
+    #[error("cannot read the input")]
+    Input(#[source] std::io::Error),
     #[error("cannot write the output")]
     Output(#[source] std::io::Error),
     #[error("cannot write the output as JSON")]
@@ -59,6 +63,7 @@ impl CliError {
             Self::NotADirectory(_)
             | Self::UnknownTopic(_)
             | Self::NoJson(_)
+            | Self::HookArguments
             | Self::Ambiguous(_)
             | Self::NeitherRevisionNorPath(_)
             | Self::TooManyRevisions => Exit::Usage,
@@ -66,6 +71,7 @@ impl CliError {
             Self::WorkingDirectory(_)
             | Self::Signals(_)
             | Self::Panicked
+            | Self::Input(_)
             | Self::Output(_)
             | Self::Json(_)
             | Self::Fs(_)

@@ -132,6 +132,13 @@ pub static KEYS: &[KeySpec] = &[
         "How many things are done at once; 0 is the number of processor cores.",
     ),
     plain(
+        "core",
+        "large_file",
+        Kind::Count,
+        Some("10"),
+        "Files of more MiB than this are not to be committed to git itself (see `modver install`); 0 is no limit.",
+    ),
+    plain(
         "cache",
         "dir",
         Kind::Path,

@@ -269,6 +269,16 @@ impl Config {
         }
     }
 
+    /// `core.large_file` in bytes; `None` is no limit.
+    #[must_use]
+    pub fn large_file(&self) -> Option<u64> {
+        match self.settings.get("core.large_file")?.value {
+            Value::Count(0) => None,
+            Value::Count(count) => Some(u64::from(count) << 20),
+            _ => None,
+        }
+    }
+
     /// `cache.dir`; `None` outside a repository when nothing sets it.
     #[must_use]
     pub fn cache_dir(&self) -> Option<&Path> {

@@ -1,5 +1,6 @@
 //! `.gitattributes` entries: pointers and lock files are text with line feeds, on every platform and in every clone,
-//! so that the same pointer is the same blob.
+//! so that the same pointer is the same blob. Pointers are merged by modver where its driver is installed, and as text
+//! where it is not.
 
 use std::path::Path;
 
@@ -7,7 +8,9 @@ use super::edit::{FileEdit, Lines};
 use super::error::{GitError, Result};
 use crate::path::RepoPath;
 
-const ENTRIES: [&[u8]; 2] = [b"*.mv text eol=lf", b"mv.lock text eol=lf"];
+const ENTRIES: [&[u8]; 2] = [b"*.mv text eol=lf merge=modver", b"mv.lock text eol=lf"];
+/// What was written before there was a merge driver.
+const FORMER: &[u8] = b"*.mv text eol=lf";
 
 /// The top-level `.gitattributes` with the entries for pointers and lock files; unchanged if it has them.
 ///
@@ -20,7 +23,7 @@ pub fn attributes_edit(root: &Path) -> Result<FileEdit> {
     })?;
     let mut edit = FileEdit::read(root, &path)?;
     let mut lines = Lines::of(edit.after.as_deref().unwrap_or_default());
-    let mut added = false;
+    let mut added = lines.remove(FORMER);
     for entry in ENTRIES {
         added |= lines.add(entry);
     }

@@ -178,6 +178,24 @@ pub enum GitError {
         /// The file.
         path: RepoPath,
     },
+    /// Git does not look for hooks in a directory.
+    #[error("git looks for hooks in `{}`, which is no directory", .dir.display())]
+    NoHooks {
+        /// The value of `core.hooksPath`.
+        dir: PathBuf,
+    },
+    /// A hook appeared while another was being written.
+    #[error("`{}` was made by another program at the same time", .file.display())]
+    HookChanged {
+        /// The hook.
+        file: PathBuf,
+    },
+    /// The configuration of the pre-commit framework is not written line by line.
+    #[error("`{path}` cannot be edited: `repos:` must stand alone on a line, with its items below")]
+    FrameworkFile {
+        /// The file.
+        path: RepoPath,
+    },
     /// A file of the work tree or the git directory cannot be read or written.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -218,6 +236,7 @@ impl GitError {
             ),
             Self::Date { .. } => Some("--since 2026-01-31, or --since \"2 weeks ago\"".to_owned()),
             Self::Ignored { path, .. } => Some(format!("git add -f {path}")),
+            Self::NoHooks { .. } => Some("git config --show-origin core.hooksPath".to_owned()),
             Self::Pointer(error) => error.hint(),
             _ => None,
         }

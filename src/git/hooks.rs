@@ -22,16 +22,7 @@ impl GitRepo {
     /// # Errors
     /// When the setting or the directory cannot be read.
     pub fn hooks(&self) -> Result<Hooks> {
-        let key = "core.hooksPath";
-        let config = |source: gix::Error| GitError::Config {
-            key,
-            source: Box::new(source),
-        };
-        let dir = match self.local().config_snapshot().trusted_path(key).map_err(config)? {
-            // Relative to where hooks run: the top of the work tree.
-            Some(path) => self.root().join(path),
-            None => self.common_dir().join("hooks"),
-        };
+        let dir = self.hooks_dir()?;
         let names = match fs::list(&dir) {
             Ok(names) => names,
             Err(error) if error.is_not_found() => Vec::new(),
@@ -47,6 +38,25 @@ impl GitRepo {
         }
         active.sort_unstable();
         Ok(Hooks { dir, active })
+    }
+
+    /// Where git looks for hooks.
+    ///
+    /// # Errors
+    /// When the setting cannot be read.
+    pub fn hooks_dir(&self) -> Result<PathBuf> {
+        let key = "core.hooksPath";
+        let config = |source: gix::Error| GitError::Config {
+            key,
+            source: Box::new(source),
+        };
+        Ok(
+            match self.local().config_snapshot().trusted_path(key).map_err(config)? {
+                // Relative to where hooks run: the top of the work tree.
+                Some(path) => self.root().join(path),
+                None => self.common_dir().join("hooks"),
+            },
+        )
     }
 
     /// Who git would say commits, such as `Ada <ada@example.org>`; `None` when git could not make a commit.

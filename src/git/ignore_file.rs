@@ -47,6 +47,12 @@ impl FileEdit {
     }
 }
 
+/// Whether this `.gitignore` has the entry for `name`.
+#[must_use]
+pub fn has_entry(bytes: &[u8], name: &Name) -> bool {
+    Lines::of(bytes).contains(&entry(name))
+}
+
 fn ignore_path(dir: &RepoPath) -> Result<RepoPath> {
     let name = Name::new(b".gitignore").map_err(|source| GitError::InvalidPath {
         place: "work tree".to_owned(),

@@ -10,7 +10,7 @@ use crate::path::RepoPath;
 
 /// The paths in git's index at one moment.
 pub struct Tracked {
-    index: gix::index::File,
+    pub(super) index: gix::index::File,
 }
 
 /// A pointer in the index.
@@ -62,10 +62,10 @@ impl Tracked {
         Ok(Self { index })
     }
 
-    /// Whether the index has a file of this path.
+    /// Whether the index has a file of this path, at whatever stage of a merge.
     #[must_use]
     pub fn contains(&self, path: &RepoPath) -> bool {
-        self.index.entry_by_path(path.as_bytes().as_bstr()).is_some()
+        self.index.entry_range(path.as_bytes().as_bstr()).is_some()
     }
 
     /// The files at or below `path`, in index order. Of a directory that a sparse index keeps as one entry, the
@@ -135,7 +135,7 @@ impl Tracked {
     }
 }
 
-fn entry_path(path: &gix::bstr::BStr) -> Result<RepoPath> {
+pub(super) fn entry_path(path: &gix::bstr::BStr) -> Result<RepoPath> {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     RepoPath::new(path).map_err(|source| GitError::InvalidPath {
         place: "index".to_owned(),

@@ -17,8 +17,11 @@ const MAX_COMMITS: usize = 1000;
 /// Up to this many pointers are asked for by name; more are picked from all pointers that changed.
 const MAX_BY_NAME: usize = 64;
 
+/// What a merge in progress brings in.
+const MERGING: [&str; 4] = ["MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD"];
+
 impl GitRepo {
-    /// The versions of each pointer in the history of `HEAD`, newest first, the committed one included, each once
+    /// The versions of each pointer in the history of `HEAD` and of what is being merged into it, newest first, the committed one included, each once
     /// and at most `per_path_limit` of them. Pointers without any are not in the result.
     ///
     /// # Errors
@@ -31,10 +34,15 @@ impl GitRepo {
         let mut found: HashMap<RepoPath, Versions> = HashMap::new();
         let mut complete = 0;
         let repo = self.local();
-        let commits = self.git(
-            &["rev-list", &format!("--max-count={MAX_COMMITS}"), "HEAD", "--"],
-            Vec::new(),
-        )?;
+        let count = format!("--max-count={MAX_COMMITS}");
+        let mut args = vec!["rev-list", &count, "HEAD"];
+        for name in MERGING {
+            if crate::fs::stat(&self.git_dir().join(name))?.is_some() {
+                args.push(name);
+            }
+        }
+        args.push("--");
+        let commits = self.git(&args, Vec::new())?;
         let mut run = self.git_start(&diff_args(pointers), commits)?;
         while let Some((blobs, path)) = next_change(&mut run)? {
             let Some(&path) = RepoPath::new(&path).ok().as_ref().and_then(|path| wanted.get(path)) else {

@@ -211,7 +211,11 @@ impl Search<'_> {
         let on_disk = path.on_disk(root);
         let size = fs::stat(&on_disk)?.map_or(0, |stat| stat.size);
         if size > MAX_POINTER {
-            let problem = super::pointer::PointerProblem::TooLarge(size);
+            let problem = if super::conflict::is_large_conflict(&on_disk)? {
+                super::pointer::PointerProblem::Conflict
+            } else {
+                super::pointer::PointerProblem::TooLarge(size)
+            };
             self.live.unparsed.push(PointerError { path, problem });
             return Ok(());
         }

@@ -4,8 +4,8 @@
 //! walks history runs the `git` program ([`program`](self), one file), so that the user's filters, hooks and
 //! configuration hold.
 //!
-//! Invariants: nothing here writes to git's object database, refs or configuration, nor to the index other than by
-//! `git add`. No object is ever fetched implicitly from a promisor remote. Paths go to git literally, NUL-separated,
+//! Invariants: nothing here writes to git's object database or refs, nor to the index other than by `git add`, nor to
+//! its configuration but to install or remove the merge driver. No object is ever fetched implicitly from a promisor remote. Paths go to git literally, NUL-separated,
 //! never as patterns.
 //!
 //! Environment: the library reads none itself. `gix` and the `git` program see `HOME`, `GIT_CONFIG_*` and, so that
@@ -17,14 +17,17 @@
 //! `core.worktree` pointing at a place without a `.git`.
 
 mod attributes;
+mod conflict;
 mod discover;
 mod edit;
 mod error;
 mod exclude;
 mod find;
+mod framework;
 mod hooks;
 mod ignore_file;
 mod index;
+mod install;
 mod lineage;
 mod liveness;
 mod log;
@@ -34,6 +37,7 @@ mod resolve;
 mod revision;
 mod scope;
 mod stage;
+mod staged;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -42,14 +46,17 @@ mod tips;
 mod versions;
 
 pub use attributes::attributes_edit;
+pub use conflict::{ConflictProblem, Field, FieldClash, MAX_CONFLICT, PointerConflict, Side, is_large_conflict};
 pub use discover::GitRepo;
 pub use edit::FileEdit;
 pub use error::{GitError, Result};
 pub use exclude::{Excludes, IgnoreMatch};
 pub use find::FoundPointers;
+pub use framework::{framework_edit, framework_removal};
 pub use hooks::Hooks;
-pub use ignore_file::{add_entry, remove_entry};
+pub use ignore_file::{add_entry, has_entry, remove_entry};
 pub use index::Tracked;
+pub use install::{Hook, HookChange};
 pub use liveness::LivePointers;
 pub use log::{LoggedCommit, LoggedPointer, Touch};
 pub use pointer::{
@@ -59,4 +66,5 @@ pub use pointer::{
 pub use resolve::Compared;
 pub use revision::{Head, RevisionPointer};
 pub use scope::{Scope, Unsent};
+pub use staged::{Operation, StagedFile, Unmerged};
 pub use versions::{BrokenVersion, Version, Versions};

@@ -69,10 +69,12 @@ impl PointerError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self.problem {
-            PointerProblem::Conflict => Some(format!(
-                "git checkout --ours {path}   or   git checkout --theirs {path}",
-                path = self.path
-            )),
+            PointerProblem::Conflict => {
+                let output = output_path(&self.path).unwrap_or_else(|| self.path.clone());
+                Some(format!(
+                    "modver checkout --ours {output}   or   modver checkout --theirs {output}"
+                ))
+            }
             _ => None,
         }
     }
@@ -82,7 +84,7 @@ impl PointerError {
 #[derive(Debug, thiserror::Error)]
 pub enum PointerProblem {
     /// Git's conflict markers are in it.
-    #[error("it has git's conflict markers: two versions of it were merged")]
+    #[error("two versions of it were merged, and it is still in conflict")]
     Conflict,
     /// It is larger than [`MAX_POINTER`].
     #[error("it has {0} bytes, more than the {MAX_POINTER} a pointer may have")]
@@ -189,7 +191,7 @@ impl Pointer {
 }
 
 /// A TOML basic string.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -210,7 +212,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Parsed<Pointer> {
+pub(super) fn parse(bytes: &[u8]) -> Parsed<Pointer> {
     if bytes.len() as u64 > MAX_POINTER {
         return Err(PointerProblem::TooLarge(bytes.len() as u64));
     }
@@ -462,7 +464,7 @@ mod tests {
         let error = Pointer::parse(text.as_bytes(), &path("d/data.mv")).unwrap_err();
         assert!(matches!(error.problem, PointerProblem::Conflict));
         assert!(error.to_string().contains("d/data.mv"));
-        assert!(error.hint().unwrap().contains("git checkout --ours d/data.mv"));
+        assert!(error.hint().unwrap().contains("modver checkout --ours d/data"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Scope {
 /// from `known` nor from a remote-tracking branch of `remote`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unsent {
-    /// What is pushed: ids in hex. All zeros, as of a branch that is deleted, are passed over.
+    /// What is pushed: ids in hex, or refs. All zeros, as of a branch that is deleted, are passed over.
     pub tips: Vec<String>,
     /// What the other side has: ids in hex. Those that are not here are passed over, too.
     pub known: Vec<String>,
@@ -114,24 +114,37 @@ impl GitRepo {
         }
         self.add_revs(repo, &scope.revs, &mut found)?;
         if let Some(unsent) = &scope.unsent {
-            // A branch that is deleted, or does not exist yet, is all zeros.
-            let ids = |ids: &[String]| -> Result<Vec<gix::ObjectId>> {
-                let ids = ids.iter().map(|id| hex(id)).collect::<Result<Vec<_>>>()?;
-                Ok(ids.into_iter().filter(|id| !id.is_null()).collect())
-            };
-            let mut walk = Walk {
-                from: ids(&unsent.tips)?,
-                not: ids(&unsent.known)?,
+            let tip = |tip: &String| hex(tip).or_else(|_| self.resolve_one(repo, tip));
+            let mut from = unsent.tips.iter().map(tip).collect::<Result<Vec<_>>>()?;
+            // A branch that is deleted is all zeros.
+            from.retain(|id| !id.is_null());
+            let walk = Walk {
+                from,
+                not: self.sent(repo, unsent)?,
                 symmetric: None,
             };
-            walk.not.retain(|id| repo.has_object(*id));
-            if let Some(remote) = unsent.remote.as_deref().filter(|remote| !remote.is_empty()) {
-                walk.not
-                    .extend(self.ref_tips(repo, &[&format!("refs/remotes/{remote}/")])?);
-            }
             self.walk(&walk, &mut |_, id| found.push(id))?;
         }
         Ok(found)
+    }
+
+    /// What the other side of a push has, as far as it is known and here.
+    fn sent(&self, repo: &gix::Repository, unsent: &Unsent) -> Result<Vec<gix::ObjectId>> {
+        let mut sent = unsent.known.iter().map(|id| hex(id)).collect::<Result<Vec<_>>>()?;
+        sent.retain(|id| !id.is_null() && repo.has_object(*id));
+        if let Some(remote) = unsent.remote.as_deref().filter(|remote| !remote.is_empty()) {
+            sent.extend(self.ref_tips(repo, &[&format!("refs/remotes/{remote}/")])?);
+        }
+        Ok(sent)
+    }
+
+    /// The same as ids in hex.
+    ///
+    /// # Errors
+    /// When refs cannot be read.
+    pub fn sent_tips(&self, unsent: &Unsent) -> Result<Vec<String>> {
+        let sent = self.sent(&self.local(), unsent)?;
+        Ok(sent.iter().map(ToString::to_string).collect())
     }
 
     /// Every commit that is reachable from a ref or from `HEAD`, newest first.

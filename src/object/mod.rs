@@ -1,13 +1,15 @@
-//! What the store's content means: tree listings, walking and comparing them.
+//! What the store's content means: tree listings, walking, comparing and merging them.
 //!
 //! A tree is one directory's canonical listing (`docs/formats.md`); it is stored like a file whose content is the
 //! listing. This layer decodes listings and never trusts them: names, sizes, order and link targets are checked.
 
 mod diff;
+mod merge;
 mod read;
 mod tree;
 
 pub use diff::{Change, diff};
+pub use merge::{Clash, Merged, NewTrees, merge, pick, replace};
 pub use read::{ObjectError, Result, Trees, Visit, find, walk};
 pub use tree::{Encoded, Encoder, Entry, LinkError, Node, Tree, TreeError, check_link};
 

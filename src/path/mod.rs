@@ -324,6 +324,34 @@ pub fn quote(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The bytes that [`quote`] made this text of; `None` when it is not in its form.
+#[must_use]
+pub fn unquote(text: &str) -> Option<Vec<u8>> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        return Some(text.as_bytes().to_vec());
+    };
+    let mut bytes = quoted.strip_suffix('"')?.bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        out.push(match bytes.next()? {
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'r' => b'\r',
+            same @ (b'"' | b'\\') => same,
+            first => {
+                let digits = [first, bytes.next()?, bytes.next()?];
+                let digits = std::str::from_utf8(&digits).ok()?;
+                u8::from_str_radix(digits, 8).ok()?
+            }
+        });
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

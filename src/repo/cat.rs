@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use super::{Output, RepoError, Repository, Result};
+use super::{Output, RepoError, Repository, Result, Target};
 use crate::git;
 use crate::hash::FileId;
 use crate::object::{Node, Root};
 use crate::path::RepoPath;
-use crate::remote::{FetchPlan, Wanted};
 use crate::store::StoreError;
 
 /// How many links are followed from one to the next.
@@ -55,7 +54,7 @@ impl Repository {
         let broken = outputs
             .broken
             .into_iter()
-            .find(|error| git::output_path(&error.path).as_ref() == Some(&path));
+            .find(|error| git::output_path(&error.path).is_some_and(|output| path.starts_with(&output)));
         Err(broken.map_or(RepoError::NotTracked { path, nearest: None }, RepoError::from))
     }
 
@@ -113,16 +112,18 @@ impl Repository {
     fn fetch_part(&self, output: &Output, path: &RepoPath, remote: Option<&str>) -> Result<()> {
         let remote = self.remote(remote.or(output.pointer.remote.as_deref()))?;
         let inside = path.strip_prefix(&output.path).unwrap_or_default();
-        let wanted = Wanted {
-            root: output.root(),
+        let target = Target {
+            output: output.clone(),
             parts: match output.root() {
                 Root::Tree(_) if !inside.is_root() => vec![inside],
                 _ => Vec::new(),
             },
+            named: true,
+            commit: None,
         };
         let cache = self.cache()?;
-        let plan: FetchPlan = remote.plan_fetch(cache, &[wanted])?;
-        if !plan.absent.is_empty() || !plan.lost.is_empty() {
+        let plan = self.plan_fetch(&remote, std::slice::from_ref(&target))?;
+        if !plan.lost.is_empty() {
             return Err(RepoError::Nowhere {
                 path: path.clone(),
                 remote: remote.name().to_owned(),

@@ -24,6 +24,8 @@ pub struct CheckoutOptions {
     pub force: bool,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Leave an output as it is if some of its new content is not in the cache.
+    pub whole: bool,
 }
 
 /// What happened to one output.
@@ -101,11 +103,26 @@ impl Repository {
         for file in stale.iter().filter(|_| !options.dry_run) {
             let _ = fs::remove_file(file);
         }
+        let gone = self.meant(here, &options.targets, |path| path)?;
+        Ok(CheckoutOutcome {
+            broken,
+            ..self.check_out(targets, gone, options)?
+        })
+    }
+
+    /// Makes these outputs match, and removes what was brought to the paths of those that are gone; the caller holds the
+    /// workspace lock.
+    pub(super) fn check_out(
+        &self,
+        targets: Vec<Target>,
+        gone: Vec<RepoPath>,
+        options: &CheckoutOptions,
+    ) -> Result<CheckoutOutcome> {
         let mut plans = Vec::with_capacity(targets.len());
         let mut outputs = Vec::new();
         self.progress.start(Phase::Scanning, 0, 0);
         // First, since something else may have the place now.
-        for path in self.meant(here, &options.targets, |path| path)? {
+        for path in gone {
             let plan = self.plan_removal(&path, options.force);
             note_plan(path, true, plan.map(Some), &mut plans, &mut outputs)?;
         }
@@ -117,7 +134,7 @@ impl Repository {
         Ok(CheckoutOutcome {
             outputs,
             rev: None,
-            broken,
+            broken: Vec::new(),
             dry_run: options.dry_run,
         })
     }
@@ -217,7 +234,11 @@ impl Repository {
             conflicts: plan.conflicts.clone(),
             ..CheckedOut::new(path, orphaned)
         };
-        let failures = if options.dry_run || !(plan.conflicts.is_empty() || options.force) {
+        let missing = if options.whole { plan.missing()? } else { Vec::new() };
+        let failures = if !missing.is_empty() {
+            outcome.done = PlanCounts::default();
+            missing
+        } else if options.dry_run || !(plan.conflicts.is_empty() || options.force) {
             if !options.dry_run {
                 outcome.done = PlanCounts::default();
             }

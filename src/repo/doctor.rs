@@ -185,6 +185,16 @@ impl Repository {
             hooks.active.join(", ")
         };
         found.ok(about, format!("git hooks: {names}"));
+        let install = || Some("modver install".to_owned());
+        match (self.has_hooks()?, self.git.has_merge_driver()) {
+            (true, true) => found.ok(about, "data follows git: hooks and merge driver are installed"),
+            (false, true) => found.say(about, Level::Warning, "hooks of modver are missing", install()),
+            (true, false) => found.say(about, Level::Warning, "the merge driver is missing", install()),
+            (false, false) => {
+                let message = "data does not follow git by itself: hooks and merge driver are not installed";
+                found.say(about, Level::Ok, message, install());
+            }
+        }
         Ok(())
     }
 

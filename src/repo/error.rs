@@ -132,6 +132,13 @@ pub enum RepoError {
     DanglingLink { path: RepoPath, output: RepoPath },
     #[error("the content of `{path}` is neither in the cache nor on remote `{remote}`")]
     Nowhere { path: RepoPath, remote: String },
+    #[error("`{path}` is not in conflict")]
+    NotInConflict { path: RepoPath },
+    #[error("cannot tell what is in conflict in `{path}`")]
+    Conflict {
+        path: RepoPath,
+        source: crate::git::ConflictProblem,
+    },
     #[error("cannot fetch `{path}`")]
     NotFetched { path: RepoPath, source: Arc<RemoteError> },
 }
@@ -186,6 +193,8 @@ impl RepoError {
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
+            Self::NotInConflict { .. } => Some("modver status".to_owned()),
+            Self::Conflict { path, .. } => Some(format!("git checkout --merge {path}")),
             Self::ListingNotHere { path, rev: None } => Some(format!("modver fetch {path}")),
             Self::ListingNotHere { path, rev: Some(rev) } => {
                 Some(format!("modver fetch --rev {} {path}", shell_word(rev)))

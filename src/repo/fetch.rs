@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::transfer::{Paths, in_one_line, paths_of};
-use super::{BrokenPointer, Outputs, RepoError, Repository, Result, Selected, Target};
+use super::{BrokenPointer, Output, Outputs, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::hash::FileId;
 use crate::object::{self, Root};
@@ -159,14 +159,7 @@ impl Repository {
         outcome: &mut FetchOutcome,
     ) -> Result<()> {
         let cache = self.cache()?;
-        let wanted: Vec<Wanted> = targets
-            .iter()
-            .map(|target| Wanted {
-                root: target.output.root(),
-                parts: target.parts.clone(),
-            })
-            .collect();
-        let plan = remote.plan_fetch(cache, &wanted)?;
+        let plan = self.plan_fetch(remote, targets)?;
         self.check_parts(targets)?;
         let mut troubles = Troubles::of(&plan);
         let mut fetched = FetchedFrom {
@@ -195,6 +188,39 @@ impl Repository {
             });
         }
         Ok(())
+    }
+
+    /// Finds what is missing. What the remote does not know by name may be the result of a merge: then the versions that
+    /// were merged tell where its files are.
+    pub(super) fn plan_fetch(&self, remote: &RemoteStore, targets: &[Target]) -> Result<FetchPlan> {
+        let cache = self.cache()?;
+        let mut wanted: Vec<Wanted> = targets
+            .iter()
+            .map(|target| Wanted {
+                root: target.output.root(),
+                parts: target.parts.clone(),
+                lineage: Vec::new(),
+            })
+            .collect();
+        let plan = remote.plan_fetch(cache, &wanted)?;
+        let absent: HashSet<Root> = plan.absent.iter().copied().collect();
+        let outputs: Vec<&Output> = targets
+            .iter()
+            .map(|target| &target.output)
+            .filter(|output| absent.contains(&output.root()))
+            .collect();
+        let history: HashMap<Root, Vec<Root>> = self
+            .with_lineage(&outputs)?
+            .into_iter()
+            .map(|known| (known.root, known.lineage))
+            .collect();
+        if history.values().all(Vec::is_empty) {
+            return Ok(plan);
+        }
+        for wanted in &mut wanted {
+            wanted.lineage = history.get(&wanted.root).cloned().unwrap_or_default();
+        }
+        Ok(remote.plan_fetch(cache, &wanted)?)
     }
 
     /// What the user named inside an output must be in one of its versions, as far as that can be told.

@@ -189,9 +189,14 @@ impl Repository {
             let on_disk = pointer_path.on_disk(self.root());
             let size = fs::stat(&on_disk)?.map_or(0, |stat| stat.size);
             if size > git::MAX_POINTER {
+                let problem = if git::is_large_conflict(&on_disk)? {
+                    git::PointerProblem::Conflict
+                } else {
+                    git::PointerProblem::TooLarge(size)
+                };
                 outputs.broken.push(PointerError {
                     path: pointer_path,
-                    problem: git::PointerProblem::TooLarge(size),
+                    problem,
                 });
                 continue;
             }

@@ -51,6 +51,7 @@ impl Repository {
             targets: options.targets.clone(),
             force: options.force,
             dry_run: options.dry_run,
+            whole: false,
         })?;
         // Once is enough, and the checkout names them too.
         fetch.broken.retain(|broken| broken.commit.is_some());

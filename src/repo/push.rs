@@ -106,19 +106,30 @@ impl Repository {
         } else {
             Outputs::default()
         };
-        let Selected { targets, broken } = self.targets_in(&options.scope, found, &options.targets, &[])?;
+        let selected = self.targets_in(&options.scope, found, &options.targets, &[])?;
+        self.push_selected(selected, options.remote.as_deref(), options.dry_run)
+    }
+
+    /// As [`Repository::push`], of these.
+    pub(super) fn push_selected(
+        &self,
+        selected: Selected,
+        remote: Option<&str>,
+        dry_run: bool,
+    ) -> Result<PushOutcome> {
+        let Selected { targets, broken } = selected;
         let mut outcome = PushOutcome {
-            dry_run: options.dry_run,
+            dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
             broken,
         };
         self.with_remotes(
-            options.remote.as_deref(),
+            remote,
             targets,
             |target| &target.output,
             &mut outcome,
-            |remote, targets, outcome| self.push_to(remote, targets, options.dry_run, outcome),
+            |remote, targets, outcome| self.push_to(remote, targets, dry_run, outcome),
             |(name, url), targets, error, outcome| {
                 outcome.outputs.extend(targets.into_iter().map(|target| PushedOutput {
                     path: target.output.path,
@@ -209,7 +220,7 @@ impl Repository {
     }
 
     /// The outputs' roots and those of their versions in history.
-    fn with_lineage(&self, outputs: &[&Output]) -> Result<Vec<PushRoot>> {
+    pub(super) fn with_lineage(&self, outputs: &[&Output]) -> Result<Vec<PushRoot>> {
         let paths = outputs
             .iter()
             .map(|output| output.pointer_path())

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::diff::{FileCounts, FileDiff, known, within};
 use super::observe::{Observed, pointer_node};
-use super::{BrokenPointer, Orphan, Output, RepoError, Repository, Result, Target};
+use super::{BrokenPointer, ConflictedOutput, Orphan, Output, RepoError, Repository, Result, Target};
 use crate::fs::FileKind;
 use crate::git::{self, PointerContent};
 use crate::object::{self, Node, Root, Visit};
@@ -107,6 +107,8 @@ pub struct StatusOutcome {
     pub outputs: Vec<OutputStatus>,
     /// Pointers that cannot be read.
     pub broken: Vec<BrokenPointer>,
+    /// Of these, what is in conflict.
+    pub conflicts: Vec<ConflictedOutput>,
     /// Pointers that git knows and that are gone.
     pub deleted_pointers: Vec<RepoPath>,
 }
@@ -148,11 +150,7 @@ impl Repository {
         } else {
             Vec::new()
         };
-        let look = Look {
-            repository: self,
-            granular: request.granular,
-            writing: Mutex::new(()),
-        };
+        let look = Look::new(self, request.granular);
         let mut outputs: Vec<OutputStatus> = targets
             .par_iter()
             .map(|target| look.at(target))
@@ -170,7 +168,12 @@ impl Repository {
         outputs.sort_by(|a, b| a.path.cmp(&b.path));
         broken.dedup_by(|a, b| a.path == b.path);
         deleted.dedup();
+        let mut conflicts = Vec::new();
+        for error in &broken {
+            conflicts.extend(self.explain_conflict(error)?);
+        }
         Ok(StatusOutcome {
+            conflicts,
             clean: broken.is_empty() && deleted.is_empty() && !outputs.iter().any(OutputStatus::differs),
             outputs,
             broken: broken.into_iter().map(BrokenPointer::from).collect(),
@@ -197,7 +200,7 @@ fn orphaned(orphan: Orphan) -> OutputStatus {
 }
 
 /// Looks at outputs, several at once.
-struct Look<'a> {
+pub(super) struct Look<'a> {
     repository: &'a Repository,
     granular: bool,
     /// Held while a state is written: the workspace lock is one for all.
@@ -211,8 +214,18 @@ struct Compared {
     snapshot: Option<Snapshot>,
 }
 
+impl<'a> Look<'a> {
+    pub(super) fn new(repository: &'a Repository, granular: bool) -> Self {
+        Self {
+            repository,
+            granular,
+            writing: Mutex::new(()),
+        }
+    }
+}
+
 impl Look<'_> {
-    fn at(&self, target: &Target) -> Result<OutputStatus> {
+    pub(super) fn at(&self, target: &Target) -> Result<OutputStatus> {
         let output = &target.output;
         let repository = self.repository;
         let observed = repository.observe(&output.path, Some(output.root()))?;

@@ -109,6 +109,7 @@ impl Repository {
             .iter()
             .filter(|output| matches!(output.root(), Root::Tree(_)))
             .map(|output| Wanted {
+                lineage: Vec::new(),
                 root: output.root(),
                 parts: Vec::new(),
             })

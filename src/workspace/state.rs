@@ -105,6 +105,21 @@ impl State {
         Self::decode(Box::new(crate::fs::map(path).ok()?))
     }
 
+    /// What the workspace was last brought to, of the state at `path`. Only its first bytes are read and nothing is
+    /// verified: for finding out quickly what is worth a closer look.
+    #[must_use]
+    pub fn base_at(path: &Path) -> Option<Root> {
+        let file = crate::fs::open(path).ok()?;
+        let mut head = [0; HEADER_LEN];
+        crate::fs::read_exact_at(&file, path, &mut head, 0).ok()?;
+        let id: [u8; ID_LEN] = head[40..].try_into().ok()?;
+        match (head.starts_with(MAGIC), u32_at(&head, 8)?) {
+            (true, 1) => Some(Root::File(FileId::from_bytes(id))),
+            (true, 2) => Some(Root::Tree(TreeId::from_bytes(id))),
+            _ => None,
+        }
+    }
+
     /// Checks and opens the bytes of a state.
     #[must_use]
     pub fn decode(held: Box<dyn AsRef<[u8]> + Send + Sync>) -> Option<Self> {

@@ -3,8 +3,8 @@
 use super::support::{Output, Scratch, digest};
 use super::{commit, delete, everything, ready};
 
-const LISTED: &str = "broken: bad.mv: it has git's conflict markers: two versions of it were merged\n\
-                      hint: git checkout --ours bad.mv   or   git checkout --theirs bad.mv\n\
+const LISTED: &str = "broken: bad.mv: two versions of it were merged, and it is still in conflict\n\
+                      hint: modver checkout --ours bad   or   modver checkout --theirs bad\n\
                       broken: sub/worse.mv: the key `version` is missing\n";
 
 /// Two sound outputs and two whose pointers were spoilt.

@@ -313,10 +313,7 @@ fn hostile_pointers() {
     let good = String::from_utf8(s.read("data.mv")).unwrap();
     let conflict = format!("<<<<<<< HEAD\n{good}=======\n{good}>>>>>>> theirs\n");
     let cases: [(String, &str); 9] = [
-        (
-            conflict,
-            "it has git's conflict markers: two versions of it were merged",
-        ),
+        (conflict, "two versions of it were merged, and it is still in conflict"),
         (good[..good.len() / 2].to_owned(), ""),
         (String::new(), "the key `version` is missing"),
         (format!("{good}future = 1\n"), "it has the unknown key `future`"),
@@ -352,7 +349,7 @@ fn hostile_pointers() {
             );
             assert!(err.contains(why), "{output}");
             assert_eq!(
-                err.contains("hint: git checkout --ours data.mv   or   git checkout --theirs data.mv\n"),
+                err.contains("hint: modver checkout --ours data   or   modver checkout --theirs data\n"),
                 why.contains("conflict"),
                 "{output}"
             );

@@ -7,7 +7,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, broken, human};
-use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, shell_word};
+use crate::git::Side;
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, SettleOutcome, shell_word};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
@@ -24,7 +25,8 @@ use crate::workspace::ConflictReason;
 Examples:
   git checkout main~3 && modver checkout
   modver checkout data/images/cats
-  modver checkout --rev v1.0 data/labels.csv")]
+  modver checkout --rev v1.0 data/labels.csv
+  modver checkout --theirs data/labels.csv")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
@@ -38,129 +40,96 @@ pub(crate) struct Args {
     /// Show what would change and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Settle what a merge left in conflict: take our side of TARGET
+    #[arg(long, requires = "targets", conflicts_with_all = ["theirs", "force", "dry_run", "rev"])]
+    ours: bool,
+    /// Settle what a merge left in conflict: take their side of TARGET
+    #[arg(long, requires = "targets", conflicts_with_all = ["force", "dry_run", "rev"])]
+    theirs: bool,
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.checkout(&CheckoutOptions {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Ran, CliError> {
+    let repository = context.repository()?;
+    if args.ours || args.theirs {
+        let side = if args.ours { Side::Ours } else { Side::Theirs };
+        return Ok(Ran::Settled(repository.settle(side, &args.targets)?));
+    }
+    let outcome = repository.checkout(&CheckoutOptions {
         targets: args.targets.clone(),
         rev: args.rev.clone(),
         force: args.force,
         dry_run: args.dry_run,
+        whole: false,
     })?;
-    Ok(Shown(outcome))
+    Ok(Ran::CheckedOut(Shown(outcome)))
+}
+
+/// What the command did.
+#[derive(Debug, serde::Serialize)]
+#[serde(untagged)]
+pub(crate) enum Ran {
+    CheckedOut(Shown),
+    Settled(SettleOutcome),
+}
+
+impl Render for Ran {
+    fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        let outcome = match self {
+            Self::CheckedOut(shown) => return shown.text(out, style),
+            Self::Settled(outcome) => outcome,
+        };
+        for output in &outcome.outputs {
+            let side = match outcome.side {
+                Side::Ours => "ours",
+                Side::Theirs => "theirs",
+            };
+            let path = &output.path;
+            match (output.untracked, output.left) {
+                (true, _) => writeln!(out, "took {side}: {path} is no longer tracked")?,
+                (false, 0) => writeln!(out, "took {side}: {path} is whole again")?,
+                (false, left) => writeln!(
+                    out,
+                    "took {side} in {path}; left: {}",
+                    human::count(left, "conflict", "conflicts")
+                )?,
+            }
+        }
+        show_updates(&outcome.checkout, out)
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        match self {
+            Self::CheckedOut(shown) => shown.notes(out, style),
+            Self::Settled(outcome) if outcome.checkout.outputs.is_empty() => Ok(()),
+            Self::Settled(outcome) => show_troubles(&outcome.checkout, true, out, style),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::CheckedOut(shown) => shown.exit(),
+            Self::Settled(outcome) if outcome.checkout.is_complete() => Exit::Ok,
+            Self::Settled(_) => Exit::Partial,
+        }
+    }
 }
 
 /// What was checked out; `modver pull` shows the same.
 #[derive(Debug, serde::Serialize)]
 #[serde(transparent)]
-pub(super) struct Shown(pub(super) CheckoutOutcome);
+pub(crate) struct Shown(pub(super) CheckoutOutcome);
 
 /// Paths of one kind that are listed before the rest is only counted.
 const LISTED: usize = 20;
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
-        for output in self.0.outputs.iter().filter(|output| !output.done.is_empty()) {
-            let done = &output.done;
-            let parts = [
-                (done.created, "added"),
-                (done.replaced, "replaced"),
-                (done.deleted, "deleted"),
-                (done.chmods, "changed mode"),
-            ];
-            let mut parts: Vec<String> = parts
-                .iter()
-                .filter(|(n, _)| *n > 0)
-                .map(|(n, what)| format!("{} {what}", human::number(*n)))
-                .collect();
-            if parts.is_empty() {
-                parts.push("directories only".to_owned());
-            }
-            let (path, parts) = (&output.path, parts.join(", "));
-            match (output.orphaned, self.0.dry_run) {
-                (true, true) => writeln!(out, "would remove {path} ({parts})")?,
-                (true, false) => writeln!(out, "removed {path} ({parts})")?,
-                (false, true) => writeln!(out, "would update {path} ({parts}; {})", human::bytes(done.bytes))?,
-                (false, false) => writeln!(out, "updated {path} ({parts}; {})", human::bytes(done.bytes))?,
-            }
-        }
-        Ok(())
+        show_updates(&self.0, out)
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        let outputs = &self.0.outputs;
-        for output in outputs {
-            for conflict in output.conflicts.iter().take(LISTED) {
-                let path = output.path.join_path(&conflict.path);
-                let reason = match conflict.reason {
-                    ConflictReason::Modified => "has changes that are stored nowhere",
-                    ConflictReason::Untracked if output.orphaned => "was never tracked and is stored nowhere",
-                    ConflictReason::Untracked => "is in the way and stored nowhere",
-                    ConflictReason::Ignored => "is in the way and ignored",
-                    ConflictReason::Special => "is in the way and not a file",
-                    ConflictReason::Repository => "is in the way and a git repository",
-                    ConflictReason::Unreadable => "is in the way and cannot be read",
-                    ConflictReason::Root => "is not a file or directory",
-                };
-                writeln!(out, "{}: {path} {reason}", style.paint(Colour::Bad, "conflict"))?;
-            }
-            more(out, output.conflicts.len())?;
-            for failure in output.failures.iter().take(LISTED) {
-                writeln!(
-                    out,
-                    "{}: {}: {}",
-                    style.paint(Colour::Bad, "failed"),
-                    failure.path,
-                    failure.reason
-                )?;
-            }
-            more(out, output.failures.len())?;
-        }
-        let force = "modver checkout --force TARGET";
-        let has_conflicts = |orphaned| {
-            let mut outputs = outputs.iter().filter(|output| output.orphaned == orphaned);
-            outputs.any(|output| !output.conflicts.is_empty())
-        };
-        if has_conflicts(false) {
-            writeln!(
-                out,
-                "hint: modver commit TARGET to keep the changes, or {force} to lose them"
-            )?;
-        }
-        if has_conflicts(true) {
-            writeln!(
-                out,
-                "hint: no pointer names it any more; modver remove TARGET to keep all of it, or {force} to lose it"
-            )?;
-        }
-        if outputs
-            .iter()
-            .any(|output| output.failures.iter().any(|failure| failure.missing))
-        {
-            match &self.0.rev {
-                None => writeln!(out, "hint: modver pull")?,
-                Some(rev) => writeln!(out, "hint: modver fetch --rev {} TARGET", shell_word(rev))?,
-            }
-        }
-        broken::notes(&self.0.broken, out, style)?;
-        if outputs.is_empty() && self.0.is_complete() {
-            match &self.0.rev {
-                None => writeln!(out, "everything is as the pointers say")?,
-                Some(rev) => writeln!(out, "everything is as it is in revision {rev}")?,
-            }
-        }
-        for output in outputs
-            .iter()
-            .filter(|output| !(output.tracked || output.orphaned || output.done.is_empty()))
-        {
-            writeln!(
-                out,
-                "note: {} is not tracked now; modver add {0} tracks it",
-                output.path
-            )?;
-        }
-        Ok(())
+        show_troubles(&self.0, true, out, style)
     }
 
     fn exit(&self) -> Exit {
@@ -175,6 +144,117 @@ impl Render for Shown {
         };
         broken::exit(&self.0.broken, exit)
     }
+}
+
+fn show_updates(outcome: &CheckoutOutcome, out: &mut dyn Write) -> io::Result<()> {
+    for output in outcome.outputs.iter().filter(|output| !output.done.is_empty()) {
+        let done = &output.done;
+        let parts = [
+            (done.created, "added"),
+            (done.replaced, "replaced"),
+            (done.deleted, "deleted"),
+            (done.chmods, "changed mode"),
+        ];
+        let mut parts: Vec<String> = parts
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{} {what}", human::number(*n)))
+            .collect();
+        if parts.is_empty() {
+            parts.push("directories only".to_owned());
+        }
+        let (path, parts) = (&output.path, parts.join(", "));
+        match (output.orphaned, outcome.dry_run) {
+            (true, true) => writeln!(out, "would remove {path} ({parts})")?,
+            (true, false) => writeln!(out, "removed {path} ({parts})")?,
+            (false, true) => writeln!(out, "would update {path} ({parts}; {})", human::bytes(done.bytes))?,
+            (false, false) => writeln!(out, "updated {path} ({parts}; {})", human::bytes(done.bytes))?,
+        }
+    }
+    Ok(())
+}
+
+/// Says what is in the way and what failed; with `missing`, also for want of content.
+pub(super) fn show_troubles(
+    outcome: &CheckoutOutcome,
+    missing: bool,
+    out: &mut dyn Write,
+    style: Style,
+) -> io::Result<()> {
+    let outputs = &outcome.outputs;
+    for output in outputs {
+        for conflict in output.conflicts.iter().take(LISTED) {
+            let path = output.path.join_path(&conflict.path);
+            let reason = match conflict.reason {
+                ConflictReason::Modified => "has changes that are stored nowhere",
+                ConflictReason::Untracked if output.orphaned => "was never tracked and is stored nowhere",
+                ConflictReason::Untracked => "is in the way and stored nowhere",
+                ConflictReason::Ignored => "is in the way and ignored",
+                ConflictReason::Special => "is in the way and not a file",
+                ConflictReason::Repository => "is in the way and a git repository",
+                ConflictReason::Unreadable => "is in the way and cannot be read",
+                ConflictReason::Root => "is not a file or directory",
+            };
+            writeln!(out, "{}: {path} {reason}", style.paint(Colour::Bad, "conflict"))?;
+        }
+        more(out, output.conflicts.len())?;
+        let failures = || output.failures.iter().filter(|failure| missing || !failure.missing);
+        for failure in failures().take(LISTED) {
+            writeln!(
+                out,
+                "{}: {}: {}",
+                style.paint(Colour::Bad, "failed"),
+                failure.path,
+                failure.reason
+            )?;
+        }
+        more(out, failures().count())?;
+    }
+    let force = "modver checkout --force TARGET";
+    let has_conflicts = |orphaned| {
+        let mut outputs = outputs.iter().filter(|output| output.orphaned == orphaned);
+        outputs.any(|output| !output.conflicts.is_empty())
+    };
+    if has_conflicts(false) {
+        writeln!(
+            out,
+            "hint: modver commit TARGET to keep the changes, or {force} to lose them"
+        )?;
+    }
+    if has_conflicts(true) {
+        writeln!(
+            out,
+            "hint: no pointer names it any more; modver remove TARGET to keep all of it, or {force} to lose it"
+        )?;
+    }
+    if missing
+        && outputs
+            .iter()
+            .any(|output| output.failures.iter().any(|failure| failure.missing))
+    {
+        match &outcome.rev {
+            None => writeln!(out, "hint: modver pull")?,
+            Some(rev) => writeln!(out, "hint: modver fetch --rev {} TARGET", shell_word(rev))?,
+        }
+    }
+    broken::notes(&outcome.broken, out, style)?;
+    if outputs.is_empty() && outcome.is_complete() {
+        match &outcome.rev {
+            None => writeln!(out, "everything is as the pointers say")?,
+            Some(rev) => writeln!(out, "everything is as it is in revision {rev}")?,
+        }
+    }
+    for output in outputs
+        .iter()
+        .filter(|output| !(output.tracked || output.orphaned || output.done.is_empty()))
+    {
+        writeln!(
+            out,
+            "note: {} is not tracked now; modver add {0} tracks it",
+            output.path
+        )?;
+    }
+    Ok(())
 }
 
 fn more(out: &mut dyn Write, all: usize) -> io::Result<()> {

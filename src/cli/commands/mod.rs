@@ -14,7 +14,9 @@ mod du;
 mod fetch;
 mod gc;
 mod help;
+mod hook;
 mod init;
+mod install;
 mod log;
 mod ls;
 mod r#move;
@@ -23,6 +25,7 @@ mod push;
 mod remote;
 mod remove;
 mod status;
+mod uninstall;
 mod verify;
 
 pub(crate) use demo::DemoError;
@@ -101,9 +104,12 @@ commands! {
     Verify = verify "verify", progress;
     Gc = gc "gc", progress;
     Cache = cache "cache", progress;
+    Install = install "install";
+    Uninstall = uninstall "uninstall";
     Doctor = doctor "doctor";
     Completions = completions "completions";
     Demo = demo "demo";
+    Hook = hook "hook", progress;
     Help = help "help";
 }
 

@@ -7,9 +7,11 @@ use super::diff::{file_line, show_counts};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::human::count;
+use crate::cli::ui::human::{self, count};
 use crate::cli::ui::{Colour, Render, Style};
-use crate::repo::{OutputState, OutputStatus, StatusOutcome, StatusRequest};
+use crate::git;
+use crate::path::RepoPath;
+use crate::repo::{ConflictedOutput, Content, ContentKind, OutputState, OutputStatus, StatusOutcome, StatusRequest};
 
 /// Show what differs between the workspace and the pointers
 ///
@@ -64,6 +66,13 @@ impl Render for Shown {
         for pointer in &outcome.broken {
             let label = style.paint(Colour::Bad, label("broken"));
             writeln!(out, "{label}{} ({})", pointer.path, pointer.problem)?;
+            for conflict in outcome
+                .conflicts
+                .iter()
+                .filter(|c| is_pointer_of(&pointer.path, &c.path))
+            {
+                show_conflict(conflict, out)?;
+            }
         }
         for pointer in &outcome.deleted_pointers {
             writeln!(out, "{}{pointer}", label("pointer gone"))?;
@@ -152,6 +161,57 @@ impl Shown {
             "to remove what no pointer names any more (or modver remove TARGET to keep it)",
         );
         hints
+    }
+}
+
+/// Paths of one output that are listed before the rest is only counted.
+const LISTED: usize = 100;
+
+fn is_pointer_of(pointer: &RepoPath, output: &RepoPath) -> bool {
+    git::output_path(pointer).as_ref() == Some(output)
+}
+
+/// What is in conflict, path by path, with what both sides have.
+fn show_conflict(conflict: &ConflictedOutput, out: &mut dyn Write) -> io::Result<()> {
+    for file in conflict.files.iter().take(LISTED) {
+        let what = match (&file.base, &file.ours, &file.theirs) {
+            (None, ..) => "both added",
+            (_, None, _) => "deleted by us",
+            (_, _, None) => "deleted by them",
+            _ => "both changed",
+        };
+        let (ours, theirs) = (side(file.ours.as_ref()), side(file.theirs.as_ref()));
+        writeln!(out, "  {what}: {} (ours {ours}; theirs {theirs})", file.path)?;
+    }
+    if let Some(more) = conflict.files.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        writeln!(out, "  … and {more} more")?;
+    }
+    for field in &conflict.fields {
+        let text = |value: &Option<String>| {
+            value
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), |value| format!("{value:?}"))
+        };
+        let (ours, theirs) = (text(&field.ours), text(&field.theirs));
+        writeln!(
+            out,
+            "  both changed {}: ours {ours}; theirs {theirs}",
+            field.field.name()
+        )?;
+    }
+    Ok(())
+}
+
+fn side(content: Option<&Content>) -> String {
+    let Some(content) = content else {
+        return "nothing".to_owned();
+    };
+    let id = content.id.map_or_else(String::new, |id| format!(" {}", id.short()));
+    match content.kind {
+        ContentKind::File if content.executable => format!("executable,{id}, {}", human::bytes(content.size)),
+        ContentKind::File => format!("{}, {}", id.trim_start(), human::bytes(content.size)),
+        ContentKind::Link => format!("link to {}", content.target.as_deref().unwrap_or_default()),
+        ContentKind::Dir => format!("directory{id}, {}", human::count(content.files, "file", "files")),
     }
 }
 

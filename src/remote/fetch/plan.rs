@@ -20,6 +20,9 @@ pub struct Wanted {
     pub root: Root,
     /// Paths inside the tree; none means all of it.
     pub parts: Vec<RepoPath>,
+    /// Other versions, which may have what the root needs if the remote does not know the root itself: a merged
+    /// directory is new, its files are not.
+    pub lineage: Vec<Root>,
 }
 
 impl Wanted {
@@ -272,16 +275,37 @@ impl Planner<'_> {
                 let new = shards.into_iter().filter(|shard| self.shards.insert(shard.id()));
                 self.plan.index.shards.extend(new);
             }
-            Ok(None) => match self.remote.damaged_runs()?.first() {
-                // It may have named it.
-                Some(&(run, defect)) => {
-                    let error = RemoteError::from(StoreError::DamagedRun { run, defect });
-                    self.plan.broken.push((root, Arc::new(error)));
+            Ok(None) => {
+                match self.remote.damaged_runs()?.first() {
+                    // It may have named it.
+                    Some(&(run, defect)) => {
+                        let error = RemoteError::from(StoreError::DamagedRun { run, defect });
+                        self.plan.broken.push((root, Arc::new(error)));
+                    }
+                    None => self.plan.absent.push(root),
                 }
-                None => self.plan.absent.push(root),
-            },
+                self.ask_lineage(number)?;
+            }
             Err(error) if error.is_of_one_object() => self.plan.broken.push((root, Arc::new(error))),
             Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn ask_lineage(&mut self, number: usize) -> Result<()> {
+        for root in &self.wanted[number].lineage {
+            match self.remote.shards_of(&root.id()) {
+                Ok(shards) => {
+                    let new = shards
+                        .into_iter()
+                        .flatten()
+                        .filter(|shard| self.shards.insert(shard.id()));
+                    self.plan.index.shards.extend(new);
+                }
+                // Another version may have it.
+                Err(error) if error.is_of_one_object() => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

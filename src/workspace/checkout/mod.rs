@@ -13,11 +13,11 @@ mod execute;
 mod plan;
 mod write;
 
-use super::Root;
 use super::scan::Obstacle;
 use super::scopes::Scopes;
 use super::snapshot::Snapshot;
 use super::table::Row;
+use super::{Result, Root};
 use crate::fs::FsError;
 use crate::hash::FileId;
 use crate::object::{LinkError, Node, ObjectError};
@@ -262,6 +262,38 @@ pub struct CheckoutPlan {
 }
 
 impl CheckoutPlan {
+    /// What could not be written because its content is not in the cache.
+    ///
+    /// # Errors
+    /// When the cache cannot be asked.
+    pub fn missing(&self) -> Result<Vec<Failure>> {
+        let is_missing = |failure: &&Failure| match &failure.reason {
+            FailureReason::Missing => true,
+            FailureReason::Tree(error) => error.is_missing(),
+            _ => false,
+        };
+        let listings = self
+            .failures
+            .iter()
+            .filter(is_missing)
+            .map(|failure| failure.path.clone());
+        let mut paths: Vec<RepoPath> = listings.collect();
+        for work in &self.works {
+            for entry in &work.entries {
+                if let What::File { id, .. } = entry.what
+                    && !self.cache.contains(&id)?
+                {
+                    paths.push(self.relative(&work.path.join(&entry.name)));
+                }
+            }
+        }
+        let failure = |path| Failure {
+            path,
+            reason: FailureReason::Missing,
+        };
+        Ok(paths.into_iter().map(failure).collect())
+    }
+
     fn row(&self, at: RowRef) -> Option<&Row> {
         self.snapshot.scan.dirs.get(at.0)?.table.rows().get(at.1)
     }

@@ -1,0 +1,198 @@
+//! What a pre-commit hook looks at: whether what is staged stands for the data as it is.
+//!
+//! The pointers are those of git's index, which a commit takes, not those of the work tree. An output that is not here, or
+//! only in part, is no reason to stop; in a merge or rebase, neither is one that was not brought up to date yet.
+
+use super::observe::pointer_node;
+use super::status::Look;
+use super::{Output, OutputState, Repository, Result, Target};
+use crate::git::{self, Pointer, StagedFile};
+use crate::path::{RepoPath, quote};
+use crate::progress::Phase;
+
+/// A reason not to commit.
+#[derive(Debug, serde::Serialize)]
+pub struct Objection {
+    /// What it is about.
+    pub path: RepoPath,
+    /// What is wrong.
+    pub why: ObjectionReason,
+    /// The command that mends it.
+    pub hint: String,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectionReason {
+    /// The output has changes that its pointer does not name.
+    Modified,
+    /// The output is as an earlier pointer says.
+    Outdated,
+    /// The pointer names what is here, and is not staged.
+    PointerNotStaged,
+    /// The staged pointer cannot be read.
+    Pointer {
+        /// Why.
+        problem: String,
+    },
+    /// Git does not ignore the output.
+    NotIgnored,
+    /// The file that makes git ignore the output is not staged.
+    IgnoreFileNotStaged {
+        /// That file.
+        file: RepoPath,
+    },
+    /// The file is large, and git itself would keep it for ever.
+    Large {
+        /// Its bytes.
+        size: u64,
+        /// The most that it may have.
+        limit: u64,
+    },
+}
+
+impl Repository {
+    /// Looks for reasons not to commit what is staged.
+    ///
+    /// # Errors
+    /// When the index or the workspace cannot be read.
+    pub fn before_commit(&self) -> Result<Vec<Objection>> {
+        self.progress.start(Phase::Scanning, 0, 0);
+        let staged = self.git.staged_files()?;
+        let mut found = Vec::new();
+        let in_between = self.git.operation()?.is_some();
+        let look = Look::new(self, false);
+        for (pointer, parsed) in self.git.indexed_pointers()? {
+            let Some(path) = git::output_path(&pointer) else {
+                continue;
+            };
+            let is_staged = staged.iter().any(|file| file.path == pointer);
+            match parsed {
+                Ok(parsed) => {
+                    let output = Output { path, pointer: parsed };
+                    if is_staged {
+                        found.extend(self.judge_ignored(&output)?);
+                    }
+                    found.extend(self.judge_output(output, &look, in_between)?);
+                }
+                // One that was committed before is nobody's news; what is named so may be no pointer at all.
+                Err(error) if is_staged => found.push(Objection {
+                    hint: error
+                        .hint()
+                        .unwrap_or_else(|| format!("git restore --staged {pointer}")),
+                    why: ObjectionReason::Pointer {
+                        problem: error.problem.to_string(),
+                    },
+                    path: pointer,
+                }),
+                Err(_) => {}
+            }
+        }
+        found.extend(
+            self.config
+                .large_file()
+                .into_iter()
+                .flat_map(|limit| too_large(&staged, limit)),
+        );
+        Ok(found)
+    }
+
+    fn judge_output(&self, output: Output, look: &Look<'_>, in_between: bool) -> Result<Option<Objection>> {
+        let judge = |output: &Output| {
+            look.at(&Target {
+                output: output.clone(),
+                parts: Vec::new(),
+                named: false,
+                commit: None,
+            })
+        };
+        let status = judge(&output)?;
+        let path = output.path.clone();
+        let (why, hint) = match status.state {
+            OutputState::Modified | OutputState::TypeChanged => {
+                if self.pointer_on_disk(&output)?.is_some_and(|on_disk| {
+                    on_disk.content != output.pointer.content
+                        && judge(&Output {
+                            path: path.clone(),
+                            pointer: on_disk,
+                        })
+                        .is_ok_and(|status| status.state == OutputState::Unchanged)
+                }) {
+                    let pointer = output.pointer_path()?;
+                    (ObjectionReason::PointerNotStaged, format!("git add {pointer}"))
+                } else {
+                    (ObjectionReason::Modified, format!("modver add {path}"))
+                }
+            }
+            OutputState::Outdated if !in_between => match self.pointer_on_disk(&output)? {
+                Some(on_disk) if on_disk.content != output.pointer.content => {
+                    let pointer = output.pointer_path()?;
+                    (ObjectionReason::PointerNotStaged, format!("git add {pointer}"))
+                }
+                _ if status.in_cache == Some(false) => (ObjectionReason::Outdated, format!("modver pull {path}")),
+                _ => (ObjectionReason::Outdated, format!("modver checkout {path}")),
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(Objection { path, why, hint }))
+    }
+
+    /// The pointer as it is in the work tree.
+    fn pointer_on_disk(&self, output: &Output) -> Result<Option<Pointer>> {
+        let pointer = output.pointer_path()?;
+        let bytes = crate::fs::read_if_exists(&pointer.on_disk(self.root()), git::MAX_CONFLICT)?;
+        Ok(bytes.and_then(|bytes| Pointer::parse(&bytes, &pointer).ok()))
+    }
+
+    /// Whether git will ignore the data in every clone of what is staged.
+    fn judge_ignored(&self, output: &Output) -> Result<Option<Objection>> {
+        let path = &output.path;
+        let dir = path.parent().unwrap_or_default();
+        let name = super::inputs::name_of(path)?;
+        let file = dir.join(&crate::path::Name::new(b".gitignore")?);
+        let staged = self.git.indexed_file(&file)?.unwrap_or_default();
+        if git::has_entry(&staged, &name) {
+            return Ok(None);
+        }
+        let is_dir = matches!(pointer_node(output), crate::object::Node::Dir { .. });
+        let rule = self.git.excludes()?.is_excluded(path, is_dir)?;
+        let objection = |why, hint| {
+            Some(Objection {
+                path: path.clone(),
+                why,
+                hint,
+            })
+        };
+        let Some(rule) = rule else {
+            return Ok(objection(ObjectionReason::NotIgnored, format!("modver add {path}")));
+        };
+        // A rule of another file counts if that is staged as it is.
+        let source = rule.source.and_then(|source| {
+            let source = self.root().join(source);
+            RepoPath::from_user(&source, self.root(), self.root()).ok()
+        });
+        Ok(match source {
+            Some(source) => {
+                let on_disk = crate::fs::read_if_exists(&source.on_disk(self.root()), 1 << 24)?;
+                if self.git.indexed_file(&source)? == on_disk {
+                    None
+                } else {
+                    let hint = format!("git add {}", quote(source.as_bytes()));
+                    objection(ObjectionReason::IgnoreFileNotStaged { file: source }, hint)
+                }
+            }
+            // Only in this clone, such as `.git/info/exclude`.
+            None => objection(ObjectionReason::NotIgnored, format!("modver add {path}")),
+        })
+    }
+}
+
+fn too_large(staged: &[StagedFile], limit: u64) -> impl Iterator<Item = Objection> {
+    let large = staged.iter().filter(move |file| file.size > limit);
+    large.map(move |file| Objection {
+        path: file.path.clone(),
+        why: ObjectionReason::Large { size: file.size, limit },
+        hint: format!("git rm --cached {path} && modver add {path}", path = file.path),
+    })
+}
