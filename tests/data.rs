@@ -4,8 +4,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::disallowed_methods,
-    reason = "a test may panic and uses files as a user would"
+    reason = "a test may panic, say what it cannot test, and uses files as a user would"
 )]
 
 mod support;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::transfer::{Group, Paths, in_one_line, paths_of};
+use super::transfer::{Paths, in_one_line, paths_of};
 use super::{BrokenPointer, Outputs, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::hash::FileId;
@@ -125,39 +125,28 @@ impl Repository {
             outputs: Vec::new(),
             broken,
         };
-        let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
-        let count = groups.len();
-        let mut failed = Vec::new();
-        for Group { name, remote, items } in groups {
-            let url = remote.as_ref().ok().map(|remote| remote.describe().to_owned());
-            match remote.and_then(|remote| self.fetch_from(&remote, &items, options.dry_run, &mut outcome)) {
-                Ok(()) => {}
-                Err(error @ RepoError::NoEntry { .. }) => return Err(error),
-                Err(error) => {
-                    self.progress.check()?;
-                    let reason = in_one_line(&error);
-                    outcome.outputs.extend(items.into_iter().map(|target| FetchedOutput {
-                        path: target.output.path,
-                        commit: target.commit,
-                        parts: target.parts,
-                        remote: name.clone(),
-                        state: FetchState::Failed,
-                        missing: Paths::default(),
-                        reason: None,
-                    }));
-                    outcome.remotes.push(FetchedFrom {
-                        error: Some(reason),
-                        ..FetchedFrom::none(&name, url)
-                    });
-                    failed.push(error);
-                }
-            }
-        }
-        if failed.len() == count
-            && let Some(error) = failed.into_iter().next()
-        {
-            return Err(error);
-        }
+        self.with_remotes(
+            options.remote.as_deref(),
+            targets,
+            |target| &target.output,
+            &mut outcome,
+            |remote, targets, outcome| self.fetch_from(remote, targets, options.dry_run, outcome),
+            |(name, url), targets, error, outcome| {
+                outcome.outputs.extend(targets.into_iter().map(|target| FetchedOutput {
+                    path: target.output.path,
+                    commit: target.commit,
+                    parts: target.parts,
+                    remote: name.to_owned(),
+                    state: FetchState::Failed,
+                    missing: Paths::default(),
+                    reason: None,
+                }));
+                outcome.remotes.push(FetchedFrom {
+                    error: Some(error),
+                    ..FetchedFrom::none(name, url)
+                });
+            },
+        )?;
         outcome.outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outcome)
     }

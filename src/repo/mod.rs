@@ -36,6 +36,7 @@ mod targets;
 mod transfer;
 mod unfinished;
 mod verify;
+mod verify_remote;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -58,7 +59,7 @@ pub use ls::{Listed, LsOutcome, LsRequest};
 pub use outputs::{BrokenPointer, Output, Outputs};
 pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
-pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
+pub use remotes::{ListedRemote, NewDirectory, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
@@ -66,6 +67,7 @@ pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusReques
 pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
+pub use verify_remote::{LostOutput, RemoteRepaired};
 
 use orphans::Orphan;
 

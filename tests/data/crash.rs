@@ -255,9 +255,8 @@ fn killed_and_gone_on(args: &[&str], ways: &[&[&[&str]]]) -> u64 {
             "{args:?} {point} of {n}, {way:?}\n{before}\n{now}\n{last}"
         );
         undone += u64::from(now == before);
-        assert_eq!(
-            s.repo().modver(["status", "--check"]).err().contains("hint"),
-            false,
+        assert!(
+            !s.repo().modver(["status", "--check"]).err().contains("hint"),
             "{point}"
         );
         assert_eq!(

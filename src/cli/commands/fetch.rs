@@ -111,14 +111,7 @@ impl Render for Shown {
                 style.paint(Colour::Bad, label),
                 versioned(&output.path, output.commit.as_deref())
             )?;
-            let listed = output.missing.first.iter().filter(|path| **path != output.path);
-            for path in listed {
-                writeln!(out, "  {path}")?;
-            }
-            match output.missing.count - output.missing.first.len() as u64 {
-                0 => {}
-                more => writeln!(out, "  … and {} more", human::number(more))?,
-            }
+            super::list_paths(out, &output.missing, &output.path)?;
         }
         for from in &self.0.remotes {
             if let Some(error) = &from.error {
@@ -134,7 +127,7 @@ impl Render for Shown {
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
-            "modver verify --remote, then modver push on a machine that has it"
+            "modver verify --remote --repair, on a machine that has it"
         } else {
             return Ok(());
         };

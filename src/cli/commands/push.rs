@@ -141,6 +141,25 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
             output.remote
         )?;
     }
+    let mut damaged = false;
+    for output in outcome
+        .outputs
+        .iter()
+        .filter(|output| output.state == PushState::Damaged)
+    {
+        damaged = true;
+        writeln!(
+            out,
+            "{} {} was not pushed to {}: some of it is damaged in the cache",
+            style.paint(Colour::Bad, "damaged:"),
+            output.path,
+            output.remote
+        )?;
+        super::list_paths(out, &output.missing, &output.path)?;
+    }
+    if damaged {
+        writeln!(out, "{} modver verify --repair", style.paint(Colour::Hint, "hint:"))?;
+    }
     if incomplete {
         writeln!(
             out,
@@ -164,7 +183,7 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
 
 /// How a push ended.
 pub(super) fn exit(outcome: &PushOutcome) -> Exit {
-    let bad = |state| matches!(state, PushState::Incomplete | PushState::Failed);
+    let bad = |state| matches!(state, PushState::Incomplete | PushState::Damaged | PushState::Failed);
     let outputs = &outcome.outputs;
     let exit = match (
         outputs.iter().any(|output| bad(output.state)),
@@ -172,6 +191,7 @@ pub(super) fn exit(outcome: &PushOutcome) -> Exit {
     ) {
         (false, _) => Exit::Ok,
         (true, false) => Exit::Partial,
+        (true, true) if outputs.iter().any(|output| output.state == PushState::Damaged) => Exit::Corruption,
         (true, true) => Exit::Failure,
     };
     broken::exit(&outcome.broken, exit)
