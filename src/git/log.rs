@@ -1,15 +1,15 @@
 //! The commits that touched a pointer, as `git log -- POINTER` finds them, in one process for each name it had.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufRead as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
-use super::lineage::next_change;
-use super::pointer::{MAX_POINTER, POINTER_SUFFIX, Pointer, PointerProblem};
+use super::pointer::{MAX_POINTER, Pointer, PointerProblem};
 use super::program::Run;
 use super::resolve::Spec;
+use super::revision::{PointerEntries, entry_name};
 use crate::path::RepoPath;
 use crate::progress::Progress;
 
@@ -89,7 +89,12 @@ impl GitRepo {
         let at_once = if few { FEW_AT_ONCE } else { AT_ONCE };
         let mut path = pointer.clone();
         loop {
-            let mut run = self.git_start(&log_args(&start, &path), Vec::new())?;
+            let args = log_args(&start, &path);
+            let mut run = if few {
+                self.git_start(&args, Vec::new())?
+            } else {
+                self.git_start_for_all(&args, Vec::new())?
+            };
             let mut fields = Fields::new(&mut run);
             let mut moved = None;
             let mut records = Vec::<Record>::new().into_iter();
@@ -268,27 +273,24 @@ impl Log<'_> {
         let Some(wanted) = wanted.as_ref().and_then(content) else {
             return Ok(None);
         };
-        let mut args: Vec<std::ffi::OsString> = vec!["--glob-pathspecs".into()];
-        args.extend(
-            "diff-tree --stdin -r --diff-merges=first-parent --raw -z --no-abbrev --no-renames --no-commit-id --"
-                .split(' ')
-                .map(Into::into),
-        );
-        args.push(format!("**/*{POINTER_SUFFIX}").into());
-        let mut run = self
-            .git
-            .git_start(&args, format!("{}\n", touch.commit.commit).into_bytes())?;
-        let mut candidates = Vec::new();
-        while let Some(([after, before], path)) = next_change(&mut run)? {
-            let (there, gone) = if came { (before, after) } else { (after, before) };
-            if !gone.is_null() || there.is_null() {
-                continue;
-            }
-            if let Ok(path) = RepoPath::new(&path) {
-                candidates.push((there, path));
-            }
-        }
-        run.finish()?;
+        let commit = self.commit_of(&touch.commit.commit)?;
+        let tree = commit.tree_id().map_err(|e| GitError::object(commit.id, e))?.detach();
+        // What came with a commit without parents came from nowhere.
+        let Some(parent) = commit.parent_ids().next().map(gix::Id::detach) else {
+            return Ok(None);
+        };
+        let parent = match self.repo.try_find_object(parent) {
+            Ok(Some(object)) => object.peel_to_tree().map_err(|e| GitError::object(parent, e))?.id,
+            // A shallow clone ends here.
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(GitError::object(parent, error)),
+        };
+        // Came: what is in the parent only. Went: what is in the commit only.
+        let candidates = if came {
+            self.only_in(parent, tree)?
+        } else {
+            self.only_in(tree, parent)?
+        };
         if let Some((_, path)) = candidates.iter().find(|(there, _)| *there == blob) {
             return Ok(Some(path.clone()));
         }
@@ -298,6 +300,39 @@ impl Log<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+impl<'a> Log<'a> {
+    fn commit_of(&self, hex: &str) -> Result<gix::Commit<'a>> {
+        let id = gix::ObjectId::from_hex(hex.as_bytes()).map_err(|e| GitError::object(hex, e))?;
+        self.repo.find_commit(id).map_err(|e| GitError::object(id, e))
+    }
+
+    /// The pointers in one tree at paths where the other has none.
+    fn only_in(&self, one: gix::ObjectId, other: gix::ObjectId) -> Result<Vec<(gix::ObjectId, RepoPath)>> {
+        let mut found = Vec::new();
+        let mut pending = vec![(RepoPath::root(), one, Some(other))];
+        while let Some((dir, one, other)) = pending.pop() {
+            if Some(one) == other {
+                continue;
+            }
+            let here = PointerEntries::of(self.repo, one)?;
+            let there = match other {
+                Some(other) => PointerEntries::of(self.repo, other)?,
+                None => PointerEntries::default(),
+            };
+            let names: HashSet<_> = there.pointers.iter().map(|(name, _)| name).collect();
+            let only = here.pointers.iter().filter(|(name, _)| !names.contains(name));
+            found.extend(only.map(|(name, blob)| (*blob, dir.join(name))));
+            let trees: HashMap<_, _> = there.trees.into_iter().collect();
+            for (name, id) in here.trees {
+                let other = trees.get(&name).copied();
+                pending.push((dir.join(&entry_name(&name, one)?), id, other));
+            }
+        }
+        found.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        Ok(found)
     }
 }
 

@@ -49,7 +49,14 @@ impl GitRepo {
     /// As [`GitRepo::git_start`], but objects are read as they are, without those of `git replace`.
     pub(super) fn git_start_unreplaced<A: AsRef<OsStr>>(&self, args: &[A], stdin: Vec<u8>) -> Result<Run> {
         self.start(args, stdin, |command| {
-            command.env("GIT_NO_REPLACE_OBJECTS", "1");
+            command.env("GIT_NO_REPLACE_OBJECTS", "1").env("GIT_FLUSH", "0");
+        })
+    }
+
+    /// As [`GitRepo::git_start`], for all the output: it comes in large pieces, not commit by commit.
+    pub(super) fn git_start_for_all<A: AsRef<OsStr>>(&self, args: &[A], stdin: Vec<u8>) -> Result<Run> {
+        self.start(args, stdin, |command| {
+            command.env("GIT_FLUSH", "0");
         })
     }
 

@@ -178,6 +178,7 @@ impl GitRepo {
 }
 
 /// What one tree says about pointers.
+#[derive(Default)]
 pub(super) struct PointerEntries {
     pub(super) pointers: Vec<(Name, gix::ObjectId)>,
     /// Names are not checked yet.

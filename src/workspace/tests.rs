@@ -317,6 +317,8 @@ fn changes_are_told_by_file() {
         ("d/mod", "1"),
         ("d/gone", "g"),
         ("d/old/moved", "mmm"),
+        ("d/old/other", "o"),
+        ("d/whole/sub/x", "x"),
         ("d/type", "t"),
     ] {
         desk.write(path, content.as_bytes());
@@ -327,15 +329,18 @@ fn changes_are_told_by_file() {
     desk.write("d/elsewhere/moved", b"mmm");
     std::fs::create_dir(desk.path("d/empty")).unwrap();
     std::fs::remove_dir_all(desk.path("d/old")).unwrap();
+    std::fs::rename(desk.path("d/whole"), desk.path("d/elsewhere/whole")).unwrap();
     std::fs::remove_file(desk.path("d/gone")).unwrap();
     std::fs::remove_file(desk.path("d/type")).unwrap();
     symlink("keep", desk.path("d/type")).unwrap();
     let expected = [
         ("elsewhere/moved", ChangeKind::Renamed { from: rel("old/moved") }),
+        ("elsewhere/whole", ChangeKind::Renamed { from: rel("whole") }),
         ("empty", ChangeKind::Added),
         ("gone", ChangeKind::Deleted),
         ("mod", ChangeKind::Modified),
         ("new", ChangeKind::Added),
+        ("old/other", ChangeKind::Deleted),
         ("type", ChangeKind::TypeChanged),
     ];
     assert_eq!(

@@ -136,6 +136,9 @@ fn push_and_fetch_take_the_versions_of_their_scope() {
 fn gc_keeps_the_same_scopes() {
     let s = history();
     s.repo().modver(["push", "-A", "--quiet"]).ok();
+    // All versions in one go: one shard, and one run of the catalog beside the list of runs.
+    let stored = |place: &str| s.at(s.root()).sh(&format!("find remote/{place} -type f | wc -l")).ok();
+    assert_eq!((stored("catalog"), stored("shards")), ("2".to_owned(), "1".to_owned()));
     s.git(["update-ref", "refs/remotes/origin/side", "side"]).ok();
     let gc = |args: &[&str]| {
         s.repo().modver(["fetch", "-A", "--quiet"]).ok();

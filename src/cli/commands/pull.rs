@@ -14,7 +14,8 @@ use crate::repo::PullOptions;
 /// Get content from the remote and write it into the workspace
 ///
 /// As `modver fetch` followed by `modver checkout` of the same targets. A part of a tracked directory can be pulled
-/// alone; the rest stays absent. Of other versions than those in the workspace the content is brought into the cache.
+/// alone; the rest stays absent. Versions in the workspace are pulled in any case; of others the content is brought into
+/// the cache.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

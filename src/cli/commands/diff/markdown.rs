@@ -46,7 +46,9 @@ pub(super) fn show(diff: &DiffOutcome, out: &mut dyn Write) -> io::Result<()> {
     )?;
     let lines = diff.outputs.iter().flat_map(|output| output.files.iter().flatten());
     for file in lines.take(LISTED) {
-        writeln!(out, "- {}", code(&file_line(file)))?;
+        let line = file_line(file);
+        let (word, rest) = line.split_once(':').unwrap_or_default();
+        writeln!(out, "- {word}: {}", code(rest.trim_start()))?;
     }
     match files.saturating_sub(LISTED as u64) {
         0 => {}
