@@ -132,6 +132,13 @@ pub static KEYS: &[KeySpec] = &[
         "How many things are done at once; 0 is the number of processor cores.",
     ),
     plain(
+        "core",
+        "smudge",
+        Kind::Bool,
+        Some("true"),
+        "Whether `git checkout` and its like write the content of transparent files; if not, their pointers.",
+    ),
+    plain(
         "cache",
         "dir",
         Kind::Path,

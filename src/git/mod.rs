@@ -5,7 +5,7 @@
 //! configuration hold.
 //!
 //! Invariants: nothing here writes to git's object database, refs or configuration, nor to the index other than by
-//! `git add`. No object is ever fetched implicitly from a promisor remote. Paths go to git literally, NUL-separated,
+//! `git add` and `git update-index` of files; the filter for transparent files is configured by `git config`. No object is ever fetched implicitly from a promisor remote. Paths go to git literally, NUL-separated,
 //! never as patterns.
 //!
 //! Environment: the library reads none itself. `gix` and the `git` program see `HOME`, `GIT_CONFIG_*` and, so that
@@ -21,6 +21,8 @@ mod discover;
 mod edit;
 mod error;
 mod exclude;
+mod filter;
+mod filter_config;
 mod find;
 mod hooks;
 mod ignore_file;
@@ -29,6 +31,7 @@ mod lineage;
 mod liveness;
 mod pointer;
 mod program;
+mod refresh;
 mod revision;
 mod stage;
 #[cfg(test)]
@@ -36,12 +39,15 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tips;
+mod track;
+mod transparent;
 
 pub use attributes::attributes_edit;
 pub use discover::GitRepo;
 pub use edit::FileEdit;
 pub use error::{GitError, Result};
 pub use exclude::{Excludes, IgnoreMatch};
+pub use filter::{Filter, FilterError, FilterRequest, Smudged, serve};
 pub use find::FoundPointers;
 pub use hooks::Hooks;
 pub use ignore_file::{add_entry, remove_entry};
@@ -52,3 +58,5 @@ pub use pointer::{
     pointer_path,
 };
 pub use revision::{Head, RevisionPointer};
+pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
+pub use transparent::{TransparentFile, TransparentPointer};

@@ -90,7 +90,7 @@ impl Repository {
             // What cannot be pushed to need not be added for it.
             self.remote(options.remote.as_deref())?.exists()?;
         }
-        let mut outputs = self.outputs()?;
+        let mut outputs = self.outputs()?.beside();
         let paths = self.inputs(&options.paths, &outputs)?;
         // What looks like the pointer and is none is a merge that has to be decided, or somebody's file.
         let is_in_way = |error: &crate::git::PointerError| {
@@ -124,7 +124,7 @@ impl Repository {
     pub fn commit(&self, targets: &[PathBuf], dry_run: bool) -> Result<AddOutcome> {
         let _lock = self.lock_workspace()?;
         let mut work = Vec::new();
-        for target in self.targets(targets)? {
+        for target in self.targets_beside(targets, "add")? {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {
                 work.push((Some(target.output.clone()), target.output.path));

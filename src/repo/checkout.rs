@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::observe::pointer_node;
-use super::{Repository, Result, Target};
+use super::{PathPatterns, Repository, Result, Target};
 use crate::path::RepoPath;
 use crate::progress::Phase;
 use crate::workspace::{CheckoutPlan, CheckoutRequest, Conflict, FailureReason, PlanCounts, Scopes};
@@ -17,6 +17,8 @@ pub struct CheckoutOptions {
     pub force: bool,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Only outputs whose paths fit.
+    pub patterns: PathPatterns,
 }
 
 /// What happened to one output.
@@ -69,7 +71,7 @@ impl Repository {
     /// When targets are not tracked, or the workspace cannot be read. What concerns single paths is in the outcome.
     pub fn checkout(&self, options: &CheckoutOptions) -> Result<CheckoutOutcome> {
         let _lock = self.lock_workspace()?;
-        let targets = self.targets(&options.targets)?;
+        let (transparent, targets) = self.checked_out(options)?;
         let mut plans = Vec::with_capacity(targets.len());
         self.progress.start(Phase::Scanning, 0, 0);
         for target in targets {
@@ -86,10 +88,22 @@ impl Repository {
         for (path, plan) in plans {
             outputs.push(self.execute_checkout(path, plan, options)?);
         }
+        outputs.extend(self.write_transparent(&transparent, options.dry_run)?);
+        outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(CheckoutOutcome {
             outputs,
             dry_run: options.dry_run,
         })
+    }
+
+    /// The targets: transparent files, and the others.
+    fn checked_out(&self, options: &CheckoutOptions) -> Result<(Vec<Target>, Vec<Target>)> {
+        let targets = self.targets(&options.targets)?;
+        let wanted = options.patterns.matcher()?;
+        Ok(targets
+            .into_iter()
+            .filter(|target| wanted.has(&target.output.path))
+            .partition(|target| target.output.is_transparent()))
     }
 
     /// `None`: the output is as it should be.

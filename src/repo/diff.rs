@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use super::observe::pointer_node;
-use super::{Content, Output, RepoError, Repository, Result, Target};
+use super::{Content, Output, OutputMode, RepoError, Repository, Result, Target};
 use crate::git;
 use crate::object::Node;
 use crate::path::RepoPath;
@@ -188,7 +188,8 @@ type Seen = (Option<Node>, Option<Snapshot>);
 impl<'a> Side<'a> {
     fn new(repository: &'a Repository, source: &'a Source) -> Result<Self> {
         let outputs = match source {
-            Source::Workspace => repository.outputs()?.sound()?,
+            // What git shows of transparent files is left to `git diff`.
+            Source::Workspace => repository.outputs()?.beside().sound()?,
             Source::Revision(revision) => repository
                 .git
                 .pointers_at(revision)?
@@ -198,6 +199,7 @@ impl<'a> Side<'a> {
                     Ok(Output {
                         path,
                         pointer: pointer?,
+                        mode: OutputMode::Beside,
                     })
                 })
                 .collect::<Result<_>>()?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{ConfigError, Layer, RemoteName};
 use crate::fs::FsError;
-use crate::git::{GitError, PointerError};
+use crate::git::{FilterError, GitError, PatternProblem, PointerError};
 use crate::object::ObjectError;
 use crate::path::{PathError, RepoPath};
 use crate::progress::Interrupted;
@@ -118,6 +118,22 @@ pub enum RepoError {
     DanglingLink { path: RepoPath, output: RepoPath },
     #[error("the content of `{path}` is neither in the cache nor on remote `{remote}`")]
     Nowhere { path: RepoPath, remote: String },
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error("cannot read what git sends")]
+    FilterInput(#[source] std::io::Error),
+    #[error("cannot answer git")]
+    FilterOutput(#[source] std::io::Error),
+    #[error("cannot fetch all content")]
+    FilterFetch(#[source] Arc<RemoteError>),
+    #[error("the pattern `{pattern}` cannot be tracked")]
+    Pattern { pattern: String, source: PatternProblem },
+    #[error("the pattern `{pattern}` is not in `{file}`")]
+    PatternNotTracked { pattern: String, file: RepoPath },
+    #[error("`{path}` is a transparent file: git keeps its pointer in its place")]
+    IsTransparent { path: RepoPath, instead: &'static str },
+    #[error("`{path}` is not in the workspace")]
+    NotHere { path: RepoPath },
     #[error("cannot fetch `{path}`")]
     NotFetched { path: RepoPath, source: Arc<RemoteError> },
 }
@@ -162,6 +178,9 @@ impl RepoError {
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
             Self::ListingNotHere { path } => Some(format!("modver fetch {path}")),
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
+            Self::NotHere { path } => Some(format!("modver pull {path}")),
+            Self::PatternNotTracked { .. } => Some("modver track".to_owned()),
+            Self::IsTransparent { path, instead } => Some(format!("git {instead} {path}")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
             Self::CannotAsk { source, .. } => source.hint(),

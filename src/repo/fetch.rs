@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::transfer::{Paths, in_one_line, paths_of};
-use super::{RepoError, Repository, Result, Target};
+use super::{PathPatterns, RepoError, Repository, Result, Target};
 use crate::hash::FileId;
 use crate::object::{self, Root};
 use crate::path::RepoPath;
@@ -22,6 +22,8 @@ pub struct FetchOptions {
     pub dry_run: bool,
     /// Of an output that is partly present in the workspace and was not named, only these parts.
     pub present_parts: bool,
+    /// Only outputs whose paths fit.
+    pub patterns: PathPatterns,
 }
 
 /// What was fetched.
@@ -89,7 +91,9 @@ impl Repository {
     /// # Errors
     /// When no remote can be used; when one of several cannot, its outputs are [`FetchState::Failed`].
     pub fn fetch(&self, options: &FetchOptions) -> Result<FetchOutcome> {
+        let wanted = options.patterns.matcher()?;
         let mut targets = self.targets(&options.targets)?;
+        targets.retain(|target| wanted.has(&target.output.path));
         if options.present_parts {
             for target in targets.iter_mut().filter(|target| !target.named) {
                 if let Some(present) = self.present_parts(&target.output.path)?

@@ -2,7 +2,7 @@
 
 use super::{Repository, Result};
 use crate::fs;
-use crate::git::{self, Pointer, PointerContent, PointerError};
+use crate::git::{self, Pointer, PointerContent, PointerError, TransparentFile};
 use crate::object::Root;
 use crate::path::RepoPath;
 
@@ -13,6 +13,17 @@ pub struct Output {
     pub path: RepoPath,
     /// What its pointer says.
     pub pointer: Pointer,
+    /// Where its pointer is.
+    pub mode: OutputMode,
+}
+
+/// Where the pointer of an output is.
+#[derive(Debug, Clone)]
+pub enum OutputMode {
+    /// In a file beside it.
+    Beside,
+    /// In its place, in git: it is a transparent file.
+    InPlace(TransparentFile),
 }
 
 impl Output {
@@ -28,12 +39,21 @@ impl Output {
         matches!(self.pointer.content, PointerContent::Dir { .. })
     }
 
-    /// Its pointer file.
+    /// Where git has its pointer.
     ///
     /// # Errors
     /// When the path has no pointer; never for an output that was found by its pointer.
     pub fn pointer_path(&self) -> Result<RepoPath> {
-        Ok(git::pointer_path(&self.path)?)
+        match self.mode {
+            OutputMode::Beside => Ok(git::pointer_path(&self.path)?),
+            OutputMode::InPlace(_) => Ok(self.path.clone()),
+        }
+    }
+
+    /// Whether it is a transparent file, which git adds, commits, moves and removes.
+    #[must_use]
+    pub const fn is_transparent(&self) -> bool {
+        matches!(self.mode, OutputMode::InPlace(_))
     }
 }
 
@@ -70,6 +90,13 @@ impl Outputs {
         }
     }
 
+    /// Without transparent files.
+    #[must_use]
+    pub fn beside(mut self) -> Self {
+        self.outputs.retain(|output| !output.is_transparent());
+        self
+    }
+
     /// The output at `path` or that `path` is in.
     #[must_use]
     pub fn around(&self, path: &RepoPath) -> Option<&Output> {
@@ -85,7 +112,7 @@ impl Outputs {
 }
 
 impl Repository {
-    /// Finds and reads all pointers.
+    /// Finds and reads all pointers, beside files and in their place.
     ///
     /// # Errors
     /// When the work tree cannot be walked. Pointers that cannot be parsed are in the result.
@@ -112,10 +139,20 @@ impl Repository {
                 continue;
             };
             match Pointer::parse(&bytes, &pointer_path) {
-                Ok(pointer) => outputs.outputs.push(Output { path, pointer }),
+                Ok(pointer) => outputs.outputs.push(Output {
+                    path,
+                    pointer,
+                    mode: OutputMode::Beside,
+                }),
                 Err(error) => outputs.broken.push(error),
             }
         }
+        let transparent = self.git.transparent_files()?;
+        outputs.outputs.extend(transparent.into_iter().map(|file| Output {
+            path: file.path.clone(),
+            pointer: file.pointer.to_pointer(file.executable),
+            mode: OutputMode::InPlace(file),
+        }));
         outputs.outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outputs)
     }

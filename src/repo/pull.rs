@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{CheckoutOptions, CheckoutOutcome, FetchOptions, FetchOutcome, FetchState, Repository, Result};
+use super::{
+    CheckoutOptions, CheckoutOutcome, FetchOptions, FetchOutcome, FetchState, PathPatterns, Repository, Result,
+};
 
 /// What to pull.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +17,8 @@ pub struct PullOptions {
     pub force: bool,
     /// Only find out what would be done.
     pub dry_run: bool,
+    /// Only outputs whose paths fit.
+    pub patterns: PathPatterns,
 }
 
 /// What was pulled.
@@ -38,11 +42,13 @@ impl Repository {
             remote: options.remote.clone(),
             dry_run: options.dry_run,
             present_parts: true,
+            patterns: options.patterns.clone(),
         })?;
         let mut checkout = self.checkout(&CheckoutOptions {
             targets: options.targets.clone(),
             force: options.force,
             dry_run: options.dry_run,
+            patterns: options.patterns.clone(),
         })?;
         // What is missing now a dry run would have fetched, and the fetch has named otherwise.
         let named = options.dry_run || fetch.outputs.iter().any(|output| output.state != FetchState::Complete);

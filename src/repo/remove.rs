@@ -24,7 +24,7 @@ impl Repository {
     /// When a target is no output, or its data is not stored.
     pub fn remove(&self, targets: &[PathBuf], data: bool, force: bool) -> Result<RemoveOutcome> {
         let _lock = self.lock_workspace()?;
-        let targets = self.targets(targets)?;
+        let targets = self.targets_beside(targets, "rm")?;
         for target in &targets {
             let path = &target.output.path;
             if !target.parts.is_empty() {
@@ -59,7 +59,7 @@ impl Repository {
     }
 
     /// Whether everything at `path` can be had back from the cache.
-    fn is_stored(&self, path: &RepoPath, output: &super::Output) -> Result<bool> {
+    pub(super) fn is_stored(&self, path: &RepoPath, output: &super::Output) -> Result<bool> {
         let observed = self.observe(path, Some(output.root()))?;
         if observed.scan.kind.is_none() && observed.scan.problems.is_empty() {
             return Ok(true);

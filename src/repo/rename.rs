@@ -25,7 +25,7 @@ impl Repository {
     /// When it is not an output, or something is at the new path; nothing has moved then.
     pub fn rename(&self, from: &Path, to: &Path) -> Result<MoveOutcome> {
         let _lock = self.lock_workspace()?;
-        let targets = self.targets(&[from.to_owned()])?;
+        let targets = self.targets_beside(&[from.to_owned()], "mv")?;
         let output = match &targets[..] {
             [target] if target.named && target.parts.is_empty() => target.output.clone(),
             _ => {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::diff::{FileCounts, FileDiff, known, within};
 use super::observe::{Observed, pointer_node};
-use super::{Output, RepoError, Repository, Result, Target};
+use super::{Output, OutputMode, RepoError, Repository, Result, Target};
 use crate::fs::FileKind;
 use crate::git::{self, PointerContent, PointerError};
 use crate::object::{self, Node, Root, Visit};
@@ -67,6 +67,8 @@ pub struct OutputStatus {
     pub path: RepoPath,
     /// Whether it is a directory.
     pub dir: bool,
+    /// Whether it is a transparent file: its pointer is in git, in its place.
+    pub transparent: bool,
     /// Bytes of all its files, as the pointer says.
     pub size: u64,
     /// How it compares.
@@ -210,6 +212,9 @@ impl Look<'_> {
     fn at(&self, target: &Target) -> Result<OutputStatus> {
         let output = &target.output;
         let repository = self.repository;
+        if let OutputMode::InPlace(file) = &output.mode {
+            return repository.transparent_status(output, file, self.granular);
+        }
         let observed = repository.observe(&output.path, Some(output.root()))?;
         let problems = observed.scan.problems.iter().map(Problem::to_string).collect();
         let Compared {
@@ -220,6 +225,7 @@ impl Look<'_> {
         let mut status = OutputStatus {
             path: output.path.clone(),
             dir: matches!(output.root(), Root::Tree(_)),
+            transparent: false,
             size: output.pointer.size,
             state,
             present,

@@ -42,6 +42,21 @@ impl Repository {
         self.select(&self.outputs()?.sound()?, inputs)
     }
 
+    /// As [`Repository::targets`], for what is done to files beside outputs: transparent files have none. `instead` is
+    /// what git does to one that is named.
+    pub(crate) fn targets_beside(&self, inputs: &[PathBuf], instead: &'static str) -> Result<Vec<Target>> {
+        let mut targets = self.targets(inputs)?;
+        let named = |target: &&Target| target.named && target.output.is_transparent();
+        if let Some(target) = targets.iter().find(named) {
+            return Err(RepoError::IsTransparent {
+                path: target.output.path.clone(),
+                instead,
+            });
+        }
+        targets.retain(|target| !target.output.is_transparent());
+        Ok(targets)
+    }
+
     /// As [`Repository::targets`], of these outputs.
     pub(crate) fn select(&self, outputs: &[Output], inputs: &[PathBuf]) -> Result<Vec<Target>> {
         let mut targets: Vec<Target> = Vec::new();

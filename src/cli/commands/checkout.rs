@@ -37,6 +37,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         targets: args.targets.clone(),
         force: args.force,
         dry_run: args.dry_run,
+        ..Default::default()
     })?;
     Ok(Shown(outcome))
 }

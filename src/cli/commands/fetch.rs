@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         targets: args.targets.clone(),
         remote: args.remote.clone(),
         dry_run: args.dry_run,
-        present_parts: false,
+        ..FetchOptions::default()
     })?;
     Ok(Shown(outcome))
 }

@@ -12,6 +12,7 @@ mod diff;
 mod doctor;
 mod du;
 mod fetch;
+mod filter_process;
 mod gc;
 mod help;
 mod init;
@@ -22,6 +23,8 @@ mod push;
 mod remote;
 mod remove;
 mod status;
+mod track;
+mod untrack;
 mod verify;
 
 pub(crate) use demo::DemoError;
@@ -89,6 +92,8 @@ commands! {
     Config = config "config";
     Remove = remove "remove";
     Move = r#move "move";
+    Track = track "track", progress;
+    Untrack = untrack "untrack";
     Ls = ls "ls" alias "list";
     Cat = cat "cat";
     Du = du "du", progress;
@@ -98,5 +103,6 @@ commands! {
     Doctor = doctor "doctor";
     Completions = completions "completions";
     Demo = demo "demo";
+    FilterProcess = filter_process "filter-process";
     Help = help "help";
 }
