@@ -4,8 +4,9 @@
 //! walks history runs the `git` program ([`program`](self), one file), so that the user's filters, hooks and
 //! configuration hold.
 //!
-//! Invariants: nothing here writes to git's object database, refs or configuration, nor to the index other than by
-//! `git add` and `git update-index` of files; the filter for transparent files is configured by `git config`. No object is ever fetched implicitly from a promisor remote. Paths go to git literally, NUL-separated,
+//! Invariants: nothing here writes to git's index other than by `git add` and `git update-index` of files, and to its
+//! configuration other than the filter for transparent files (`git config`). Only `migrate` writes objects and refs,
+//! and resets the work tree, which it has found clean. No object is ever fetched implicitly from a promisor remote. Paths go to git literally, NUL-separated,
 //! never as patterns.
 //!
 //! Environment: the library reads none itself. `gix` and the `git` program see `HOME`, `GIT_CONFIG_*` and, so that
@@ -29,6 +30,7 @@ mod ignore_file;
 mod index;
 mod lineage;
 mod liveness;
+mod migrate;
 mod pointer;
 mod program;
 mod refresh;
@@ -53,6 +55,7 @@ pub use hooks::Hooks;
 pub use ignore_file::{add_entry, remove_entry};
 pub use index::Tracked;
 pub use liveness::{GcScope, LivePointers};
+pub use migrate::{Direction, MigrateBlob, MigratePlan, MigrateRequest, Migrated, RefChoice};
 pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,

@@ -19,6 +19,8 @@ use crate::path::{Name, RepoPath};
 /// What stands behind a pattern. Git's own text conversions would change content; a merge of two pointers line by line
 /// would be a pointer to nothing, so a conflict keeps ours and says so.
 const ATTRIBUTES: &str = "filter=modver merge=binary -text";
+/// What stands behind a pattern of files that a line before it would make transparent.
+const PLAIN: &[u8] = b" !filter !merge !text";
 /// Git ignores longer lines.
 const MAX_LINE: usize = 2047;
 /// Files that git or modver reads by name: as pointers they would stop working.
@@ -118,15 +120,50 @@ pub fn literal_pattern(path: &RepoPath) -> Vec<u8> {
 
 /// Whether a pattern matches a file in the directory of its `.gitattributes`.
 fn matches(pattern: &[u8], name: &str) -> bool {
+    RepoPath::new(name.as_bytes()).is_ok_and(|path| matches_path(pattern, &path))
+}
+
+/// Whether a pattern in the top-level `.gitattributes` matches a file.
+pub(super) fn matches_path(pattern: &[u8], path: &RepoPath) -> bool {
+    let name = path.as_bytes().rfind_byte(b'/').map(|slash| slash + 1);
     gix::glob::Pattern::from_bytes_without_negation(pattern).is_some_and(|pattern| {
         pattern.matches_repo_relative_path(
-            name.as_bytes().as_bstr(),
-            None,
+            path.as_bytes().as_bstr(),
+            name,
             Some(false),
             Case::Sensitive,
             wildmatch::Mode::NO_MATCH_SLASH_LITERAL,
         )
     })
+}
+
+/// Attributes with lines that make `filtered` transparent, and after them lines that leave `plain` to git.
+pub(super) fn add_lines(attributes: &[u8], filtered: &[Vec<u8>], plain: &[Vec<u8>]) -> Vec<u8> {
+    let mut lines = Lines::of(attributes);
+    for pattern in filtered {
+        if !lines.any(|held| pattern_of(held).as_ref() == Some(pattern)) {
+            lines.add(&line(pattern));
+        }
+    }
+    for pattern in plain {
+        lines.add(&[&quoted(pattern)[..], PLAIN].concat());
+    }
+    lines.into_bytes()
+}
+
+/// Attributes without the lines that make these patterns transparent; without patterns, with nothing transparent.
+pub(super) fn take_out_lines(attributes: &[u8], patterns: Option<&[Vec<u8>]>) -> Vec<u8> {
+    let mut lines = Lines::of(attributes);
+    let removed = lines.remove_if(|held| match (pattern_of(held), patterns) {
+        (Some(pattern), Some(patterns)) => patterns.contains(&pattern),
+        (Some(_), None) => true,
+        (None, Some(_)) => false,
+        (None, None) => held.trim_ascii_end().ends_with(PLAIN),
+    });
+    match removed {
+        true => lines.into_bytes(),
+        false => attributes.to_vec(),
+    }
 }
 
 /// The line for a pattern.

@@ -132,6 +132,14 @@ pub enum RepoError {
     PatternNotTracked { pattern: String, file: RepoPath },
     #[error("`{path}` is a transparent file: git keeps its pointer in its place")]
     IsTransparent { path: RepoPath, instead: &'static str },
+    #[error("nothing says which files to migrate")]
+    NothingToMigrate,
+    #[error("git sees changes that are not committed")]
+    Dirty,
+    #[error("`{path}` is in the way: git does not track it, and the rewritten history has one")]
+    UntrackedInTheWay { path: RepoPath },
+    #[error("the content of {count} pointers, of `{path}` among them, is neither in the cache nor on the remote")]
+    NotExported { path: RepoPath, count: usize },
     #[error("`{path}` is not in the workspace")]
     NotHere { path: RepoPath },
     #[error("cannot fetch `{path}`")]
@@ -178,6 +186,10 @@ impl RepoError {
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
             Self::ListingNotHere { path } => Some(format!("modver fetch {path}")),
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
+            Self::NothingToMigrate => Some("modver migrate import --above 10MiB   or   --include '*.bin'".to_owned()),
+            Self::Dirty => Some("git stash   or   git commit -a".to_owned()),
+            Self::UntrackedInTheWay { path } => Some(format!("git add {path} && git commit")),
+            Self::NotExported { .. } => Some("modver push, from where the content is".to_owned()),
             Self::NotHere { path } => Some(format!("modver pull {path}")),
             Self::PatternNotTracked { .. } => Some("modver track".to_owned()),
             Self::IsTransparent { path, instead } => Some(format!("git {instead} {path}")),

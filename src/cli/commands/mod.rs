@@ -17,6 +17,7 @@ mod gc;
 mod help;
 mod init;
 mod ls;
+mod migrate;
 mod r#move;
 mod pull;
 mod push;
@@ -94,6 +95,7 @@ commands! {
     Move = r#move "move";
     Track = track "track", progress;
     Untrack = untrack "untrack";
+    Migrate = migrate "migrate", progress;
     Ls = ls "ls" alias "list";
     Cat = cat "cat";
     Du = du "du", progress;
