@@ -22,6 +22,9 @@ pub(super) const ATTRIBUTE: &str = "filter=modver";
 /// The name of the file that holds attributes.
 pub(super) const ATTRIBUTES_FILE: &str = ".gitattributes";
 
+/// The text without the id and the size.
+const BEFORE_ID: &[u8] = b"version = 1\nkind = \"file\"\nid = \"";
+const BEFORE_SIZE: &[u8] = b"\"\nsize = ";
 const HEADER: &str = "# modver pointer. The content of this file: modver pull <its name>\n";
 /// What every pointer begins with, beside a file or in its place.
 const ANY_HEADER: &[u8] = b"# modver pointer. ";
@@ -51,15 +54,20 @@ impl TransparentPointer {
     /// The pointer that these bytes are; `None` for anything else, also for one that is written in another way.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() > Self::MAX_LEN || !bytes.starts_with(HEADER.as_bytes()) {
+        if bytes.len() > Self::MAX_LEN {
             return None;
         }
-        let pointer = Pointer::parse(bytes, &RepoPath::root()).ok()?;
-        let PointerContent::File { id, executable: false } = pointer.content else {
-            return None;
+        let rest = bytes.strip_prefix(HEADER.as_bytes())?.strip_prefix(BEFORE_ID)?;
+        let (id, rest) = rest.split_at_checked(64)?;
+        let size = rest.strip_prefix(BEFORE_SIZE)?.strip_suffix(b"\n")?;
+        let text = |bytes| std::str::from_utf8(bytes).ok();
+        let parsed = Self {
+            id: text(id)?.parse().ok()?,
+            size: text(size)?.parse().ok()?,
         };
-        let parsed = Self { id, size: pointer.size };
-        (parsed.to_bytes() == bytes).then_some(parsed)
+        // The number might be written in another way, or be too large for other pointers.
+        let right = i64::try_from(parsed.size).is_ok() && parsed.to_bytes() == bytes;
+        right.then_some(parsed)
     }
 
     /// As a pointer that stands beside its file.
@@ -340,6 +348,9 @@ mod tests {
             let bytes = pointer.to_bytes();
             prop_assert!(bytes.len() as u64 <= MAX_TEXT);
             prop_assert_eq!(TransparentPointer::parse(&bytes), Some(pointer));
+            // It is a pointer like others, too.
+            let general = Pointer::parse(&bytes, &path("x")).unwrap();
+            prop_assert_eq!(general, pointer.to_pointer(false));
         }
 
         #[test]

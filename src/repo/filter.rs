@@ -43,7 +43,7 @@ use crate::git::{Filter, FilterRequest, Smudged, TransparentPointer, serve};
 use crate::object::Root;
 use crate::path::quote;
 use crate::remote::Wanted;
-use crate::store::{Cache, Journal, PackKind, StoreError};
+use crate::store::{Cache, Journal, PackKind, Reader, StoreError};
 
 /// How long git may ask nothing before what was cleaned is put into packs.
 const IDLE: Duration = Duration::from_millis(100);
@@ -81,6 +81,7 @@ impl Repository {
             last: Instant::now(),
         }));
         let idle = Idle::watch(&journal)?;
+        let reader = Reader::new(&cache);
         let mut filter = Worker {
             skip: skip_smudge || !repository.config.smudge(),
             options,
@@ -90,6 +91,7 @@ impl Repository {
             delayed: BTreeMap::new(),
             ready: BTreeMap::new(),
             buffer: Vec::new(),
+            reader,
             outcome: FilterOutcome::default(),
         };
         let served = serve(input, output, &mut filter);
@@ -167,6 +169,7 @@ struct Worker<'a> {
     /// What git was told it may ask for now.
     ready: BTreeMap<Vec<u8>, TransparentPointer>,
     buffer: Vec<u8>,
+    reader: Reader,
     outcome: FilterOutcome,
 }
 
@@ -224,6 +227,10 @@ impl Filter for Worker<'_> {
         };
         if self.skip {
             return self.pass_through(request, &head, stored, out);
+        }
+        // Most files are of one chunk, here, and looked up once.
+        if let Ok(true) = self.reader.small_file(&pointer.id, &mut self.buffer) {
+            return out(&self.buffer).map(|()| Smudged::Done).map_err(|_| Failed);
         }
         match self.cache.contains(&pointer.id) {
             Ok(true) => {}

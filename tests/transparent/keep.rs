@@ -60,14 +60,14 @@ fn history_is_kept_when_nothing_is_transparent_any_more() {
     s.write("a.bin", "old content");
     commit_all(repo, "Old");
     repo.modver(["untrack", "*.bin"]).ok();
-    repo.git(["rm", "--quiet", "a.bin"]).ok();
+    // Without the filter, git takes the content for a change.
+    repo.git(["rm", "--quiet", "--force", "a.bin"]).ok();
     commit_all(repo, "Gone");
     repo.git(["config", "--remove-section", "filter.modver"]).ok();
     gc(&s, "--all-commits").ok();
     let id = modver::hash::FileId::of(b"old content").to_string();
     repo.git(["switch", "--quiet", "--detach", "HEAD~1"]).ok();
     assert!(String::from_utf8(s.read("a.bin")).unwrap().contains(&id));
-    repo.modver(["pull"]).fails(1);
     repo.modver(["checkout"]).ok();
     assert_eq!(s.read("a.bin"), b"old content");
 }

@@ -34,7 +34,6 @@ fn history() -> Scratch {
 fn metadata(s: &Scratch) -> String {
     s.git([
         "log",
-        "--all",
         "--topo-order",
         "--format=%an|%ae|%ad|%cn|%cd|%e|%B|%D",
         "main",
@@ -61,21 +60,13 @@ fn there_and_back_gives_the_same_trees() {
 
     let out = repo.modver(["migrate", "import", "--include", "*.bin", "--everything"]);
     assert!(
-        out.out().contains("rewrote 4 of 5") && out.out().contains("moved refs/tags/v1"),
+        out.out().contains("rewrote 4 commits of 5") && out.out().contains("moved refs/tags/v1"),
         "{out}"
     );
     assert!(out.err().contains("refs/original/modver/1/"), "{out}");
     out.ok();
     clean(repo);
-    assert_eq!(
-        said,
-        metadata(&s)
-            .replace(", refs/original", "")
-            .lines()
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-            .join("\n")
-    );
+    assert_eq!(said, metadata(&s));
     for revision in ["v1", "main", "side", "light"] {
         let text = stored(repo, &format!("{revision}:deep/b.bin"));
         is_pointer(&text, &noise(71, 9 << 20));
