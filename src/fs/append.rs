@@ -82,7 +82,7 @@ impl AppendFile {
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub fn len(&self) -> Result<u64> {
+    pub fn size(&self) -> Result<u64> {
         let meta = self.file.metadata().map_err(at(Attempt::Stat, &self.path))?;
         Ok(meta.len())
     }

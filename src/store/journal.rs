@@ -171,7 +171,7 @@ pub(super) fn take_in(cache: &Cache) -> Result<()> {
 
 /// Stores the whole records of a journal; `false` when it is no journal of this format.
 fn store(cache: &Cache, progress: &Arc<Progress>, file: &mut AppendFile) -> Result<bool> {
-    let len = file.len()?;
+    let len = file.size()?;
     let mut magic = [0; MAGIC.len()];
     if len < MAGIC.len() as u64 {
         return Ok(true);

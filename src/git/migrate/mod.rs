@@ -85,6 +85,10 @@ pub struct MigratePlan {
     replaced: HashMap<gix::ObjectId, gix::ObjectId>,
 }
 
+/// Hands out the content of a pointer in pieces, to whoever takes them.
+pub type Load<'a, E> =
+    dyn Fn(&TransparentPointer, &mut dyn FnMut(&[u8]) -> io::Result<()>) -> std::result::Result<(), E> + Sync + 'a;
+
 /// What was rewritten.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Migrated {
@@ -251,9 +255,7 @@ impl MigratePlan {
     pub fn export<E: From<GitError> + Send>(
         &mut self,
         git: &GitRepo,
-        load: &(
-             dyn Fn(&TransparentPointer, &mut dyn FnMut(&[u8]) -> io::Result<()>) -> std::result::Result<(), E> + Sync
-         ),
+        load: &Load<'_, E>,
     ) -> std::result::Result<(), E> {
         let repo = git.local();
         for blob in &self.blobs {
