@@ -30,11 +30,14 @@ mod ignore_file;
 mod index;
 mod lineage;
 mod liveness;
+mod log;
 mod migrate;
 mod pointer;
 mod program;
 mod refresh;
+mod resolve;
 mod revision;
+mod scope;
 mod stage;
 #[cfg(test)]
 mod testing;
@@ -43,6 +46,7 @@ mod tests;
 mod tips;
 mod track;
 mod transparent;
+mod versions;
 
 pub use attributes::attributes_edit;
 pub use discover::GitRepo;
@@ -54,12 +58,16 @@ pub use find::FoundPointers;
 pub use hooks::Hooks;
 pub use ignore_file::{add_entry, remove_entry};
 pub use index::Tracked;
-pub use liveness::{GcScope, LivePointers};
-pub use migrate::{Direction, MigrateBlob, MigratePlan, MigrateRequest, Migrated, RefChoice};
+pub use liveness::LivePointers;
+pub use log::{LoggedCommit, LoggedPointer, Touch};
+pub use migrate::{Direction, Load, MigrateBlob, MigratePlan, MigrateRequest, Migrated, RefChoice};
 pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,
 };
+pub use resolve::Compared;
 pub use revision::{Head, RevisionPointer};
+pub use scope::{Scope, Unsent};
 pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
 pub use transparent::{TransparentFile, TransparentPointer};
+pub use versions::{BrokenVersion, Version, Versions};

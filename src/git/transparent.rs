@@ -6,6 +6,8 @@
 //!
 //! Which files of the index are transparent is git's decision, by its attributes: the `git` program is asked.
 
+use std::collections::HashMap;
+
 use gix::bstr::ByteSlice as _;
 use gix::index::entry::{Flags, Mode, Stage};
 
@@ -13,6 +15,7 @@ use super::discover::GitRepo;
 use super::error::{GitError, Result};
 use super::index::{Tracked, entry_path};
 use super::pointer::{MAX_POINTER, Pointer, PointerContent};
+use super::revision::{PointerEntries, entry_name};
 use crate::fs::{self, Stat};
 use crate::hash::FileId;
 use crate::path::RepoPath;
@@ -100,12 +103,17 @@ pub struct TransparentFile {
     pub pointer: TransparentPointer,
     /// Whether git says that it is executable.
     pub executable: bool,
+    blob: gix::ObjectId,
     stat: gix::index::entry::Stat,
     /// Whether the file may have changed after git looked at it without that being visible.
     racy: bool,
 }
 
 impl TransparentFile {
+    pub(super) const fn blob(&self) -> gix::ObjectId {
+        self.blob
+    }
+
     /// Whether the file of the work tree is the one that git saw last, so that it need not be read.
     #[must_use]
     pub fn is_as_git_saw_it(&self, stat: &Stat) -> bool {
@@ -157,11 +165,48 @@ impl GitRepo {
                     path,
                     pointer,
                     executable: entry.mode == Mode::FILE_EXECUTABLE,
+                    blob: entry.id,
                     stat: entry.stat,
                     racy: entry.stat.is_racy(racy_since, options),
                 });
             }
         }
+        Ok(files)
+    }
+
+    /// The transparent files of a revision, by path: what is a pointer there, if anything may be transparent there or
+    /// here.
+    ///
+    /// # Errors
+    /// When git does not know the revision, or objects are missing or damaged.
+    pub fn transparent_at(&self, rev: &str) -> Result<Vec<TransparentFile>> {
+        let repo = self.local();
+        let mut suspected = self.may_be_transparent(&self.tracked()?)?;
+        let mut trees = Vec::new();
+        let mut pending: Vec<_> = self
+            .tree_of(&repo, rev)?
+            .map(|tree| (RepoPath::root(), tree))
+            .into_iter()
+            .collect();
+        while let Some((dir, tree)) = pending.pop() {
+            let entries = PointerEntries::of(&repo, tree)?;
+            if let Some(id) = entries.attributes {
+                let blob = repo.find_blob(id).map_err(|e| GitError::object(id, e))?;
+                suspected = suspected || mentions(&blob.data);
+            }
+            for (name, id) in entries.trees {
+                pending.push((dir.join(&entry_name(&name, tree)?), id));
+            }
+            trees.push((dir, tree));
+        }
+        let mut files = Vec::new();
+        if suspected {
+            let mut known = HashMap::new();
+            for (dir, tree) in trees {
+                files.extend(transparent_in(&repo, &dir, tree, &mut known)?);
+            }
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
     }
 
@@ -241,6 +286,45 @@ impl GitRepo {
         }
         Ok(false)
     }
+}
+
+/// The pointers in the place of files in one tree, not below it. `known` remembers what blobs are.
+pub(super) fn transparent_in(
+    repo: &gix::Repository,
+    dir: &RepoPath,
+    tree: gix::ObjectId,
+    known: &mut HashMap<gix::ObjectId, Option<TransparentPointer>>,
+) -> Result<Vec<TransparentFile>> {
+    let object = repo.find_object(tree).map_err(|e| GitError::object(tree, e))?;
+    let mut files = Vec::new();
+    for entry in gix::objs::TreeRefIter::from_bytes(&object.data, tree.kind()) {
+        let entry = entry.map_err(|e| GitError::object(tree, e))?;
+        if !entry.mode.is_blob() {
+            continue;
+        }
+        let blob = entry.oid.to_owned();
+        let pointer = match known.get(&blob) {
+            Some(pointer) => *pointer,
+            None => {
+                let bytes = read_tiny_blob(repo, blob)?;
+                let pointer = bytes.as_deref().and_then(TransparentPointer::parse);
+                known.insert(blob, pointer);
+                pointer
+            }
+        };
+        if let Some(pointer) = pointer {
+            files.push(TransparentFile {
+                path: dir.join(&entry_name(entry.filename, tree)?),
+                pointer,
+                executable: entry.mode.kind() == gix::objs::tree::EntryKind::BlobExecutable,
+                blob,
+                stat: gix::index::entry::Stat::default(),
+                // It is not the file of the work tree that was looked at.
+                racy: true,
+            });
+        }
+    }
+    Ok(files)
 }
 
 /// The largest file of attributes that git reads.

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::observe::Observed;
 use super::record::Record;
-use super::{Output, PushOptions, PushOutcome, Repository, Result};
-use crate::git::{Pointer, PointerContent};
+use super::targets::beside;
+use super::{BrokenPointer, Output, PushOptions, PushOutcome, Repository, Result};
+use crate::git::{Pointer, PointerContent, Scope};
 use crate::hash::RootId;
 use crate::object::Node;
 use crate::path::RepoPath;
@@ -68,6 +69,8 @@ pub struct AddOutcome {
     pub outputs: Vec<Added>,
     /// What was new to the cache.
     pub stored: Stored,
+    /// Pointers that cannot be read: what they stand for was left alone.
+    pub broken: Vec<BrokenPointer>,
     /// Whether nothing was written because that was asked.
     pub dry_run: bool,
     /// What was pushed, if that was asked.
@@ -93,11 +96,7 @@ impl Repository {
         let mut outputs = self.outputs()?.beside();
         let paths = self.inputs(&options.paths, &outputs)?;
         // What looks like the pointer and is none is a merge that has to be decided, or somebody's file.
-        let is_in_way = |error: &crate::git::PointerError| {
-            let output = crate::git::output_path(&error.path);
-            output.is_some_and(|output| paths.iter().any(|path| path.starts_with(&output)))
-        };
-        if let Some(at) = outputs.broken.iter().position(is_in_way) {
+        if let Some(at) = paths.iter().find_map(|path| outputs.broken_around(path)) {
             return Err(outputs.broken.swap_remove(at).into());
         }
         self.check_git(&paths)?;
@@ -108,6 +107,7 @@ impl Repository {
         if options.to_remote && !options.dry_run {
             let targets = outcome.outputs.iter().map(|added| added.path.on_disk(self.root()));
             let push = PushOptions {
+                scope: Scope::workspace(),
                 targets: targets.collect(),
                 remote: options.remote.clone(),
                 dry_run: false,
@@ -124,7 +124,8 @@ impl Repository {
     pub fn commit(&self, targets: &[PathBuf], dry_run: bool) -> Result<AddOutcome> {
         let _lock = self.lock_workspace()?;
         let mut work = Vec::new();
-        for target in self.targets_beside(targets, "add")? {
+        let selected = self.targets(targets)?;
+        for target in beside(selected.targets, "add")? {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {
                 work.push((Some(target.output.clone()), target.output.path));
@@ -138,7 +139,9 @@ impl Repository {
             dry_run,
             ..AddOptions::default()
         };
-        self.store(work, &options)
+        let mut outcome = self.store(work, &options)?;
+        outcome.broken = selected.broken;
+        Ok(outcome)
     }
 
     fn store(&self, work: Vec<(Option<Output>, RepoPath)>, options: &AddOptions) -> Result<AddOutcome> {
@@ -158,6 +161,7 @@ impl Repository {
             return Ok(AddOutcome {
                 outputs,
                 stored: Stored::default(),
+                broken: Vec::new(),
                 dry_run: true,
                 pushed: None,
             });
@@ -171,13 +175,20 @@ impl Repository {
             Err(error) => return Err(error),
         };
         let stored = transaction.commit()?;
+        let mut prepared = Vec::with_capacity(states.len());
         for (path, snapshot, scopes) in &states {
-            snapshot.write_state(&self.state_path(path)?, snapshot.root(), scopes)?;
+            prepared.push(snapshot.prepare_state(&self.state_path(path)?, snapshot.root(), scopes)?);
         }
         self.record(&records)?;
+        // Only now: what a state names and no pointer does is taken for data that is tracked no more. Without it, the
+        // next look only takes longer.
+        for state in prepared {
+            let _ = state.publish();
+        }
         Ok(AddOutcome {
             outputs,
             stored,
+            broken: Vec::new(),
             dry_run: false,
             pushed: None,
         })

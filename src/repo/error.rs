@@ -12,7 +12,7 @@ use crate::progress::Interrupted;
 use crate::remote::RemoteError;
 use crate::remote::transport::TransportError;
 use crate::store::StoreError;
-use crate::workspace::WorkspaceError;
+use crate::workspace::{FailureReason, WorkspaceError};
 
 /// Result of a repository operation.
 pub type Result<T> = std::result::Result<T, RepoError>;
@@ -104,12 +104,26 @@ pub enum RepoError {
     Exists { path: RepoPath },
     #[error("`{path}` has changes that are not stored")]
     Modified { path: RepoPath },
+    #[error("cannot remove `{path}`")]
+    NotRemoved { path: RepoPath, source: Box<FailureReason> },
+    #[error("no commit tracks `{path}`, or ever did")]
+    NeverTracked { path: RepoPath },
+    #[error("nothing says what to bring back from revision `{rev}`")]
+    NoTarget { rev: String },
     #[error("nothing says what is still needed")]
     NoGcScope,
     #[error("cannot ask remote `{remote}` what it has")]
     CannotAsk { remote: String, source: Box<Self> },
     #[error("the listing of `{path}` is not in the cache")]
-    ListingNotHere { path: RepoPath },
+    ListingNotHere { path: RepoPath, rev: Option<String> },
+    #[error("`{path}` is not tracked in revision `{rev}`")]
+    NotInRevision { path: RepoPath, rev: String },
+    #[error("`{path}` was tracked by itself in revision `{rev}`, and is inside `{output}` now")]
+    InsideOutputNow {
+        path: RepoPath,
+        rev: String,
+        output: RepoPath,
+    },
     #[error("there is no `{path}` in `{output}`")]
     NoEntry { path: RepoPath, output: RepoPath },
     #[error("`{path}` is a directory")]
@@ -160,6 +174,18 @@ impl RepoError {
         }
     }
 
+    /// The same about what is in a revision, so that the hint is about that.
+    #[must_use]
+    pub(crate) fn at(self, rev: Option<&str>) -> Self {
+        match self {
+            Self::ListingNotHere { path, .. } => Self::ListingNotHere {
+                path,
+                rev: rev.map(str::to_owned),
+            },
+            error => error,
+        }
+    }
+
     /// The command that helps, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -184,7 +210,15 @@ impl RepoError {
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
-            Self::ListingNotHere { path } => Some(format!("modver fetch {path}")),
+            Self::ListingNotHere { path, rev: None } => Some(format!("modver fetch {path}")),
+            Self::ListingNotHere { path, rev: Some(rev) } => {
+                Some(format!("modver fetch --rev {} {path}", shell_word(rev)))
+            }
+            Self::NoTarget { rev } => Some(format!("modver checkout --rev {} TARGET", shell_word(rev))),
+            Self::NotInRevision { rev, .. } => Some(format!("modver ls --rev {}", shell_word(rev))),
+            Self::InsideOutputNow { path, rev, .. } => {
+                Some(format!("modver cat --rev {} {path} > FILE", shell_word(rev)))
+            }
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
             Self::NothingToMigrate => Some("modver migrate import --above 10MiB   or   --include '*.bin'".to_owned()),
             Self::Dirty => Some("git stash   or   git commit -a".to_owned()),
@@ -204,6 +238,16 @@ impl RepoError {
             Self::Store(error) | Self::Remote(RemoteError::Store(error)) => store_hint(error),
             _ => None,
         }
+    }
+}
+
+/// A word as a shell reads it.
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/~^@:+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

@@ -2,7 +2,7 @@
 //! operation; each returns an outcome for the caller to show.
 //!
 //! Whatever changes the workspace or a pointer holds the workspace lock of this work tree. Order of writes: content
-//! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
+//! into the cache, then the pointer and `.gitignore`, then git's index, then the workspace state; an operation that
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
 mod add;
@@ -19,9 +19,11 @@ mod filter;
 mod gc;
 mod init;
 mod inputs;
+mod log;
 mod ls;
 mod migrate;
 mod observe;
+mod orphans;
 mod outputs;
 mod patterns;
 mod pull;
@@ -36,26 +38,30 @@ mod targets;
 mod track;
 mod transfer;
 mod transparent;
+mod unfinished;
 mod verify;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
-pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome, Standing};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use du::{DuOutcome, Usage};
+pub(crate) use error::shell_word;
 pub use error::{RepoError, Result};
 pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutput};
 pub use filter::FilterOutcome;
 pub use gc::{GcOptions, GcOutcome, OnlyCopies};
 pub use init::InitOutcome;
+pub use log::{LogOutcome, LogRequest, LoggedVersion};
 pub use ls::{Listed, LsOutcome, LsRequest};
 pub use migrate::{MigrateOptions, MigrateOutcome, MigratedFiles};
-pub use outputs::{Output, OutputMode, Outputs};
+pub use outputs::{BrokenPointer, Output, OutputMode, Outputs};
 pub use patterns::PathPatterns;
 pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
@@ -63,11 +69,14 @@ pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
-pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
-pub use targets::Target;
+pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
+pub use targets::{Selected, Target};
 pub use track::{Converted, TrackOptions, TrackOutcome, Tracked, UntrackOutcome};
 pub use transfer::Paths;
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
+pub use versions::BrokenVersion;
+
+use orphans::Orphan;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};
@@ -77,6 +86,7 @@ use crate::progress::Progress;
 use crate::remote::RemoteStore;
 use crate::remote::transport::{self, Transport};
 use crate::store::{Access, Cache};
+use crate::workspace::StateFile;
 
 /// Name of the project file.
 pub const PROJECT_FILE: &str = "mv.toml";
@@ -214,8 +224,14 @@ impl Repository {
         })?)
     }
 
-    /// The lock of everything that changes the workspace or pointers.
+    /// The lock of everything that changes the workspace or pointers. A move that was killed is brought to an end first.
     pub(crate) fn lock_workspace(&self) -> Result<FileLock> {
+        let lock = self.wait_for_workspace()?;
+        self.finish_move()?;
+        Ok(lock)
+    }
+
+    fn wait_for_workspace(&self) -> Result<FileLock> {
         let dir = self.git.git_dir().join(FOLDER);
         fs::create_dir_all(&dir)?;
         Ok(FileLock::acquire(&dir.join("lock"), LockKind::Exclusive, |holder| {
@@ -236,12 +252,15 @@ impl Repository {
     }
 
     /// Where the workspace state of an output is to be written: in a directory that exists.
-    pub(crate) fn state_path(&self, output: &RepoPath) -> Result<PathBuf> {
+    pub(crate) fn state_path(&self, output: &RepoPath) -> Result<StateFile> {
         let path = self.state_file(output);
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir)?;
         }
-        Ok(path)
+        Ok(StateFile {
+            path,
+            output: output.clone(),
+        })
     }
 
     /// The remote of this name, or the default one.

@@ -1,6 +1,8 @@
 //! The tracked outputs of the work tree: what its pointers say.
 
-use super::{Repository, Result};
+use std::path::PathBuf;
+
+use super::{RepoError, Repository, Result, Selected};
 use crate::fs;
 use crate::git::{self, Pointer, PointerContent, PointerError, TransparentFile};
 use crate::object::Root;
@@ -66,6 +68,27 @@ pub(crate) fn pointer_root(pointer: &Pointer) -> Root {
     }
 }
 
+/// A pointer that cannot be read.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct BrokenPointer {
+    /// The pointer file, relative to the repository.
+    pub path: RepoPath,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The command that helps, if there is one.
+    pub hint: Option<String>,
+}
+
+impl From<&PointerError> for BrokenPointer {
+    fn from(error: &PointerError) -> Self {
+        Self {
+            path: error.path.clone(),
+            problem: error.problem.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
 /// All outputs of the work tree.
 #[derive(Debug, Default)]
 pub struct Outputs {
@@ -75,6 +98,8 @@ pub struct Outputs {
     pub broken: Vec<PointerError>,
     /// Pointers that git knows and that are no longer there.
     pub deleted: Vec<RepoPath>,
+    /// What killed processes left beside them.
+    pub(crate) leftovers: Vec<RepoPath>,
 }
 
 impl Outputs {
@@ -90,11 +115,40 @@ impl Outputs {
         }
     }
 
+    fn add_transparent(&mut self, files: Vec<TransparentFile>) {
+        self.outputs.extend(files.into_iter().map(|file| Output {
+            path: file.path.clone(),
+            pointer: file.pointer.to_pointer(file.executable),
+            mode: OutputMode::InPlace(file),
+        }));
+        self.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
     /// Without transparent files.
     #[must_use]
     pub fn beside(mut self) -> Self {
         self.outputs.retain(|output| !output.is_transparent());
         self
+    }
+
+    /// Which of the pointers that cannot be read stands for `path` or something around it.
+    #[must_use]
+    pub fn broken_around(&self, path: &RepoPath) -> Option<usize> {
+        self.broken
+            .iter()
+            .position(|error| git::output_path(&error.path).is_some_and(|output| path.starts_with(&output)))
+    }
+
+    /// Why `path` is not to be had from them, when they are of a revision.
+    pub(super) fn not_in(mut self, rev: &str, path: RepoPath) -> RepoError {
+        let named = self.broken.iter().position(|error| error.path == path);
+        match named.or_else(|| self.broken_around(&path)) {
+            Some(at) => self.broken.swap_remove(at).into(),
+            None => RepoError::NotInRevision {
+                path,
+                rev: rev.to_owned(),
+            },
+        }
     }
 
     /// The output at `path` or that `path` is in.
@@ -112,6 +166,62 @@ impl Outputs {
 }
 
 impl Repository {
+    /// Removes what killed processes left; the caller holds the workspace lock.
+    pub(crate) fn remove_leftovers(&self, outputs: &Outputs) {
+        for path in &outputs.leftovers {
+            let on_disk = path.on_disk(self.root());
+            // Whatever cannot be removed is in nobody's way.
+            if !matches!(fs::remove_file(&on_disk), Ok(true)) {
+                let _ = fs::remove_dir_all(&on_disk);
+            }
+        }
+    }
+
+    /// The outputs as they are in a revision; none says in the work tree.
+    ///
+    /// # Errors
+    /// When the revision is not known, or pointers cannot be found. Those that cannot be parsed are in the result.
+    pub fn outputs_at(&self, rev: Option<&str>) -> Result<Outputs> {
+        let Some(rev) = rev else { return self.outputs() };
+        let mut outputs = Outputs::default();
+        for (pointer_path, pointer) in self.git.pointers_at(rev)? {
+            match (git::output_path(&pointer_path), pointer) {
+                (Some(path), Ok(pointer)) => outputs.outputs.push(Output {
+                    path,
+                    pointer,
+                    mode: OutputMode::Beside,
+                }),
+                (_, Err(error)) => outputs.broken.push(error),
+                (None, Ok(_)) => {}
+            }
+        }
+        outputs.add_transparent(self.git.transparent_at(rev)?);
+        Ok(outputs)
+    }
+
+    /// What the user means of the outputs of a revision (none: of the work tree). A pointer that cannot be read is an
+    /// error when it is named, and passed over otherwise.
+    pub(super) fn select_at(&self, rev: Option<&str>, inputs: &[PathBuf]) -> Result<Selected> {
+        let found = self.outputs_at(rev)?;
+        let Some(rev) = rev else {
+            return self.select_among(found, inputs, &[]);
+        };
+        let targets = match self.select(&found.outputs, inputs) {
+            Err(RepoError::NotTracked { path, .. }) => return Err(found.not_in(rev, path)),
+            targets => targets?,
+        };
+        let typed = inputs
+            .iter()
+            .map(|input| self.path_of(input))
+            .collect::<Result<Vec<_>>>()?;
+        let meant = |error: &&PointerError| typed.is_empty() || typed.iter().any(|path| error.path.starts_with(path));
+        Ok(Selected {
+            targets,
+            broken: found.broken.iter().filter(meant).map(BrokenPointer::from).collect(),
+            all: found.outputs,
+        })
+    }
+
     /// Finds and reads all pointers, beside files and in their place.
     ///
     /// # Errors
@@ -120,6 +230,7 @@ impl Repository {
         let found = self.git.find_pointers()?;
         let mut outputs = Outputs {
             deleted: found.deleted,
+            leftovers: found.leftovers,
             ..Outputs::default()
         };
         for pointer_path in found.present {
@@ -135,10 +246,15 @@ impl Repository {
                 });
                 continue;
             }
-            let Some(bytes) = fs::read_if_exists(&on_disk, git::MAX_POINTER * 2)? else {
-                continue;
+            let parsed = match fs::read_if_exists(&on_disk, git::MAX_POINTER * 2) {
+                Ok(None) => continue,
+                Ok(Some(bytes)) => Pointer::parse(&bytes, &pointer_path),
+                Err(error) => Err(PointerError {
+                    path: pointer_path,
+                    problem: git::PointerProblem::Unreadable(error),
+                }),
             };
-            match Pointer::parse(&bytes, &pointer_path) {
+            match parsed {
                 Ok(pointer) => outputs.outputs.push(Output {
                     path,
                     pointer,
@@ -147,13 +263,7 @@ impl Repository {
                 Err(error) => outputs.broken.push(error),
             }
         }
-        let transparent = self.git.transparent_files()?;
-        outputs.outputs.extend(transparent.into_iter().map(|file| Output {
-            path: file.path.clone(),
-            pointer: file.pointer.to_pointer(file.executable),
-            mode: OutputMode::InPlace(file),
-        }));
-        outputs.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        outputs.add_transparent(self.git.transparent_files()?);
         Ok(outputs)
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use super::record::Record;
+use super::targets::beside;
 use super::{Output, RepoError, Repository, Result};
 use crate::fs;
 use crate::git::{self, FileEdit, TrackedPattern};
@@ -185,7 +186,7 @@ impl Repository {
             return Ok(Vec::new());
         }
         let mut outputs = Vec::new();
-        for target in self.targets_beside(inputs, "add")? {
+        for target in beside(self.targets(inputs)?.targets, "add")? {
             let path = target.output.path.clone();
             if let Some(part) = target.parts.first() {
                 return Err(RepoError::InsideOutput {

@@ -8,13 +8,14 @@ use std::io::Read as _;
 use rayon::prelude::*;
 
 use super::transfer::in_one_line;
-use super::{CheckedOut, CheckoutFailure, Output, OutputMode, OutputState, OutputStatus, Repository, Result, Target};
+use super::{
+    CheckedOut, CheckoutFailure, Output, OutputMode, OutputState, OutputStatus, Repository, Result, Standing, Target,
+};
 use crate::fs::{self, Attempt, FileKind, Stat, TempFile};
 use crate::git::{TransparentFile, TransparentPointer};
 use crate::hash::{FileId, Hasher};
 use crate::path::RepoPath;
 use crate::store::StoreError;
-use crate::workspace::PlanCounts;
 
 /// What is read at once, in bytes.
 const PIECE: usize = 1 << 20;
@@ -133,12 +134,7 @@ impl Repository {
     }
 
     fn write_one(&self, file: &TransparentFile, stat: &Stat, dry_run: bool) -> Result<CheckedOut> {
-        let mut outcome = CheckedOut {
-            path: file.path.clone(),
-            done: PlanCounts::default(),
-            conflicts: Vec::new(),
-            failures: Vec::new(),
-        };
+        let mut outcome = CheckedOut::new(file.path.clone(), Standing::Tracked);
         let written = if dry_run {
             self.cache()?.contains(&file.pointer.id).map(|found| match found {
                 true => Ok(()),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::transfer::in_one_line;
-use super::{FetchOptions, Output, Repository, Result};
+use super::{FetchOptions, Output, PathPatterns, Repository, Result};
+use crate::git::Scope;
 use crate::hash::ChunkId;
 use crate::object::Root;
 use crate::path::RepoPath;
@@ -152,8 +153,12 @@ impl Repository {
         }
         // What the index no longer knows is missing without having been damaged.
         let options = FetchOptions {
+            scope: Scope::workspace(),
+            targets: Vec::new(),
+            remote: None,
+            dry_run: false,
             present_parts: true,
-            ..FetchOptions::default()
+            patterns: PathPatterns::default(),
         };
         if !self.config.remotes().is_empty() && self.fetch(&options).is_err() {
             self.progress.check()?;

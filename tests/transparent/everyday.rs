@@ -258,3 +258,28 @@ fn patterns_are_listed_and_taken_out() {
     repo.git(["add", "--renormalize", "."]).ok();
     is_pointer(&stored(repo, ":b.bin"), b"b");
 }
+
+#[test]
+fn versions_in_history_are_pushed_fetched_and_read() {
+    let s = ready();
+    let repo = s.repo();
+    s.write("a.bin", noise(80, 5000));
+    commit_all(repo, "Old");
+    s.write("a.bin", noise(81, 5000));
+    s.write("b.bin", "b");
+    commit_all(repo, "New");
+    assert_eq!(repo.modver(["ls", "--rev", "HEAD~1"]).ok(), "a.bin");
+    assert!(repo.modver(["cat", "--rev", "HEAD~1", "a.bin"]).stdout == noise(80, 5000));
+    let refused = repo.modver(["cat", "--rev", "HEAD~1", "b.bin"]);
+    assert!(refused.err().contains("b.bin"), "{refused}");
+    refused.fails(1);
+    repo.modver(["push", "--all-commits"]).ok();
+    let copy = s.clone_to("copy");
+    let copy = s.at(&copy);
+    copy.modver(["fetch", "--all-commits"]).ok();
+    std::fs::rename(s.root().join("remote"), s.root().join("away")).unwrap();
+    for (revision, seed) in [("HEAD~1", 80), ("HEAD", 81)] {
+        let cat = copy.modver(["cat", "--rev", revision, "a.bin"]);
+        assert!(cat.stdout == noise(seed, 5000), "{cat}");
+    }
+}

@@ -6,17 +6,21 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::{Colour, Render, Style, human};
-use crate::repo::{FetchOptions, FetchOutcome, FetchState};
+use crate::cli::scope::{ScopeArgs, exit_with_broken, show_broken, versioned};
+use crate::cli::ui::{Colour, Render, Style, broken, human};
+use crate::repo::{FetchOptions, FetchOutcome, FetchState, PathPatterns};
 
 /// Get content from the remote into the cache
 ///
-/// The workspace stays as it is; `modver checkout` writes the files, `modver pull` does both.
+/// Of the versions in the workspace, and of those in history that the options choose, deleted outputs included. The
+/// workspace stays as it is; `modver checkout` writes the files, `modver pull` does both.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   modver fetch
-  modver fetch data/images/cats")]
+  modver fetch data/images/cats
+  modver fetch --rev v1.0 data/
+  modver fetch --all-branches --since \"2 weeks ago\"")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
@@ -27,15 +31,19 @@ pub(crate) struct Args {
     /// Show what would be fetched and fetch nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let outcome = context.repository()?.fetch(&FetchOptions {
+        scope: args.scope.scope(true),
         targets: args.targets.clone(),
         remote: args.remote.clone(),
         dry_run: args.dry_run,
-        ..FetchOptions::default()
+        present_parts: false,
+        patterns: PathPatterns::default(),
     })?;
     Ok(Shown(outcome))
 }
@@ -64,7 +72,10 @@ impl Shown {
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         if self.0.outputs.is_empty() {
-            return writeln!(out, "nothing is tracked");
+            return match self.0.broken.is_empty() && self.0.broken_versions.is_empty() {
+                true => writeln!(out, "nothing is tracked"),
+                false => Ok(()),
+            };
         }
         let fetched = if self.0.dry_run { "would fetch" } else { "fetched" };
         for from in self.0.remotes.iter().filter(|from| from.files > 0) {
@@ -95,7 +106,12 @@ impl Render for Shown {
                 _ => "incomplete:",
             };
             let reason = output.reason.as_deref().unwrap_or_default();
-            writeln!(out, "{} {}: {reason}", style.paint(Colour::Bad, label), output.path)?;
+            writeln!(
+                out,
+                "{} {}: {reason}",
+                style.paint(Colour::Bad, label),
+                versioned(&output.path, output.commit.as_deref())
+            )?;
             let listed = output.missing.first.iter().filter(|path| **path != output.path);
             for path in listed {
                 writeln!(out, "  {path}")?;
@@ -115,6 +131,8 @@ impl Render for Shown {
                 )?;
             }
         }
+        broken::notes(&self.0.broken, out, style)?;
+        show_broken(&self.0.broken_versions, out, style)?;
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
@@ -127,11 +145,12 @@ impl Render for Shown {
 
     fn exit(&self) -> Exit {
         let complete = self.0.outputs.iter().any(|output| output.state == FetchState::Complete);
-        match (self.has_failed(), complete || self.has_fetched(), self.has_damage()) {
+        let exit = match (self.has_failed(), complete || self.has_fetched(), self.has_damage()) {
             (false, ..) => Exit::Ok,
             (true, true, _) => Exit::Partial,
             (true, false, true) => Exit::Corruption,
             (true, false, false) => Exit::Failure,
-        }
+        };
+        exit_with_broken(broken::exit(&self.0.broken, exit), &self.0.broken_versions)
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::scope::{exit_with_unreadable, place, show_unreadable};
 use crate::cli::ui::human::bytes;
 use crate::cli::ui::{Render, Style};
 use crate::repo::{ContentKind, LsOutcome, LsRequest};
@@ -17,11 +19,15 @@ use crate::repo::{ContentKind, LsOutcome, LsRequest};
 #[command(after_help = "\
 Examples:
   modver ls
-  modver ls -R --size --hash data/")]
+  modver ls -R --size --hash data/
+  modver ls --rev main~3")]
 pub(crate) struct Args {
     /// What to list (default: the working directory)
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
+    /// List what is tracked in a git revision (default: what the pointers in the workspace say)
+    #[arg(long, value_name = "REV")]
+    rev: Option<String>,
     /// Also list what is inside directories
     #[arg(short = 'R', long)]
     recursive: bool,
@@ -38,6 +44,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let outcome = context.repository()?.ls(&LsRequest {
         path: args.path.clone(),
         recursive: args.recursive,
+        rev: args.rev.clone(),
     })?;
     Ok(Shown {
         outcome,
@@ -81,10 +88,14 @@ impl Render for Shown {
         Ok(())
     }
 
-    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         if self.outcome.entries.is_empty() {
-            writeln!(out, "nothing is tracked here")?;
+            writeln!(out, "nothing is tracked {}", place(self.outcome.rev.as_deref()))?;
         }
-        Ok(())
+        show_unreadable(&self.outcome.broken, out, style)
+    }
+
+    fn exit(&self) -> Exit {
+        exit_with_unreadable(&self.outcome.broken)
     }
 }

@@ -16,6 +16,7 @@ mod filter_process;
 mod gc;
 mod help;
 mod init;
+mod log;
 mod ls;
 mod migrate;
 mod r#move;
@@ -86,6 +87,7 @@ commands! {
     Status = status "status", progress;
     Checkout = checkout "checkout", progress;
     Diff = diff "diff", progress;
+    Log = log "log";
     Push = push "push", progress;
     Fetch = fetch "fetch", progress;
     Pull = pull "pull", progress;

@@ -150,6 +150,11 @@ impl Shown {
             "to bring it into the cache, or `modver add` to store it again",
         );
         hint(&|output| output.in_remote == Some(false), "push", "to share it");
+        hint(
+            &is(OutputState::Orphaned),
+            "checkout",
+            "to remove what no pointer names any more (or modver remove TARGET to keep it)",
+        );
         let changed = |output: &&OutputStatus| {
             let states = [OutputState::Modified, OutputState::Deleted, OutputState::TypeChanged];
             output.transparent && states.contains(&output.state)
@@ -185,6 +190,7 @@ fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<
         OutputState::Absent => Some("absent"),
         OutputState::TypeChanged => Some("type changed"),
         OutputState::Unknown => Some("unknown"),
+        OutputState::Orphaned => Some("orphaned"),
     };
     if let Some(present) = &output.present {
         details.push(format!(
