@@ -389,7 +389,7 @@ mod tests {
             let found = sandbox.open().tracked_patterns(&RepoPath::root()).unwrap();
             assert_eq!(found.len(), 1, "{shown:?}");
             assert_eq!(found[0].pattern, pattern);
-            let again = track_edit(&sandbox.root(), &RepoPath::root(), &[pattern.clone()]).unwrap();
+            let again = track_edit(&sandbox.root(), &RepoPath::root(), std::slice::from_ref(&pattern)).unwrap();
             assert!(!again.is_change());
             let (gone, unknown) = untrack_edit(&sandbox.root(), &RepoPath::root(), &[pattern]).unwrap();
             assert_eq!((gone.after, unknown.len()), (None, 0), "{shown:?}");
