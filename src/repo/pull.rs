@@ -59,7 +59,7 @@ impl Repository {
             patterns: options.patterns.clone(),
         })?;
         // Once is enough, and the checkout names them too.
-        fetch.broken.clear();
+        fetch.broken.retain(|broken| broken.commit.is_some());
         // What is missing now a dry run would have fetched, and the fetch has named otherwise.
         let named = options.dry_run
             || fetch

@@ -8,9 +8,7 @@ use std::io::Read as _;
 use rayon::prelude::*;
 
 use super::transfer::in_one_line;
-use super::{
-    CheckedOut, CheckoutFailure, Output, OutputMode, OutputState, OutputStatus, Repository, Result, Standing, Target,
-};
+use super::{CheckedOut, CheckoutFailure, Output, OutputMode, OutputState, OutputStatus, Repository, Result, Target};
 use crate::fs::{self, Attempt, FileKind, Stat, TempFile};
 use crate::git::{TransparentFile, TransparentPointer};
 use crate::hash::{FileId, Hasher};
@@ -134,7 +132,7 @@ impl Repository {
     }
 
     fn write_one(&self, file: &TransparentFile, stat: &Stat, dry_run: bool) -> Result<CheckedOut> {
-        let mut outcome = CheckedOut::new(file.path.clone(), Standing::Tracked);
+        let mut outcome = CheckedOut::new(file.path.clone(), false);
         let written = if dry_run {
             self.cache()?.contains(&file.pointer.id).map(|found| match found {
                 true => Ok(()),

@@ -356,13 +356,14 @@ pub(super) fn new_tag(data: &[u8], object: gix::ObjectId) -> (Vec<u8>, bool) {
         }
     }
     let mut message = &data[body..];
-    let starts = SIGNATURES.iter().filter_map(|begin| {
-        let at = message.find(begin)?;
-        (at == 0 || message[at - 1] == b'\n').then_some(at)
-    });
-    if let Some(at) = starts.min() {
-        message = &message[..at];
-        signed = true;
+    let mut at = 0;
+    for line in message.split_inclusive(|&b| b == b'\n') {
+        if SIGNATURES.iter().any(|begin| line.starts_with(begin)) {
+            message = &message[..at];
+            signed = true;
+            break;
+        }
+        at += line.len();
     }
     new.extend_from_slice(message);
     (new, signed)
