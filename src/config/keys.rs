@@ -139,6 +139,13 @@ pub static KEYS: &[KeySpec] = &[
         "Files of more MiB than this are not to be committed to git itself (see `modver install`); 0 is no limit.",
     ),
     plain(
+        "core",
+        "smudge",
+        Kind::Bool,
+        Some("true"),
+        "Whether `git checkout` and its like write the content of transparent files; if not, their pointers.",
+    ),
+    plain(
         "cache",
         "dir",
         Kind::Path,

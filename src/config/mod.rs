@@ -260,6 +260,12 @@ impl Config {
         self.flag_of("core.autostage") == Some(true)
     }
 
+    /// `core.smudge`.
+    #[must_use]
+    pub fn smudge(&self) -> bool {
+        self.flag_of("core.smudge") == Some(true)
+    }
+
     /// `core.jobs`; `None` is the number of processor cores.
     #[must_use]
     pub fn jobs(&self) -> Option<NonZeroU32> {

@@ -11,6 +11,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "this module is what the ban points to")]
 
+mod append;
 mod dir;
 pub mod fault;
 mod lock;
@@ -21,6 +22,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+pub use append::AppendFile;
 pub use dir::{Dir, DirEntry, FileKind, Stat, reserve_file, stat_file};
 pub use std::fs::File;
 

@@ -144,10 +144,20 @@ impl Lines {
         missing
     }
 
+    /// Whether a line, with its end, is as asked.
+    pub(super) fn any(&self, is: impl Fn(&[u8]) -> bool) -> bool {
+        self.lines.iter().any(|held| is(held))
+    }
+
     /// Removes every occurrence of a line; whether there was one.
     pub(super) fn remove(&mut self, line: &[u8]) -> bool {
+        self.remove_if(|held| is_line(held, line))
+    }
+
+    /// Removes the lines that are, with their ends, as asked; whether there was one.
+    pub(super) fn remove_if(&mut self, is: impl Fn(&[u8]) -> bool) -> bool {
         let before = self.lines.len();
-        self.lines.retain(|held| !is_line(held, line));
+        self.lines.retain(|held| !is(held));
         self.lines.len() < before
     }
 

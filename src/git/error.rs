@@ -196,6 +196,23 @@ pub enum GitError {
         /// The file.
         path: RepoPath,
     },
+    /// The history is not all here, so it cannot be rewritten.
+    #[error("the history of this clone is cut off (it is shallow)")]
+    Shallow,
+    /// A name is neither a branch's nor a tag's.
+    #[error("`{name}` is not a branch or tag of this clone")]
+    NotABranchOrTag {
+        /// The name.
+        name: String,
+    },
+    /// A branch cannot be changed here.
+    #[error("the branch `{branch}` is checked out in `{}`", .place.display())]
+    CheckedOutElsewhere {
+        /// The branch.
+        branch: String,
+        /// The other work tree.
+        place: PathBuf,
+    },
     /// A file of the work tree or the git directory cannot be read or written.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -237,6 +254,9 @@ impl GitError {
             Self::Date { .. } => Some("--since 2026-01-31, or --since \"2 weeks ago\"".to_owned()),
             Self::Ignored { path, .. } => Some(format!("git add -f {path}")),
             Self::NoHooks { .. } => Some("git config --show-origin core.hooksPath".to_owned()),
+            Self::Shallow => Some("git fetch --unshallow".to_owned()),
+            Self::NotABranchOrTag { .. } => Some("git branch --list; git tag --list".to_owned()),
+            Self::CheckedOutElsewhere { place, .. } => Some(format!("git -C {} switch --detach", place.display())),
             Self::Pointer(error) => error.hint(),
             _ => None,
         }

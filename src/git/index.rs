@@ -125,6 +125,24 @@ impl Tracked {
         Ok(found)
     }
 
+    /// Every `.gitattributes`, at every stage of a merge.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = gix::ObjectId> {
+        let name = super::transparent::ATTRIBUTES_FILE.as_bytes();
+        self.blobs()
+            .filter(move |(_, path)| path.rsplit(|&b| b == b'/').next() == Some(name))
+            .map(|(id, _)| id)
+    }
+
+    /// The blob and path of every file, at every stage of a merge; not those that are only intended to be added.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = (gix::ObjectId, &[u8])> {
+        let is_file = |mode| matches!(mode, Mode::FILE | Mode::FILE_EXECUTABLE);
+        self.index
+            .entries()
+            .iter()
+            .filter(move |entry| is_file(entry.mode) && !entry.flags.contains(Flags::INTENT_TO_ADD))
+            .map(|entry| (entry.id, entry.path(&self.index).as_ref()))
+    }
+
     /// The trees of directories that a sparse index keeps as one entry.
     pub(super) fn sparse_dirs(&self) -> impl Iterator<Item = gix::ObjectId> {
         self.index

@@ -1,7 +1,9 @@
 //! Which pointers are in use: what garbage collection must keep.
 //!
 //! Invariant: complete or an error. Every tree that a scope reaches is read and each of its `*.mv` entries taken, so a
-//! pointer is found under whatever other names its blob is known. Objects are read as they are, without the
+//! pointer is found under whatever other names its blob is known. Pointers in the place of their files may have any
+//! name: if any attributes that are in reach, or git's configuration, name the filter, every blob small enough to be
+//! one is looked into ([`Search::add_transparent`]); a repository that never had the filter does not pay for that. Objects are read as they are, without the
 //! replacements of `git replace` (which are reachable by their own refs). Whatever the scope: the files, the index
 //! and the `HEAD` of every work tree are in it, since what is staged or edited there may exist nowhere else.
 
@@ -10,9 +12,11 @@ use std::io::BufRead as _;
 
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
+use super::index::Tracked;
 use super::pointer::{MAX_POINTER, Pointer, PointerError};
 use super::revision::{PointerEntries, read_pointer};
 use super::scope::Scope;
+use super::transparent::{looks_like_pointer, mentions, read_tiny_blob};
 use crate::fs;
 use crate::path::RepoPath;
 use crate::progress::Progress;
@@ -41,6 +45,9 @@ impl GitRepo {
             progress,
             trees: HashSet::new(),
             blobs: HashMap::new(),
+            attributes: HashSet::new(),
+            transparent: self.may_be_transparent(&self.tracked()?)?,
+            indexes: Vec::new(),
             live: LivePointers::default(),
         };
         self.add_work_trees(&mut search)?;
@@ -62,6 +69,8 @@ impl GitRepo {
             for tree in index.sparse_dirs() {
                 search.add_tree(tree)?;
             }
+            search.attributes.extend(index.attributes());
+            search.indexes.push(index);
             let head = work_tree.git_dir.join("HEAD");
             if let Some(head) = self.resolve_head(search.repo, &head)? {
                 search.add_tip(head)?;
@@ -144,6 +153,12 @@ struct Search<'a> {
     trees: HashSet<gix::ObjectId>,
     /// Blobs that pointers are read from, with one of their paths, for errors.
     blobs: HashMap<gix::ObjectId, RepoPath>,
+    /// Every `.gitattributes` that was met.
+    attributes: HashSet<gix::ObjectId>,
+    /// Whether there may be pointers under other names than `*.mv`.
+    transparent: bool,
+    /// The index of each work tree.
+    indexes: Vec<Tracked>,
     live: LivePointers,
 }
 
@@ -185,6 +200,7 @@ impl Search<'_> {
         for (name, blob) in &entries.pointers {
             self.add_blob(*blob, RepoPath::root().join(name));
         }
+        self.attributes.extend(entries.attributes);
         Ok(Some(entries))
     }
 
@@ -234,7 +250,51 @@ impl Search<'_> {
         }
     }
 
+    /// The pointers that stand in the place of their files, whatever attributes say about them now: any small blob of
+    /// the trees and indexes that were met and begins as a pointer does.
+    fn add_transparent(&mut self) -> Result<()> {
+        for id in &self.attributes {
+            let blob = self.repo.find_blob(*id).map_err(|e| GitError::object(id, e))?;
+            self.transparent = self.transparent || mentions(&blob.data);
+        }
+        if !self.transparent {
+            return Ok(());
+        }
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        let mut look = |id: gix::ObjectId, path: &[u8]| -> Result<()> {
+            if seen.insert(id)
+                && let Some(bytes) = read_tiny_blob(self.repo, id)?
+                && looks_like_pointer(&bytes)
+            {
+                found.push((id, RepoPath::new(path).unwrap_or_default()));
+            }
+            Ok(())
+        };
+        for tree in &self.trees {
+            self.progress.check()?;
+            let object = self.repo.find_object(*tree).map_err(|e| GitError::object(tree, e))?;
+            for entry in gix::objs::TreeRefIter::from_bytes(&object.data, tree.kind()) {
+                let entry = entry.map_err(|e| GitError::object(tree, e))?;
+                if entry.mode.is_blob() {
+                    look(entry.oid.to_owned(), entry.filename)?;
+                }
+            }
+        }
+        for index in &self.indexes {
+            self.progress.check()?;
+            for (id, path) in index.blobs() {
+                look(id, path)?;
+            }
+        }
+        for (id, path) in found {
+            self.add_blob(id, path);
+        }
+        Ok(())
+    }
+
     fn finish(mut self) -> Result<LivePointers> {
+        self.add_transparent()?;
         for (blob, path) in std::mem::take(&mut self.blobs) {
             self.progress.check()?;
             self.take(read_pointer(self.repo, blob, &path)?);

@@ -4,8 +4,10 @@
 //! walks history runs the `git` program ([`program`](self), one file), so that the user's filters, hooks and
 //! configuration hold.
 //!
-//! Invariants: nothing here writes to git's object database or refs, nor to the index other than by `git add`, nor to
-//! its configuration but to install or remove the merge driver. No object is ever fetched implicitly from a promisor remote. Paths go to git literally, NUL-separated,
+//! Invariants: nothing here writes to git's index other than by `git add` and `git update-index` of files, nor to its
+//! configuration but to install or remove the merge driver and the filter for transparent files. Only `migrate` writes
+//! objects and refs, and resets the work tree, which it has found clean. No object is ever fetched implicitly from a
+//! promisor remote. Paths go to git literally, NUL-separated,
 //! never as patterns.
 //!
 //! Environment: the library reads none itself. `gix` and the `git` program see `HOME`, `GIT_CONFIG_*` and, so that
@@ -22,6 +24,8 @@ mod discover;
 mod edit;
 mod error;
 mod exclude;
+mod filter;
+mod filter_config;
 mod find;
 mod framework;
 mod hooks;
@@ -31,8 +35,10 @@ mod install;
 mod lineage;
 mod liveness;
 mod log;
+mod migrate;
 mod pointer;
 mod program;
+mod refresh;
 mod resolve;
 mod revision;
 mod scope;
@@ -43,6 +49,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tips;
+mod track;
+mod transparent;
 mod versions;
 
 pub use attributes::attributes_edit;
@@ -51,6 +59,7 @@ pub use discover::GitRepo;
 pub use edit::FileEdit;
 pub use error::{GitError, Result};
 pub use exclude::{Excludes, IgnoreMatch};
+pub use filter::{Filter, FilterError, FilterRequest, Smudged, serve};
 pub use find::FoundPointers;
 pub use framework::{framework_edit, framework_removal};
 pub use hooks::Hooks;
@@ -59,6 +68,7 @@ pub use index::Tracked;
 pub use install::{Hook, HookChange};
 pub use liveness::LivePointers;
 pub use log::{LoggedCommit, LoggedPointer, Touch};
+pub use migrate::{Direction, Load, MigrateBlob, MigratePlan, MigrateRequest, Migrated, RefChoice};
 pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,
@@ -67,4 +77,6 @@ pub use resolve::Compared;
 pub use revision::{Head, RevisionPointer};
 pub use scope::{Scope, Unsent};
 pub use staged::{Operation, StagedFile, Unmerged};
+pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
+pub use transparent::{TransparentFile, TransparentPointer};
 pub use versions::{BrokenVersion, Version, Versions};

@@ -162,7 +162,7 @@ impl GitRepo {
             .collect()
     }
 
-    fn tree_of(&self, repo: &gix::Repository, rev: &str) -> Result<Option<gix::ObjectId>> {
+    pub(super) fn tree_of(&self, repo: &gix::Repository, rev: &str) -> Result<Option<gix::ObjectId>> {
         if rev == "HEAD" && self.head()?.commit().is_none() {
             return Ok(None);
         }
@@ -183,6 +183,8 @@ pub(super) struct PointerEntries {
     pub(super) pointers: Vec<(Name, gix::ObjectId)>,
     /// Names are not checked yet.
     pub(super) trees: Vec<(Vec<u8>, gix::ObjectId)>,
+    /// Its `.gitattributes`.
+    pub(super) attributes: Option<gix::ObjectId>,
 }
 
 impl PointerEntries {
@@ -194,12 +196,15 @@ impl PointerEntries {
         let mut entries = Self {
             pointers: Vec::new(),
             trees: Vec::new(),
+            attributes: None,
         };
         for entry in TreeRefIter::from_bytes(&object.data, tree.kind()) {
             let entry = entry.map_err(|e| GitError::object(tree, e))?;
             let name: &[u8] = entry.filename;
             if entry.mode.is_tree() {
                 entries.trees.push((name.to_vec(), entry.oid.to_owned()));
+            } else if entry.mode.is_blob() && name == super::transparent::ATTRIBUTES_FILE.as_bytes() {
+                entries.attributes = Some(entry.oid.to_owned());
             } else if entry.mode.is_blob()
                 && name.ends_with(POINTER_SUFFIX.as_bytes())
                 && name.len() > POINTER_SUFFIX.len()

@@ -43,7 +43,6 @@ impl GitRepo {
         if list.is_empty() {
             return Ok(());
         }
-        let lock = lock_of(self.index_path());
         let args = [
             "--literal-pathspecs",
             "add",
@@ -51,15 +50,39 @@ impl GitRepo {
             "--pathspec-from-file=-",
             "--pathspec-file-nul",
         ];
+        match self.change_index(&args, &list) {
+            Err(error @ GitError::Failed { .. }) => Err(self.ignored_path(paths)?.unwrap_or(error)),
+            other => other,
+        }
+    }
+
+    /// Stages a file, or everything below a directory, as `git add` does.
+    ///
+    /// # Errors
+    /// As [`GitRepo::stage`].
+    pub fn stage_below(&self, path: &RepoPath) -> Result<()> {
+        let args = [
+            "--literal-pathspecs",
+            "add",
+            "--all",
+            "--pathspec-from-file=-",
+            "--pathspec-file-nul",
+        ];
+        self.change_index(&args, path.as_bytes())
+    }
+
+    /// Runs a command that writes the index, again while another process holds it.
+    pub(super) fn change_index(&self, args: &[&str], stdin: &[u8]) -> Result<()> {
         for attempt in 0.. {
-            match self.git(&args, list.clone()) {
+            match self.git(args, stdin.to_vec()) {
                 Err(GitError::Failed { message, .. }) if is_lock_message(&message) => {
                     if attempt == RETRIES {
-                        return Err(GitError::IndexLocked { lock });
+                        return Err(GitError::IndexLocked {
+                            lock: lock_of(self.index_path()),
+                        });
                     }
                     std::thread::sleep(WAIT);
                 }
-                Err(error @ GitError::Failed { .. }) => return Err(self.ignored_path(paths)?.unwrap_or(error)),
                 other => return other.map(drop),
             }
         }

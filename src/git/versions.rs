@@ -11,6 +11,7 @@ use super::error::{GitError, Result};
 use super::pointer::{Pointer, PointerError};
 use super::revision::{PointerEntries, entry_name, read_pointer};
 use super::scope::Scope;
+use super::transparent::{TransparentFile, TransparentPointer, mentions, transparent_in};
 use crate::path::RepoPath;
 use crate::progress::Progress;
 
@@ -24,6 +25,8 @@ pub struct Version {
     pub path: RepoPath,
     /// What it says.
     pub pointer: Arc<Pointer>,
+    /// The transparent file that it is in the place of.
+    pub transparent: Option<TransparentFile>,
     /// One commit (or tree) that has it, in hex.
     pub commit: String,
 }
@@ -64,14 +67,18 @@ impl GitRepo {
             repo: &repo,
             progress,
             commits: HashSet::new(),
-            trees: HashSet::new(),
+            trees: HashMap::new(),
+            attributes: HashSet::new(),
             seen: HashSet::new(),
             found: Vec::new(),
         };
         for tip in tips {
             search.add(tip)?;
         }
-        search.finish()
+        let transparent = search.transparent(self.may_be_transparent(&self.tracked()?)?)?;
+        let mut versions = search.finish()?;
+        versions.versions.extend(transparent);
+        Ok(versions)
     }
 }
 
@@ -79,7 +86,10 @@ struct Search<'a> {
     repo: &'a gix::Repository,
     progress: &'a Progress,
     commits: HashSet<gix::ObjectId>,
-    trees: HashSet<(RepoPath, gix::ObjectId)>,
+    /// With one commit that has it.
+    trees: HashMap<(RepoPath, gix::ObjectId), gix::ObjectId>,
+    /// Every `.gitattributes` that was met.
+    attributes: HashSet<gix::ObjectId>,
     seen: HashSet<(RepoPath, gix::ObjectId)>,
     /// Path, blob and commit.
     found: Vec<(RepoPath, gix::ObjectId, gix::ObjectId)>,
@@ -101,7 +111,7 @@ impl Search<'_> {
         let tree = object.peel_to_tree().map_err(|e| GitError::object(commit, e))?;
         let mut pending = vec![(RepoPath::root(), tree.id)];
         while let Some(place) = pending.pop() {
-            if self.trees.contains(&place) {
+            if self.trees.contains_key(&place) {
                 continue;
             }
             let (dir, tree) = &place;
@@ -115,9 +125,41 @@ impl Search<'_> {
             for (name, id) in entries.trees {
                 pending.push((dir.join(&entry_name(&name, *tree)?), id));
             }
-            self.trees.insert(place);
+            self.attributes.extend(entries.attributes);
+            self.trees.insert(place, commit);
         }
         Ok(())
+    }
+
+    /// The versions of transparent files, if there may be any: `suspected`, or some attributes that were met name the
+    /// filter. Each path with each of its contents once.
+    fn transparent(&mut self, suspected: bool) -> Result<Vec<Version>> {
+        let mut suspected = suspected;
+        for id in &self.attributes {
+            let blob = self.repo.find_blob(*id).map_err(|e| GitError::object(id, e))?;
+            suspected = suspected || mentions(&blob.data);
+        }
+        let mut found = Vec::new();
+        if !suspected {
+            return Ok(found);
+        }
+        let mut known: HashMap<gix::ObjectId, Option<TransparentPointer>> = HashMap::new();
+        for ((dir, tree), commit) in &self.trees {
+            self.progress.check()?;
+            for file in transparent_in(self.repo, dir, *tree, &mut known)? {
+                let version = (file.path.clone(), file.blob());
+                if self.seen.insert(version) {
+                    found.push(Version {
+                        path: file.path.clone(),
+                        pointer: Arc::new(file.pointer.to_pointer(file.executable)),
+                        transparent: Some(file),
+                        commit: commit.to_string(),
+                    });
+                }
+            }
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path).then_with(|| a.commit.cmp(&b.commit)));
+        Ok(found)
     }
 
     fn finish(self) -> Result<Versions> {
@@ -141,7 +183,12 @@ impl Search<'_> {
                     }
                 }
             };
-            versions.versions.push(Version { path, pointer, commit });
+            versions.versions.push(Version {
+                path,
+                pointer,
+                transparent: None,
+                commit,
+            });
         }
         Ok(versions)
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::observe::Observed;
 use super::record::Record;
+use super::targets::beside;
 use super::{BrokenPointer, Output, PushOptions, PushOutcome, Repository, Result};
 use crate::git::{Pointer, PointerContent, Scope};
 use crate::hash::RootId;
@@ -92,7 +93,7 @@ impl Repository {
             // What cannot be pushed to need not be added for it.
             self.remote(options.remote.as_deref())?.exists()?;
         }
-        let mut outputs = self.outputs()?;
+        let mut outputs = self.outputs()?.beside();
         let paths = self.inputs(&options.paths, &outputs)?;
         // What looks like the pointer and is none is a merge that has to be decided, or somebody's file.
         if let Some(at) = paths.iter().find_map(|path| outputs.broken_around(path)) {
@@ -124,7 +125,7 @@ impl Repository {
         let _lock = self.lock_workspace()?;
         let mut work = Vec::new();
         let selected = self.targets(targets)?;
-        for target in selected.targets {
+        for target in beside(selected.targets, "add")? {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {
                 work.push((Some(target.output.clone()), target.output.path));

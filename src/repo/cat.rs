@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Output, RepoError, Repository, Result, Target};
+use super::{Output, OutputMode, RepoError, Repository, Result, Target};
 use crate::git;
 use crate::hash::FileId;
 use crate::object::{Node, Root};
@@ -65,7 +65,16 @@ impl Repository {
             rev: rev.to_owned(),
         };
         let Some((pointer_path, pointer)) = self.git.pointer_around(rev, &typed).map_err(RepoError::from)? else {
-            return Err(not_there(typed));
+            let files = self.git.transparent_at(rev)?;
+            let Some(file) = files.into_iter().find(|file| file.path == typed) else {
+                return Err(not_there(typed));
+            };
+            let output = Output {
+                path: typed.clone(),
+                pointer: file.pointer.to_pointer(file.executable),
+                mode: OutputMode::InPlace(file),
+            };
+            return Ok((output, typed));
         };
         let Some(path) = git::output_path(&pointer_path) else {
             return Err(not_there(typed));
@@ -73,6 +82,7 @@ impl Repository {
         let output = Output {
             path,
             pointer: pointer?,
+            mode: OutputMode::Beside,
         };
         let path = if typed == pointer_path {
             output.path.clone()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::observe::pointer_node;
 use super::orphans::Orphans;
 use super::transfer::in_one_line;
-use super::{BrokenPointer, RepoError, Repository, Result, Selected, Target};
+use super::{BrokenPointer, PathPatterns, RepoError, Repository, Result, Selected, Target};
 use crate::fs;
 use crate::path::RepoPath;
 use crate::progress::Phase;
@@ -26,6 +26,8 @@ pub struct CheckoutOptions {
     pub dry_run: bool,
     /// Leave an output as it is if some of its new content is not in the cache.
     pub whole: bool,
+    /// Only outputs whose paths fit.
+    pub patterns: PathPatterns,
 }
 
 /// What happened to one output.
@@ -120,17 +122,27 @@ impl Repository {
     ) -> Result<CheckoutOutcome> {
         let mut plans = Vec::with_capacity(targets.len());
         let mut outputs = Vec::new();
+        let mut transparent = Vec::new();
         self.progress.start(Phase::Scanning, 0, 0);
         // First, since something else may have the place now.
-        for path in gone {
+        let wanted = options.patterns.matcher()?;
+        for path in gone.into_iter().filter(|path| wanted.has(path)) {
             let plan = self.plan_removal(&path, options.force);
             note_plan(path, true, plan.map(Some), &mut plans, &mut outputs)?;
         }
-        for target in targets {
+        for target in targets.into_iter().filter(|target| wanted.has(&target.output.path)) {
+            if target.output.is_transparent() {
+                transparent.push(target);
+                continue;
+            }
             let plan = self.plan_checkout(&target, options.force);
             note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
         }
-        let outputs = self.execute_all(plans, outputs, options)?;
+        let mut outputs = self.execute_all(plans, outputs, options)?;
+        if !transparent.is_empty() {
+            outputs.extend(self.write_transparent(&transparent, options.dry_run)?);
+            outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        }
         Ok(CheckoutOutcome {
             outputs,
             rev: None,
@@ -291,7 +303,7 @@ impl Repository {
 }
 
 impl CheckedOut {
-    fn new(path: RepoPath, orphaned: bool) -> Self {
+    pub(super) fn new(path: RepoPath, orphaned: bool) -> Self {
         Self {
             path,
             tracked: !orphaned,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::merge::with_content;
 use super::observe::root_node;
 use super::record::Record;
-use super::{CheckoutOptions, CheckoutOutcome, Content, Output, RepoError, Repository, Result, Target};
+use super::{CheckoutOptions, CheckoutOutcome, Content, Output, OutputMode, RepoError, Repository, Result, Target};
 use crate::fs;
 use crate::git::{self, Field, FileEdit, Pointer, PointerConflict, PointerError, PointerProblem, Side, Unmerged};
 use crate::object::{self, Clash, Node};
@@ -315,6 +315,7 @@ impl Repository {
             output: Output {
                 path: path.clone(),
                 pointer,
+                mode: OutputMode::Beside,
             },
             parts: Vec::new(),
             named: false,

@@ -194,10 +194,11 @@ type Seen = (Option<Node>, Option<Snapshot>);
 
 impl<'a> Side<'a> {
     fn new(repository: &'a Repository, source: &'a Source) -> Result<Self> {
+        // What git shows of transparent files is left to `git diff`.
         let (outputs, broken) = match source {
-            Source::Workspace => (repository.outputs()?.sound()?, Vec::new()),
+            Source::Workspace => (repository.outputs()?.beside().sound()?, Vec::new()),
             Source::Revision(revision) => {
-                let found = repository.outputs_at(Some(revision))?;
+                let found = repository.outputs_at(Some(revision))?.beside();
                 (found.outputs, found.broken)
             }
         };

@@ -205,6 +205,16 @@ impl Repository {
             found.say(about, Level::Problem, error.to_string(), error.hint());
         }
         found.ok(about, format!("tracked outputs: {}", outputs.outputs.len()));
+        let transparent = outputs.outputs.iter().filter(|output| output.is_transparent()).count();
+        if transparent > 0 && self.git.filter_command()?.is_none() {
+            found.say(
+                about,
+                Level::Problem,
+                format!("{transparent} transparent files need git's filter, which this clone does not have"),
+                Some("modver pull".to_owned()),
+            );
+        }
+        let outputs = outputs.beside();
         let tracked = self.git.tracked()?;
         let mut excludes = self.git.excludes()?;
         let mut unnamed = 0_usize;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{ConfigError, Layer, RemoteName};
 use crate::fs::FsError;
-use crate::git::{GitError, PointerError};
+use crate::git::{FilterError, GitError, PatternProblem, PointerError};
 use crate::object::ObjectError;
 use crate::path::{PathError, RepoPath};
 use crate::progress::Interrupted;
@@ -139,6 +139,30 @@ pub enum RepoError {
         path: RepoPath,
         source: crate::git::ConflictProblem,
     },
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error("cannot read what git sends")]
+    FilterInput(#[source] std::io::Error),
+    #[error("cannot answer git")]
+    FilterOutput(#[source] std::io::Error),
+    #[error("cannot fetch all content")]
+    FilterFetch(#[source] Arc<RemoteError>),
+    #[error("the pattern `{pattern}` cannot be tracked")]
+    Pattern { pattern: String, source: PatternProblem },
+    #[error("the pattern `{pattern}` is not in `{file}`")]
+    PatternNotTracked { pattern: String, file: RepoPath },
+    #[error("`{path}` is a transparent file: git keeps its pointer in its place")]
+    IsTransparent { path: RepoPath, instead: &'static str },
+    #[error("nothing says which files to migrate")]
+    NothingToMigrate,
+    #[error("git sees changes that are not committed")]
+    Dirty,
+    #[error("`{path}` is in the way: git does not track it, and the rewritten history has one")]
+    UntrackedInTheWay { path: RepoPath },
+    #[error("the content of {count} pointers, of `{path}` among them, is neither in the cache nor on the remote")]
+    NotExported { path: RepoPath, count: usize },
+    #[error("`{path}` is not in the workspace")]
+    NotHere { path: RepoPath },
     #[error("cannot fetch `{path}`")]
     NotFetched { path: RepoPath, source: Arc<RemoteError> },
 }
@@ -205,6 +229,13 @@ impl RepoError {
                 Some(format!("modver cat --rev {} {path} > FILE", shell_word(rev)))
             }
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
+            Self::NothingToMigrate => Some("modver migrate import --above 10MiB   or   --include '*.bin'".to_owned()),
+            Self::Dirty => Some("git stash   or   git commit -a".to_owned()),
+            Self::UntrackedInTheWay { path } => Some(format!("git add {path} && git commit")),
+            Self::NotExported { .. } => Some("modver push, from where the content is".to_owned()),
+            Self::NotHere { path } => Some(format!("modver pull {path}")),
+            Self::PatternNotTracked { .. } => Some("modver track".to_owned()),
+            Self::IsTransparent { path, instead } => Some(format!("git {instead} {path}")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
             Self::CannotAsk { source, .. } => source.hint(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::transfer::{Paths, in_one_line, paths_of};
-use super::{BrokenPointer, Output, Outputs, RepoError, Repository, Result, Selected, Target};
+use super::{BrokenPointer, Output, Outputs, PathPatterns, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::hash::FileId;
 use crate::object::{self, Root};
@@ -27,6 +27,8 @@ pub struct FetchOptions {
     /// For a checkout of the same targets: of an output that is partly present in the workspace and was not named, only
     /// these parts (of other versions than the work tree's, all of it); of one that no pointer names any more, nothing.
     pub present_parts: bool,
+    /// Only outputs whose paths fit.
+    pub patterns: PathPatterns,
 }
 
 /// What was fetched.
@@ -99,6 +101,7 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`FetchState::Failed`].
     pub fn fetch(&self, options: &FetchOptions) -> Result<FetchOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
+        let wanted = options.patterns.matcher()?;
         let mut found = if options.scope.workspace {
             self.outputs()?
         } else {
@@ -109,6 +112,7 @@ impl Repository {
             orphans.extend(self.orphans(&mut found)?.here.into_iter().map(|orphan| orphan.path));
         }
         let Selected { mut targets, broken } = self.targets_in(&options.scope, found, &options.targets, &orphans)?;
+        targets.retain(|target| wanted.has(&target.output.path));
         if options.present_parts {
             let here = targets.iter_mut().filter(|target| target.commit.is_none());
             for target in here.filter(|target| !target.named) {

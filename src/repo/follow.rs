@@ -44,7 +44,8 @@ impl Repository {
             .into_iter()
             .map(|orphan| orphan.path)
             .collect();
-        for output in found.outputs {
+        // Transparent files git brings itself.
+        for output in found.outputs.into_iter().filter(|output| !output.is_transparent()) {
             if self.has_moved(&output, &before)? {
                 targets.push(Target {
                     output,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{RepoError, Repository, Result, Selected};
 use crate::fs;
-use crate::git::{self, Pointer, PointerContent, PointerError};
+use crate::git::{self, Pointer, PointerContent, PointerError, TransparentFile};
 use crate::object::Root;
 use crate::path::RepoPath;
 
@@ -15,6 +15,17 @@ pub struct Output {
     pub path: RepoPath,
     /// What its pointer says.
     pub pointer: Pointer,
+    /// Where its pointer is.
+    pub mode: OutputMode,
+}
+
+/// Where the pointer of an output is.
+#[derive(Debug, Clone)]
+pub enum OutputMode {
+    /// In a file beside it.
+    Beside,
+    /// In its place, in git: it is a transparent file.
+    InPlace(TransparentFile),
 }
 
 impl Output {
@@ -30,12 +41,21 @@ impl Output {
         matches!(self.pointer.content, PointerContent::Dir { .. })
     }
 
-    /// Its pointer file.
+    /// Where git has its pointer.
     ///
     /// # Errors
     /// When the path has no pointer; never for an output that was found by its pointer.
     pub fn pointer_path(&self) -> Result<RepoPath> {
-        Ok(git::pointer_path(&self.path)?)
+        match self.mode {
+            OutputMode::Beside => Ok(git::pointer_path(&self.path)?),
+            OutputMode::InPlace(_) => Ok(self.path.clone()),
+        }
+    }
+
+    /// Whether it is a transparent file, which git adds, commits, moves and removes.
+    #[must_use]
+    pub const fn is_transparent(&self) -> bool {
+        matches!(self.mode, OutputMode::InPlace(_))
     }
 }
 
@@ -98,6 +118,22 @@ impl Outputs {
         }
     }
 
+    fn add_transparent(&mut self, files: Vec<TransparentFile>) {
+        self.outputs.extend(files.into_iter().map(|file| Output {
+            path: file.path.clone(),
+            pointer: file.pointer.to_pointer(file.executable),
+            mode: OutputMode::InPlace(file),
+        }));
+        self.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+    }
+
+    /// Without transparent files.
+    #[must_use]
+    pub fn beside(mut self) -> Self {
+        self.outputs.retain(|output| !output.is_transparent());
+        self
+    }
+
     /// That no pointer that cannot be read stands for `path` or something around it.
     pub(super) fn readable(mut self, path: &RepoPath) -> Result<()> {
         match self.broken_around(path) {
@@ -138,12 +174,16 @@ impl Repository {
         let mut outputs = Outputs::default();
         for (pointer_path, pointer) in self.git.pointers_at(rev)? {
             match (git::output_path(&pointer_path), pointer) {
-                (Some(path), Ok(pointer)) => outputs.outputs.push(Output { path, pointer }),
+                (Some(path), Ok(pointer)) => outputs.outputs.push(Output {
+                    path,
+                    pointer,
+                    mode: OutputMode::Beside,
+                }),
                 (_, Err(error)) => outputs.broken.push(error),
                 (None, Ok(_)) => {}
             }
         }
-        outputs.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        outputs.add_transparent(self.git.transparent_at(rev)?);
         Ok(outputs)
     }
 
@@ -171,7 +211,7 @@ impl Repository {
         }
     }
 
-    /// Finds and reads all pointers.
+    /// Finds and reads all pointers, beside files and in their place.
     ///
     /// # Errors
     /// When the work tree cannot be walked. Pointers that cannot be parsed are in the result.
@@ -209,11 +249,15 @@ impl Repository {
                 }),
             };
             match parsed {
-                Ok(pointer) => outputs.outputs.push(Output { path, pointer }),
+                Ok(pointer) => outputs.outputs.push(Output {
+                    path,
+                    pointer,
+                    mode: OutputMode::Beside,
+                }),
                 Err(error) => outputs.broken.push(error),
             }
         }
-        outputs.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        outputs.add_transparent(self.git.transparent_files()?);
         Ok(outputs)
     }
 }

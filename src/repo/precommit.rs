@@ -5,7 +5,7 @@
 
 use super::observe::pointer_node;
 use super::status::Look;
-use super::{Output, OutputState, Repository, Result, Target};
+use super::{Output, OutputMode, OutputState, Repository, Result, Target};
 use crate::git::{self, Pointer, StagedFile};
 use crate::path::{RepoPath, quote};
 use crate::progress::Phase;
@@ -70,7 +70,11 @@ impl Repository {
             let is_staged = staged.iter().any(|file| file.path == pointer);
             match parsed {
                 Ok(parsed) => {
-                    let output = Output { path, pointer: parsed };
+                    let output = Output {
+                        path,
+                        pointer: parsed,
+                        mode: OutputMode::Beside,
+                    };
                     if is_staged {
                         found.extend(self.judge_ignored(&output)?);
                     }
@@ -116,6 +120,7 @@ impl Repository {
                         && judge(&Output {
                             path: path.clone(),
                             pointer: on_disk,
+                            mode: OutputMode::Beside,
                         })
                         .is_ok_and(|status| status.state == OutputState::Unchanged)
                 }) {

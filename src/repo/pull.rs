@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{CheckoutOptions, CheckoutOutcome, FetchOptions, FetchOutcome, FetchState, Repository, Result};
+use super::{
+    CheckoutOptions, CheckoutOutcome, FetchOptions, FetchOutcome, FetchState, PathPatterns, Repository, Result,
+};
 use crate::git::Scope;
 
 /// What to pull.
@@ -18,6 +20,8 @@ pub struct PullOptions {
     pub force: bool,
     /// Only find out what would be done.
     pub dry_run: bool,
+    /// Only outputs whose paths fit.
+    pub patterns: PathPatterns,
 }
 
 /// What was pulled.
@@ -45,6 +49,7 @@ impl Repository {
             remote: options.remote.clone(),
             dry_run: options.dry_run,
             present_parts: true,
+            patterns: options.patterns.clone(),
         })?;
         let mut checkout = self.checkout(&CheckoutOptions {
             rev: None,
@@ -52,6 +57,7 @@ impl Repository {
             force: options.force,
             dry_run: options.dry_run,
             whole: false,
+            patterns: options.patterns.clone(),
         })?;
         // Once is enough, and the checkout names them too.
         fetch.broken.retain(|broken| broken.commit.is_some());

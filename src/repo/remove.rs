@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::record::Record;
+use super::targets::beside;
 use super::{BrokenPointer, RepoError, Repository, Result, Selected};
 use crate::fs::{self, FileKind};
 use crate::git;
@@ -35,6 +36,7 @@ impl Repository {
         let gone = self.meant(gone, inputs, |path| path)?;
         let also = [&orphans[..], &gone].concat();
         let Selected { targets, broken } = self.select_among(found, inputs, &also)?;
+        let targets = beside(targets, "rm")?;
         for target in &targets {
             let path = &target.output.path;
             if !target.parts.is_empty() {
@@ -124,7 +126,7 @@ impl Repository {
     }
 
     /// Whether everything at `path` can be had back from the cache.
-    fn is_stored(&self, path: &RepoPath, output: &super::Output) -> Result<bool> {
+    pub(super) fn is_stored(&self, path: &RepoPath, output: &super::Output) -> Result<bool> {
         let observed = self.observe(path, Some(output.root()))?;
         if observed.scan.kind.is_none() && observed.scan.problems.is_empty() {
             return Ok(true);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::record::Record;
+use super::targets::beside;
 use super::unfinished::Move;
 use super::{RepoError, Repository, Result};
 use crate::fs::{self, FileKind};
@@ -36,7 +37,7 @@ impl Repository {
         }
         let mut outputs = self.outputs()?;
         let selected = self.select_among(self.outputs()?, &[from.to_owned()], &[])?;
-        let output = match &selected.targets[..] {
+        let output = match &beside(selected.targets, "mv")?[..] {
             [target] if target.named && target.parts.is_empty() => target.output.clone(),
             _ => {
                 return Err(RepoError::NotTracked {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::checkout::note_plan;
-use super::{CheckoutOptions, CheckoutOutcome, Output, RepoError, Repository, Result, Selected, Target};
+use super::{CheckoutOptions, CheckoutOutcome, Output, OutputMode, RepoError, Repository, Result, Selected, Target};
 use crate::fs;
 use crate::git::{Pointer, PointerContent};
 use crate::object::Node;
@@ -97,6 +97,7 @@ impl Repository {
                             ..output.pointer.clone()
                         },
                         path,
+                        mode: OutputMode::Beside,
                     },
                     parts: Vec::new(),
                     named: target.named,

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::diff::{FileCounts, FileDiff, known, within};
 use super::observe::{Observed, pointer_node};
-use super::{BrokenPointer, ConflictedOutput, Orphan, Output, RepoError, Repository, Result, Target};
+use super::{BrokenPointer, ConflictedOutput, Orphan, Output, OutputMode, RepoError, Repository, Result, Target};
 use crate::fs::FileKind;
 use crate::git::{self, PointerContent};
 use crate::object::{self, Node, Root, Visit};
@@ -69,6 +69,8 @@ pub struct OutputStatus {
     pub path: RepoPath,
     /// Whether it is a directory.
     pub dir: bool,
+    /// Whether it is a transparent file: its pointer is in git, in its place.
+    pub transparent: bool,
     /// Bytes of all its files, as the pointer says; 0 when there is none.
     pub size: u64,
     /// How it compares.
@@ -187,6 +189,7 @@ fn orphaned(orphan: Orphan) -> OutputStatus {
     OutputStatus {
         path: orphan.path,
         dir: orphan.kind == FileKind::Dir,
+        transparent: false,
         size: 0,
         state: OutputState::Orphaned,
         present: None,
@@ -228,6 +231,9 @@ impl Look<'_> {
     pub(super) fn at(&self, target: &Target) -> Result<OutputStatus> {
         let output = &target.output;
         let repository = self.repository;
+        if let OutputMode::InPlace(file) = &output.mode {
+            return repository.transparent_status(output, file, self.granular);
+        }
         let observed = repository.observe(&output.path, Some(output.root()))?;
         let problems = observed.scan.problems.iter().map(Problem::to_string).collect();
         let Compared {
@@ -238,6 +244,7 @@ impl Look<'_> {
         let mut status = OutputStatus {
             path: output.path.clone(),
             dir: matches!(output.root(), Root::Tree(_)),
+            transparent: false,
             size: output.pointer.size,
             state,
             present,

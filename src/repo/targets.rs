@@ -149,6 +149,20 @@ impl Repository {
     }
 }
 
+/// These targets, for what is done to pointers beside outputs: transparent files have none. `instead` is what git does
+/// to one that was named, which is refused.
+pub(crate) fn beside(mut targets: Vec<Target>, instead: &'static str) -> Result<Vec<Target>> {
+    let named = |target: &&Target| target.named && target.output.is_transparent();
+    if let Some(target) = targets.iter().find(named) {
+        return Err(RepoError::IsTransparent {
+            path: target.output.path.clone(),
+            instead,
+        });
+    }
+    targets.retain(|target| !target.output.is_transparent());
+    Ok(targets)
+}
+
 fn merge(target: &mut Option<Target>, output: &Output, part: RepoPath, named: bool) {
     let whole = part.is_root();
     match target {

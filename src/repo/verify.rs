@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::transfer::in_one_line;
 use super::verify_remote::RemoteRepaired;
-use super::{FetchOptions, Repository, Result};
+use super::{FetchOptions, PathPatterns, Repository, Result};
 use crate::git::Scope;
 use crate::hash::{ChunkId, FileId};
 use crate::path::RepoPath;
@@ -136,6 +136,7 @@ impl Repository {
             remote: None,
             dry_run: false,
             present_parts: true,
+            patterns: PathPatterns::default(),
         };
         if !self.config.remotes().is_empty() && self.fetch(&options).is_err() {
             self.progress.check()?;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::{BrokenPointer, Output, Outputs, RepoError, Repository, Result, Selected};
+use super::{BrokenPointer, Output, OutputMode, Outputs, RepoError, Repository, Result, Selected};
 use crate::git::{self, Scope, Version};
 use crate::object::Root;
 use crate::path::RepoPath;
@@ -28,11 +28,22 @@ impl Repository {
         let found = self.git.versions(scope, &self.progress)?;
         let mut commits: HashMap<Key, String> = HashMap::new();
         let mut known: HashSet<Key> = here.outputs.iter().map(key).collect();
-        for Version { path, pointer, commit } in found.versions {
-            let Some(path) = git::output_path(&path) else { continue };
+        for version in found.versions {
+            let Version {
+                path,
+                pointer,
+                transparent,
+                commit,
+            } = version;
+            let (path, mode) = match (git::output_path(&path), transparent) {
+                (_, Some(file)) => (path, OutputMode::InPlace(file)),
+                (Some(output), None) => (output, OutputMode::Beside),
+                (None, None) => continue,
+            };
             let output = Output {
                 path,
                 pointer: (*pointer).clone(),
+                mode,
             };
             if known.insert(key(&output)) {
                 commits.insert(key(&output), commit);

@@ -7,6 +7,7 @@ pub mod draft;
 mod error;
 pub mod gc;
 pub mod index;
+mod journal;
 pub mod marker;
 pub mod pack;
 mod rebuild;
@@ -19,6 +20,7 @@ mod verify;
 
 pub use cache::{Access, Cache, Reader};
 pub use error::{Result, StoreError};
+pub use journal::Journal;
 pub use rebuild::Rebuilt;
 pub use repair::Dropped;
 pub use transaction::{Stored, Transaction, chunk_ids};

@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Ran, CliError> {
         rev: args.rev.clone(),
         force: args.force,
         dry_run: args.dry_run,
-        whole: false,
+        ..Default::default()
     })?;
     Ok(Ran::CheckedOut(Shown(outcome)))
 }

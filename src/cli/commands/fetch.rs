@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
-use crate::repo::{FetchOptions, FetchOutcome, FetchState};
+use crate::repo::{FetchOptions, FetchOutcome, FetchState, PathPatterns};
 
 /// Get content from the remote into the cache
 ///
@@ -43,6 +43,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         remote: args.remote.clone(),
         dry_run: args.dry_run,
         present_parts: false,
+        patterns: PathPatterns::default(),
     })?;
     Ok(Shown(outcome))
 }

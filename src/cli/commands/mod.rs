@@ -12,6 +12,7 @@ mod diff;
 mod doctor;
 mod du;
 mod fetch;
+mod filter_process;
 mod gc;
 mod help;
 mod hook;
@@ -19,13 +20,16 @@ mod init;
 mod install;
 mod log;
 mod ls;
+mod migrate;
 mod r#move;
 mod pull;
 mod push;
 mod remote;
 mod remove;
 mod status;
+mod track;
 mod uninstall;
+mod untrack;
 mod verify;
 
 pub(crate) use demo::DemoError;
@@ -98,6 +102,9 @@ commands! {
     Config = config "config";
     Remove = remove "remove";
     Move = r#move "move";
+    Track = track "track", progress;
+    Untrack = untrack "untrack";
+    Migrate = migrate "migrate", progress;
     Ls = ls "ls" alias "list";
     Cat = cat "cat";
     Du = du "du", progress;
@@ -110,6 +117,7 @@ commands! {
     Completions = completions "completions";
     Demo = demo "demo";
     Hook = hook "hook", progress;
+    FilterProcess = filter_process "filter-process";
     Help = help "help";
 }
 

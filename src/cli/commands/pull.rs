@@ -9,18 +9,20 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::scope::ScopeArgs;
 use crate::cli::ui::{Render, Style};
-use crate::repo::PullOptions;
+use crate::repo::{PathPatterns, PullOptions};
 
 /// Get content from the remote and write it into the workspace
 ///
 /// As `modver fetch` followed by `modver checkout` of the same targets. A part of a tracked directory can be pulled
 /// alone; the rest stays absent. Versions in the workspace are pulled in any case; of others the content is brought into
-/// the cache.
+/// the cache. Pointers of transparent files in the workspace are replaced by the content; if git's filter is not
+/// configured in this clone yet, it is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   modver pull
   modver pull data/images/cats
+  modver pull --include '*.bin' --exclude archive/
   modver pull --all-branches")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
@@ -29,6 +31,12 @@ pub(crate) struct Args {
     /// The remote to use (default: the one that `modver remote default` shows)
     #[arg(short, long, value_name = "NAME")]
     remote: Option<String>,
+    /// Only outputs whose paths fit this pattern, as in `.gitignore`; may be given several times
+    #[arg(short = 'I', long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// Not the outputs whose paths fit this pattern; may be given several times
+    #[arg(short = 'X', long, value_name = "PATTERN")]
+    exclude: Vec<String>,
     /// Also replace files whose content is stored nowhere else
     #[arg(short, long)]
     force: bool,
@@ -47,6 +55,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         remote: args.remote.clone(),
         force: args.force,
         dry_run: args.dry_run,
+        patterns: PathPatterns {
+            include: args.include.clone(),
+            exclude: args.exclude.clone(),
+        },
     })?;
     Ok(Shown {
         fetch: fetch::Shown(outcome.fetch),

@@ -134,10 +134,14 @@ impl Shown {
             }
         };
         let is = |state: OutputState| move |output: &OutputStatus| output.state == state;
-        hint(&is(OutputState::Modified), "commit", "to keep the changes");
+        hint(
+            &|output| output.state == OutputState::Modified && !output.transparent,
+            "commit",
+            "to keep the changes",
+        );
         hint(
             &|output| {
-                matches!(output.state, OutputState::Deleted | OutputState::Outdated)
+                matches!(output.state, OutputState::Deleted | OutputState::Outdated) && !output.transparent
                     || output.state == OutputState::Absent && output.in_cache == Some(true)
             },
             "checkout",
@@ -160,6 +164,16 @@ impl Shown {
             "checkout",
             "to remove what no pointer names any more (or modver remove TARGET to keep it)",
         );
+        let changed = |output: &&OutputStatus| {
+            let states = [OutputState::Modified, OutputState::Deleted, OutputState::TypeChanged];
+            output.transparent && states.contains(&output.state)
+        };
+        let mut transparent = outcome.outputs.iter().filter(changed);
+        match (transparent.next(), transparent.next()) {
+            (None, _) => {}
+            (Some(only), None) => hints.push(format!("git add {0}   or, to undo, git restore {0}", only.path)),
+            _ => hints.push("git add -u   or, to undo, git restore PATH".to_owned()),
+        }
         hints
     }
 }
@@ -247,7 +261,7 @@ fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<
     }
     if let Some(name) = name {
         let compared = matches!(output.state, OutputState::Modified | OutputState::Outdated);
-        if compared && output.counts.is_none() {
+        if compared && output.counts.is_none() && !output.transparent {
             details.push("its listing is not in the cache".to_owned());
         } else if output.in_cache == Some(false) {
             details.push("not in the cache".to_owned());

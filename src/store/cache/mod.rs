@@ -57,7 +57,7 @@ struct OpenPacks {
 
 impl Cache {
     /// Opens the cache in `dir`, making an empty one if there is none. Waits for whoever excludes this access, after
-    /// telling `waiting` who that is.
+    /// telling `waiting` who that is. What a killed process left in a journal is taken in first.
     ///
     /// # Errors
     /// When the directory cannot be made or locked, or holds a store of another format.
@@ -79,14 +79,16 @@ impl Cache {
             })?,
         }
         let index = Index::open(&dir.join("shards"))?;
-        Ok(Self(Arc::new(Inner {
+        let cache = Self(Arc::new(Inner {
             dir: dir.to_owned(),
             access,
             index: RwLock::new(index),
             open_packs: Mutex::default(),
             on_disk: Mutex::default(),
             lock,
-        })))
+        }));
+        super::journal::take_in(&cache)?;
+        Ok(cache)
     }
 
     /// The directory.
@@ -111,6 +113,11 @@ impl Cache {
     #[must_use]
     pub fn shards_dir(&self) -> PathBuf {
         self.0.dir.join("shards")
+    }
+
+    /// Where journals are, if there are any.
+    pub(super) fn journal_dir(&self) -> PathBuf {
+        self.0.dir.join("journal")
     }
 
     /// Where unfinished files are.

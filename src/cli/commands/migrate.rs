@@ -1,0 +1,175 @@
+//! `modver migrate`.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::ui::{Colour, Render, Style, human};
+use crate::git::{Direction, RefChoice};
+use crate::repo::{MigrateOptions, MigrateOutcome};
+
+/// Rewrite history so that files are transparent in it, or are git's own again
+///
+/// Commits are written anew with the same authors, dates and messages; commits in which nothing changes keep their
+/// ids; signatures are dropped and counted. Old branches and tags are kept under refs/original/modver/. Everybody who
+/// has the old history has to fetch the new one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  modver migrate import --above 10MiB --everything --dry-run
+  modver migrate import --include '*.bin' --include models/
+  modver migrate export --include '*.bin'
+  git update-ref -d refs/original/modver/1/refs/heads/main    forget the old history")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Store files of the history with modver, and pointers in git
+    Import(What),
+    /// Put the content of transparent files into git
+    Export(What),
+}
+
+#[derive(Debug, clap::Args)]
+struct What {
+    /// Branches and tags to rewrite (default: the current branch)
+    #[arg(value_name = "REF")]
+    refs: Vec<String>,
+    /// Rewrite all branches and tags of this clone
+    #[arg(long, conflicts_with = "refs")]
+    everything: bool,
+    /// Files that fit this pattern, as in `modver track`; may be given several times
+    #[arg(short = 'I', long, value_name = "PATTERN")]
+    include: Vec<OsString>,
+    /// Not files that fit this pattern; may be given several times
+    #[arg(short = 'X', long, value_name = "PATTERN")]
+    exclude: Vec<OsString>,
+    /// Only files larger than this, such as 500KiB or 10MB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    above: Option<u64>,
+    /// The remote to fetch missing content from (default: the one that `modver remote default` shows)
+    #[arg(short, long, value_name = "NAME")]
+    remote: Option<String>,
+    /// Show what would change and change nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// A number of bytes, with a unit if there is one.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "kb" => 1000,
+        "m" | "mib" => 1 << 20,
+        "mb" => 1_000_000,
+        "g" | "gib" => 1 << 30,
+        "gb" => 1_000_000_000,
+        _ => return Err("expected a size, such as 500KiB or 10MB".to_owned()),
+    };
+    let number: Option<u64> = number.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(factor))
+        .ok_or_else(|| "expected a size, such as 500KiB or 10MB".to_owned())
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let (direction, what) = match &args.action {
+        Action::Import(what) => (Direction::Import, what),
+        Action::Export(what) => (Direction::Export, what),
+    };
+    let outcome = context.repository()?.migrate(&MigrateOptions {
+        direction,
+        include: what.include.clone(),
+        exclude: what.exclude.clone(),
+        above: what.above,
+        refs: match (what.everything, what.refs.is_empty()) {
+            (true, _) => RefChoice::Everything,
+            (false, true) => RefChoice::Current,
+            (false, false) => RefChoice::Named(what.refs.clone()),
+        },
+        remote: what.remote.clone(),
+        dry_run: what.dry_run,
+    })?;
+    Ok(Shown(outcome))
+}
+
+/// What was rewritten.
+#[derive(Debug, serde::Serialize)]
+#[serde(transparent)]
+pub(crate) struct Shown(MigrateOutcome);
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+        for kind in &self.0.files {
+            let suffix = match kind.suffix.as_str() {
+                "" => "no suffix",
+                suffix => suffix,
+            };
+            let versions = human::count(kind.versions, "version", "versions");
+            writeln!(out, "{:>10}  {suffix} ({versions})", human::bytes(kind.bytes))?;
+        }
+        let Some(rewritten) = self.0.rewritten else {
+            return Ok(());
+        };
+        let commits = human::count(rewritten, "commit", "commits");
+        writeln!(out, "rewrote {commits} of {}", human::number(self.0.commits))?;
+        for name in &self.0.refs {
+            writeln!(out, "moved {name}")?;
+        }
+        Ok(())
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        let outcome = &self.0;
+        let hint = style.paint(Colour::Hint, "hint:");
+        if outcome.versions == 0 {
+            return writeln!(out, "nothing to migrate");
+        }
+        if outcome.dry_run {
+            let refs = human::count(outcome.refs.len() as u64, "ref", "refs");
+            let commits = human::count(outcome.commits, "commit", "commits");
+            writeln!(out, "looked at {commits} of {refs}; nothing was written (--dry-run)")?;
+        }
+        if outcome.signatures > 0 {
+            let signatures = human::count(outcome.signatures, "signature", "signatures");
+            writeln!(out, "dropped {signatures} that would not hold any more")?;
+        }
+        if let Some(backup) = &outcome.backup {
+            writeln!(
+                out,
+                "the old history is kept under {backup}/\n{hint} modver push && git push --force-with-lease"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("12", 12),
+            ("3KiB", 3072),
+            ("3kb", 3000),
+            ("10 MiB", 10 << 20),
+            ("1G", 1 << 30),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "MiB", "1.5M", "-1", "1TiBx", "99999999999G"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+}

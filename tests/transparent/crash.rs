@@ -1,0 +1,97 @@
+//! The filter dies, or its disk is full, at any operation: no pointer in git's index without its content.
+
+use std::fs;
+
+use super::support::{Output, Scratch, digest};
+use super::{clean, commit_all, noise, ready};
+
+const FAULT: &str = "MODVER_TEST_FAULT";
+
+/// Files for the journal, and two for transactions of their own.
+fn files() -> Scratch {
+    let s = ready();
+    for i in 0..6 {
+        s.write(format!("small-{i}.bin"), noise(40 + i, 3000));
+    }
+    s.write("large.bin", noise(50, 9 << 20));
+    s.write("larger.bin", noise(51, 11 << 20));
+    s
+}
+
+fn add(s: &Scratch, fault: &str) -> Output {
+    Output::of(s.repo().command("git").args(["add", "."]).env(FAULT, fault))
+}
+
+/// Everything that the index names is here.
+#[track_caller]
+fn index_is_whole(s: &Scratch, when: &str) {
+    for path in s.git(["ls-files", "*.bin"]).ok().lines() {
+        let out = s.git(["cat-file", "--filters", &format!(":{path}")]);
+        assert!(out.stdout == s.read(path), "{when}: {path}: {}", out.err());
+    }
+}
+
+#[test]
+fn killed_anywhere_and_added_again() {
+    let s = files();
+    let file = s.root().join("count");
+    add(&s, &format!("count:{}", file.display())).ok();
+    let n: u64 = fs::read_to_string(file).unwrap().parse().unwrap();
+    assert!(n > 20, "{n}");
+    let before = digest(&s.path(""));
+    let mut succeeded = 0;
+    for (round, at) in (1..=n + 1).step_by(2).chain([n - 1, n]).enumerate() {
+        s.sh("git reset -q && rm -rf .git/modver/cache").ok();
+        let fault = match round % 2 {
+            0 => format!("kill@{at}"),
+            _ => format!("errno=28@{at}+"),
+        };
+        let out = add(&s, &fault);
+        fs::remove_file(s.path(".git/index.lock")).ok();
+        // Git does not always notice: then the content must be here all the same.
+        succeeded += u32::from(out.code == 0);
+        assert!(!out.err().contains("panicked"), "{fault}: {out}");
+        index_is_whole(&s, &fault);
+        s.git(["add", "."]).ok();
+        index_is_whole(&s, &fault);
+        assert_eq!(s.git(["ls-files", "*.bin"]).ok().lines().count(), 8, "{fault}");
+        assert_eq!(digest(&s.path("")), before, "{fault}");
+    }
+    assert!(succeeded > 0, "no fault came after the last answer");
+    s.repo().modver(["verify"]).ok();
+}
+
+#[test]
+fn gc_takes_in_what_a_killed_filter_left() {
+    let s = ready();
+    s.write("a.bin", noise(60, 3000));
+    let file = s.root().join("count");
+    add(&s, &format!("count:{}", file.display())).ok();
+    let n: u64 = fs::read_to_string(file).unwrap().parse().unwrap();
+    // The last operations are those after git has its answers.
+    s.sh("git reset -q && rm -rf .git/modver/cache").ok();
+    let out = add(&s, &format!("kill@{}", n - 3));
+    assert_eq!(out.code, 0, "{out}");
+    let journals = s.sh("ls .git/modver/cache/journal").ok();
+    assert!(!journals.is_empty());
+    let gc = ["gc", "--workspace", "--yes", "--delete-data-that-exists-nowhere-else"];
+    s.repo().modver(gc).ok();
+    assert_eq!(s.sh("ls .git/modver/cache/journal").ok(), "");
+    index_is_whole(&s, "gc");
+}
+
+#[test]
+fn a_checkout_whose_filter_dies_is_repeated() {
+    let s = files();
+    commit_all(s.repo(), "Add");
+    let before = digest(&s.path(""));
+    for at in [1, 2, 3, 5, 8] {
+        s.sh("rm *.bin").ok();
+        let fault = format!("kill@{at}");
+        let _ = Output::of(s.repo().command("git").args(["checkout", "."]).env(FAULT, fault));
+        fs::remove_file(s.path(".git/index.lock")).ok();
+        s.git(["checkout", "--quiet", "."]).ok();
+        assert_eq!(digest(&s.path("")), before);
+        clean(s.repo());
+    }
+}

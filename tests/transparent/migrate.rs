@@ -1,0 +1,161 @@
+//! History with files in git becomes history with pointers, and back.
+
+use super::support::{Scratch, digest};
+use super::{clean, commit_all, is_pointer, noise, stored};
+
+/// Two branches that are merged, with tags, odd encodings and files of several sizes.
+fn history() -> Scratch {
+    let s = Scratch::new();
+    let repo = s.repo();
+    s.write("note.txt", "before anything large\n");
+    commit_all(repo, "Zero");
+    s.write("a.bin", noise(70, 50_000));
+    s.write("deep/b.bin", noise(71, 9 << 20));
+    s.write("small.bin", "small");
+    s.write(".gitattributes", "*.txt text\n");
+    commit_all(repo, "One");
+    repo.git(["tag", "-a", "v1", "-m", "Version 1"]).ok();
+    repo.git(["switch", "--quiet", "--create", "side"]).ok();
+    s.write("a.bin", noise(72, 60_000));
+    s.sh(
+        "git add . && GIT_AUTHOR_NAME='Émile' GIT_AUTHOR_DATE='2001-02-03T04:05:06+0530' \
+          git -c i18n.commitEncoding=ISO-8859-1 commit -qm 'Side: caf\u{e9}'",
+    )
+    .ok();
+    repo.git(["switch", "--quiet", "main"]).ok();
+    s.write("note.txt", "main\n");
+    commit_all(repo, "Main");
+    repo.git(["merge", "--quiet", "--no-edit", "side"]).ok();
+    repo.git(["tag", "light"]).ok();
+    s
+}
+
+/// Everything of all commits that has to stay: who, when, what was said, and how it hangs together.
+fn metadata(s: &Scratch) -> String {
+    s.git([
+        "log",
+        "--topo-order",
+        "--format=%an|%ae|%ad|%cn|%cd|%e|%B|%D",
+        "main",
+        "side",
+        "v1",
+    ])
+    .ok()
+}
+
+fn trees(s: &Scratch) -> String {
+    s.git(["log", "--topo-order", "--format=%T %s", "main", "side"]).ok()
+}
+
+#[test]
+fn there_and_back_gives_the_same_trees() {
+    let s = history();
+    let repo = s.repo();
+    let (files, said, before) = (digest(&s.path("")), metadata(&s), trees(&s));
+    let zero = s.git(["rev-parse", ":/Zero"]).ok();
+    let dry = repo.modver(["migrate", "import", "--include", "*.bin", "--everything", "--dry-run"]);
+    assert!(dry.out().contains("9.1 MiB  .bin (4 versions)"), "{dry}");
+    dry.ok();
+    assert_eq!(trees(&s), before);
+
+    let out = repo.modver(["migrate", "import", "--include", "*.bin", "--everything"]);
+    assert!(
+        out.out().contains("rewrote 4 commits of 5") && out.out().contains("moved refs/tags/v1"),
+        "{out}"
+    );
+    assert!(out.err().contains("refs/original/modver/1/"), "{out}");
+    out.ok();
+    clean(repo);
+    assert_eq!(said, metadata(&s));
+    for revision in ["v1", "main", "side", "light"] {
+        let text = stored(repo, &format!("{revision}:deep/b.bin"));
+        is_pointer(&text, &noise(71, 9 << 20));
+        let attributes = stored(repo, &format!("{revision}:.gitattributes"));
+        assert_eq!(attributes, "*.txt text\n*.bin filter=modver merge=binary -text");
+    }
+    assert_eq!(s.git(["rev-parse", ":/Zero"]).ok(), zero);
+    assert_eq!(s.git(["cat-file", "-t", "v1"]).ok(), "tag");
+    assert_eq!(s.read("a.bin"), noise(72, 60_000));
+    repo.git(["checkout", "--quiet", "v1"]).ok();
+    assert_eq!(s.read("a.bin"), noise(70, 50_000));
+    repo.git(["checkout", "--quiet", "main"]).ok();
+    // Nothing is lost that the old history had.
+    let old = s
+        .git(["rev-parse", "refs/original/modver/1/refs/heads/main^{tree}"])
+        .ok();
+    assert!(before.contains(&old));
+
+    repo.modver(["migrate", "export", "--everything"]).ok();
+    assert_eq!(trees(&s), before);
+    assert_eq!(digest(&s.path("")), files);
+    clean(repo);
+    assert_eq!(said, metadata(&s));
+}
+
+#[test]
+fn large_files_alone_and_one_branch_alone() {
+    let s = history();
+    let repo = s.repo();
+    let (side, before) = (s.git(["rev-parse", "side"]).ok(), trees(&s));
+    repo.modver(["migrate", "import", "--above", "55KB", "--exclude", "none"])
+        .ok();
+    assert_eq!(s.git(["rev-parse", "side"]).ok(), side);
+    is_pointer(&stored(repo, "main:deep/b.bin"), &noise(71, 9 << 20));
+    is_pointer(&stored(repo, "main:a.bin"), &noise(72, 60_000));
+    assert_eq!(stored(repo, "main:small.bin"), "small");
+    let first = s.git(["rev-parse", "main^{/One}"]).ok();
+    assert!(repo.git(["cat-file", "blob", &format!("{first}:a.bin")]).stdout == noise(70, 50_000));
+    assert_eq!(
+        stored(repo, &format!("{first}:.gitattributes")),
+        "*.txt text\n/deep/b.bin filter=modver merge=binary -text"
+    );
+    clean(repo);
+    repo.modver(["migrate", "export", "main"]).ok();
+    assert_eq!(trees(&s), before);
+}
+
+#[test]
+fn nothing_is_rewritten_over_work_that_is_not_committed() {
+    let s = history();
+    let repo = s.repo();
+    let before = trees(&s);
+    let import = ["migrate", "import", "--include", "*.bin"];
+    s.write("note.txt", "changed\n");
+    let refused = repo.modver(import);
+    assert!(refused.err().contains("changes that are not committed"), "{refused}");
+    refused.fails(1);
+    repo.git(["restore", "note.txt"]).ok();
+    let refused = repo.modver(["migrate", "import"]);
+    assert!(refused.err().contains("--above 10MiB"), "{refused}");
+    refused.fails(1);
+    repo.modver(["migrate", "import", "--include", "*.bin", "no-such-branch"])
+        .fails(1);
+    repo.git(["worktree", "add", "--quiet", "../other", "side"]).ok();
+    let refused = repo.modver(["migrate", "import", "--include", "*.bin", "--everything"]);
+    assert!(
+        refused.err().contains("`refs/heads/side` is checked out in"),
+        "{refused}"
+    );
+    refused.fails(1);
+    assert_eq!(trees(&s), before);
+    assert_eq!(repo.git(["for-each-ref", "refs/original"]).ok(), "");
+}
+
+#[test]
+fn an_export_without_content_changes_nothing() {
+    let s = history();
+    let repo = s.repo();
+    repo.modver(["migrate", "import", "--include", "*.bin"]).ok();
+    let before = trees(&s);
+    s.sh("rm -rf .git/modver/cache").ok();
+    std::fs::create_dir(s.root().join("remote")).unwrap();
+    repo.modver(["remote", "add", "--local", "origin", "../remote"]).ok();
+    let refused = repo.modver(["migrate", "export"]);
+    assert!(
+        refused.err().contains("neither in the cache nor on the remote"),
+        "{refused}"
+    );
+    refused.fails(1);
+    assert_eq!(trees(&s), before);
+    clean(repo);
+}
