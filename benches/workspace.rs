@@ -16,9 +16,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use modver::object::{Node, Root};
+use modver::path::RepoPath;
 use modver::progress::Progress;
 use modver::store::{Access, Cache};
-use modver::workspace::{CheckoutPlan, CheckoutRequest, IgnoreRules, Mode, ScanRequest, Scopes, State, scan};
+use modver::workspace::{
+    CheckoutPlan, CheckoutRequest, IgnoreRules, Mode, ScanRequest, Scopes, State, StateFile, scan,
+};
 
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
@@ -51,6 +54,10 @@ fn main() {
     };
     std::fs::create_dir_all(scratch).unwrap();
     let state_path = scratch.join("state");
+    let state_file = |path| StateFile {
+        path,
+        output: RepoPath::root(),
+    };
     let progress = Arc::new(Progress::new());
     let whole = Scopes::whole();
     let ignore = IgnoreRules::none();
@@ -95,7 +102,7 @@ fn main() {
             let plan = timed("  of it, plan", || {
                 CheckoutPlan::new(request, snapshot, &cache).unwrap()
             });
-            let checked = plan.execute(&scratch.join("out.state"), &progress).unwrap();
+            let checked = plan.execute(&state_file(scratch.join("out.state")), &progress).unwrap();
             println!("{:?}, {} failures", checked.done, checked.failures.len());
         })
     };
@@ -118,7 +125,9 @@ fn main() {
         snapshot
     });
     timed("write state", || {
-        added.write_state(&state_path, added.root(), &whole).unwrap()
+        added
+            .write_state(&state_file(state_path.clone()), added.root(), &whole)
+            .unwrap()
     });
     println!("peak memory {} MiB", peak());
     let node = added.node.clone();
