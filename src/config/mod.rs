@@ -37,7 +37,7 @@ pub use name::{MAX_REMOTE_NAME, RemoteName, RemoteNameError};
 pub use nearest::nearest;
 pub use origin::{FileLayer, Layer, Origin, Setting};
 pub use template::{MVIGNORE_TEMPLATE, PROJECT_TEMPLATE};
-pub use value::{Secret, Value, ValueDefect};
+pub use value::{Secret, Value, ValueDefect, has_credentials as url_has_credentials};
 pub use variables::OTHER_VARIABLES;
 
 use keys::KEYS;

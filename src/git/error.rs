@@ -90,6 +90,12 @@ pub enum GitError {
         /// What `gix` said.
         source: Box<gix::Error>,
     },
+    /// Another repository has no such revision.
+    #[error("it has no revision `{rev}`")]
+    UnknownRevision {
+        /// As it was given.
+        rev: String,
+    },
     /// An object is missing or damaged.
     #[error("cannot read git's object {id}")]
     Object {

@@ -5,7 +5,8 @@
 //! configuration hold.
 //!
 //! Invariants: nothing here writes to git's object database, refs or configuration, nor to the index other than by
-//! `git add`. No object is ever fetched implicitly from a promisor remote. Paths go to git literally, NUL-separated,
+//! `git add`; the copies of other repositories that `source` keeps are modver's own. No object is ever fetched
+//! implicitly from a promisor remote of the user's repository. Paths go to git literally, NUL-separated,
 //! never as patterns.
 //!
 //! Environment: the library reads none itself. `gix` and the `git` program see `HOME`, `GIT_CONFIG_*` and, so that
@@ -24,12 +25,14 @@ mod exclude;
 mod find;
 mod hooks;
 mod ignore_file;
+mod import;
 mod index;
 mod lineage;
 mod liveness;
 mod pointer;
 mod program;
 mod revision;
+mod source;
 mod stage;
 #[cfg(test)]
 mod testing;
@@ -45,6 +48,7 @@ pub use exclude::{Excludes, IgnoreMatch};
 pub use find::FoundPointers;
 pub use hooks::Hooks;
 pub use ignore_file::{add_entry, remove_entry};
+pub use import::{Import, RepositoryImport, UrlImport};
 pub use index::Tracked;
 pub use liveness::{GcScope, LivePointers};
 pub use pointer::{
@@ -52,3 +56,4 @@ pub use pointer::{
     pointer_path,
 };
 pub use revision::{Head, RevisionPointer};
+pub use source::{BlobReader, EntryKind, SourceEntry, SourceRepo, is_git_url};
