@@ -30,6 +30,8 @@ pub(crate) enum CliError {
     Interrupted,
     #[error("`{0}` has no --json: its output is data of its own")]
     NoJson(&'static str),
+    #[error("--rev is about another repository; name it")]
+    RevOfWhat,
     #[error("this is a bug in modver")]
     Panicked,
     #[error("cannot write the output")]
@@ -50,7 +52,7 @@ impl CliError {
     /// The exit code it leads to.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::NotADirectory(_) | Self::UnknownTopic(_) | Self::NoJson(_) => Exit::Usage,
+            Self::NotADirectory(_) | Self::UnknownTopic(_) | Self::NoJson(_) | Self::RevOfWhat => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::WorkingDirectory(_)
             | Self::Signals(_)
@@ -81,6 +83,11 @@ fn exit_of(error: &RepoError) -> Exit {
         RepoError::Interrupted(_) => Exit::Interrupted,
         RepoError::Git(GitError::NotARepository { .. } | GitError::Bare { .. }) => Exit::NotARepository,
         RepoError::Git(GitError::IndexLocked { .. }) => Exit::Locked,
+        RepoError::Source { source, .. } => match exit_of(source) {
+            // That is not where the user stands.
+            Exit::NotARepository => Exit::Failure,
+            exit => exit,
+        },
         RepoError::Store(error)
         | RepoError::Object(ObjectError::Store(error))
         | RepoError::Remote(RemoteError::Store(error) | RemoteError::Object(ObjectError::Store(error))) => {

@@ -140,7 +140,9 @@ fn check_url(url: &str) -> Parsed<()> {
 
 fn check_path(path: &RepoPath) -> Parsed<()> {
     if path.is_root() {
-        return Err(PointerProblem::ImportPath(crate::path::PathError::EmptyName(Vec::new())));
+        return Err(PointerProblem::ImportPath(
+            crate::path::PathError::EmptyName(Vec::new()),
+        ));
     }
     Ok(())
 }

@@ -399,8 +399,8 @@ pub fn is_pointer_path(path: &RepoPath) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::path;
     use super::super::import::{RepositoryImport, UrlImport};
+    use super::super::testing::path;
     use super::*;
     use proptest::prelude::*;
 
@@ -540,13 +540,31 @@ mod tests {
         assert!(matches!(changed("01234567\"", "0123456\""), P::ImportCommit));
         assert!(matches!(changed("\"0123", "\"--up"), P::ImportCommit));
         assert!(matches!(changed("https://example", "-uhttps://example"), P::ImportUrl));
-        assert!(matches!(changed("example.org", "a:secret@example.org"), P::ImportCredentials));
-        assert!(matches!(changed("rev = \"v2\"", "rev = 2"), P::WrongType { key: "import.rev", .. }));
-        assert!(matches!(changed("rev =", "etag ="), P::MisplacedKey { key: "import.etag", .. }));
-        assert!(matches!(problem(&good.replace("[import]", "[[import]]")), P::WrongType { key: "import", .. }));
+        assert!(matches!(
+            changed("example.org", "a:secret@example.org"),
+            P::ImportCredentials
+        ));
+        assert!(matches!(
+            changed("rev = \"v2\"", "rev = 2"),
+            P::WrongType { key: "import.rev", .. }
+        ));
+        assert!(matches!(
+            changed("rev =", "etag ="),
+            P::MisplacedKey { key: "import.etag", .. }
+        ));
+        assert!(matches!(
+            problem(&good.replace("[import]", "[[import]]")),
+            P::WrongType { key: "import", .. }
+        ));
         let url = String::from_utf8(imported(from_url()).to_bytes().unwrap()).unwrap();
-        assert!(matches!(problem(&format!("{url}rev = \"x\"\n")), P::MisplacedKey { key: "import.rev", .. }));
-        assert!(matches!(problem(&format!("{url}path = \"x\"\n")), P::MissingKey("import.commit")));
+        assert!(matches!(
+            problem(&format!("{url}rev = \"x\"\n")),
+            P::MisplacedKey { key: "import.rev", .. }
+        ));
+        assert!(matches!(
+            problem(&format!("{url}path = \"x\"\n")),
+            P::MissingKey("import.commit")
+        ));
         let secret = Import::Url(UrlImport {
             url: "https://host/x?token=hush".to_owned(),
             etag: None,

@@ -113,7 +113,7 @@ impl Repository {
             let push = PushOptions {
                 targets: targets.collect(),
                 remote: options.remote.clone(),
-                dry_run: false,
+                ..PushOptions::default()
             };
             outcome.pushed = Some(self.push(&push)?);
         }

@@ -104,6 +104,8 @@ impl Repository {
             remotes: Vec::new(),
             outputs: Vec::new(),
         };
+        let imports = self.imports_without_remote(options.remote.as_deref(), &mut targets)?;
+        let others = targets.clone();
         let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
         let count = groups.len();
         let mut failed = Vec::new();
@@ -130,7 +132,10 @@ impl Repository {
                 }
             }
         }
+        self.fetch_from_sources(imports, &others, &mut outcome)?;
+        let nothing = outcome.outputs.iter().all(|output| output.state == FetchState::Failed);
         if failed.len() == count
+            && nothing
             && let Some(error) = failed.into_iter().next()
         {
             return Err(error);

@@ -23,6 +23,8 @@ pub struct PushOptions {
     pub remote: Option<String>,
     /// Only find out what would be sent.
     pub dry_run: bool,
+    /// Whether imports are left out: their sources have them.
+    pub no_imports: bool,
 }
 
 /// What was pushed.
@@ -94,6 +96,7 @@ impl Repository {
             .targets(&options.targets)?
             .into_iter()
             .map(|target| target.output)
+            .filter(|output| !(options.no_imports && output.pointer.import.is_some()))
             .collect();
         let mut outcome = PushOutcome {
             dry_run: options.dry_run,

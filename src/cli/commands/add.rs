@@ -88,7 +88,11 @@ impl Render for Shown {
         }
         for output in outputs {
             if let Some(url) = &output.was_import {
-                writeln!(out, "{}: changed here, so it does not count as an import of {url} any more", output.path)?;
+                writeln!(
+                    out,
+                    "{}: changed here, so it does not count as an import of {url} any more",
+                    output.path
+                )?;
             }
         }
         if outputs.is_empty() {

@@ -13,10 +13,10 @@ use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 
+use super::Result;
 use super::error::{Place, TransportError};
 use super::retry::RetryPolicy;
 use super::runtime::runtime;
-use super::Result;
 use crate::progress::Progress;
 
 /// How long making a connection may take.
