@@ -165,19 +165,20 @@ fn write(desk: &Desk<'_>, content: &Cache, node: &Node, full: &Path, force: bool
         return written;
     }
     let name = FileId::of(full.as_os_str().as_encoded_bytes()).short();
+    let Some(last) = full.file_name() else {
+        return Err(RepoError::InTheWay { path: full.to_owned() });
+    };
+    // In a directory that is not seen as content, under the name that it will have.
     let aside = full.with_file_name(format!(".modver-tmp-{unique}-{name}"));
-    let written = check_out(content, node, &aside, false, &state, &desk.progress).and_then(|()| {
+    fs::create_dir_all(&aside)?;
+    let complete = aside.join(last);
+    let written = check_out(content, node, &complete, false, &state, &desk.progress).and_then(|()| {
         free(full, false)?;
-        Ok(fs::rename(&aside, full)?)
+        Ok(fs::rename(&complete, full)?)
     });
     let _ = fs::remove_file(&state);
-    if written.is_err() {
-        let _ = match node {
-            Node::Dir { .. } => fs::remove_dir_all(&aside),
-            _ => fs::remove_file(&aside).map(drop),
-        };
-    }
-    written
+    let removed = fs::remove_dir_all(&aside);
+    written.and_then(|()| Ok(removed?))
 }
 
 fn check_out(
