@@ -16,10 +16,10 @@ mod import;
 #[path = "support/s3.rs"]
 mod s3;
 mod support;
-#[path = "support/web.rs"]
-mod web;
 #[path = "imports/urls.rs"]
 mod urls;
+#[path = "support/web.rs"]
+mod web;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,9 +59,12 @@ fn scratch() -> (Scratch, PathBuf, PathBuf) {
     other.write("model.bin", noise(1, 1_000_000));
     other.write("code/run.py", "print(1)\n");
     other.write("code/weights.bin", "weights\n");
-    other.sh("mkdir data/empty; ln -s cats/1.txt data/link; chmod +x data/cats/0.txt code/run.py")
+    other
+        .sh("mkdir data/empty; ln -s cats/1.txt data/link; chmod +x data/cats/0.txt code/run.py")
         .ok();
-    other.modver(["add", "--quiet", "data", "model.bin", "code/weights.bin"]).ok();
+    other
+        .modver(["add", "--quiet", "data", "model.bin", "code/weights.bin"])
+        .ok();
     commit(other, "one");
     other.git(["tag", "v1"]).ok();
     s.repo().modver(["init", "--quiet"]).ok();
@@ -70,8 +73,10 @@ fn scratch() -> (Scratch, PathBuf, PathBuf) {
 }
 
 fn commit(repo: Repo<'_>, message: &str) {
-    repo.sh(&format!("git add -A && git commit --quiet --allow-empty --message '{message}'"))
-        .ok();
+    repo.sh(&format!(
+        "git add -A && git commit --quiet --allow-empty --message '{message}'"
+    ))
+    .ok();
 }
 
 /// A second version of the source's data.

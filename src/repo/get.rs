@@ -62,13 +62,14 @@ pub fn get(options: &OpenOptions, request: &GetOptions) -> Result<GetOutcome> {
 
 fn from_repository(desk: &Desk<'_>, request: &GetOptions, path: &Path) -> Result<GetOutcome> {
     let path = path_inside(path)?;
+    let source = SourceRepository::open(desk, &request.url, &desk.cwd, request.rev.as_deref())?;
+    let path = source.path(path);
     let name = match (&request.out, path.is_root()) {
         (Some(_), true) => String::new(),
         _ => last_name(&path)?,
     };
     let (out, full) = out(desk, request, &name)?;
     free(&full, request.force)?;
-    let source = SourceRepository::open(desk, &request.url, &desk.cwd, request.rev.as_deref())?;
     let found = source.find(&path)?;
     let content = source.content(&found)?;
     write(desk, &content, &found.node, &full, request.force)?;

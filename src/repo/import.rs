@@ -87,10 +87,14 @@ impl Repository {
     pub fn import(&self, options: &ImportOptions) -> Result<ImportOutcome> {
         without_credentials(&options.url)?;
         let inside = path_inside(&options.path)?;
-        let path = self.import_path(options.out.as_deref(), || last_name(&inside))?;
-        self.check_import(&path, options.force)?;
+        if inside.is_root() {
+            return Err(RepoError::WholeRepository);
+        }
         let desk = Desk::of(self);
         let source = SourceRepository::open(&desk, &options.url, self.cwd(), options.rev.as_deref())?;
+        let inside = source.path(inside);
+        let path = self.import_path(options.out.as_deref(), || last_name(&inside))?;
+        self.check_import(&path, options.force)?;
         let found = source.find(&inside)?;
         if !options.no_download {
             source.fetch(&found, &[])?;
@@ -165,7 +169,19 @@ impl Repository {
         let lock = self.lock_workspace()?;
         // Somebody may have put something there while the content was on its way.
         self.check_import(path, force)?;
-        self.record(&[Record::Track(path.clone(), pointer.clone())])?;
+        let missing: Vec<RepoPath> = std::iter::successors(path.parent(), RepoPath::parent)
+            .take_while(|dir| matches!(fs::stat(&dir.on_disk(self.root())), Ok(None)))
+            .collect();
+        if let Some(dir) = missing.first() {
+            fs::create_dir_all(&dir.on_disk(self.root()))?;
+        }
+        if let Err(error) = self.record(&[Record::Track(path.clone(), pointer.clone())]) {
+            for dir in missing {
+                // One that somebody has put something into stays.
+                let _ = fs::remove_empty_dir(&dir.on_disk(self.root()));
+            }
+            return Err(error);
+        }
         drop(lock);
         let output = Output {
             path: path.clone(),

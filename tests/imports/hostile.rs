@@ -11,10 +11,20 @@ fn what_a_broken_repository_holds_is_refused_by_name() {
     other.write("conflict.mv", "<<<<<<< ours\n=======\n>>>>>>> theirs\n");
     other.write("huge.mv", "#".repeat(70_000));
     other.write("unknown.mv", format!("{good}colour = \"red\"\n"));
-    other.write("escape.mv", format!("{good}[import]\nurl = \"u\"\npath = \"../x\"\ncommit = \"{}\"\n", "0".repeat(40)));
-    other.write("option.mv", format!("{good}[import]\nurl = \"--upload-pack=touch x\"\n"));
+    other.write(
+        "escape.mv",
+        format!(
+            "{good}[import]\nurl = \"u\"\npath = \"../x\"\ncommit = \"{}\"\n",
+            "0".repeat(40)
+        ),
+    );
+    other.write(
+        "option.mv",
+        format!("{good}[import]\nurl = \"--upload-pack=touch x\"\n"),
+    );
     other.write("absent.mv", &good);
-    other.sh("ln -s /etc/passwd out; ln -s ../../x up; ln -s code/run.py in; mkdir links; ln -s ../../x links/x")
+    other
+        .sh("ln -s /etc/passwd out; ln -s ../../x up; ln -s code/run.py in; mkdir links; ln -s ../../x links/x")
         .ok();
     commit(other, "hostile");
     other.modver(["push", "--quiet", "data"]).fails(1);

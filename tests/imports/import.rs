@@ -13,7 +13,9 @@ fn pointer(s: &Scratch, path: &str) -> String {
 fn an_import_is_an_output_that_remembers_where_it_came_from() {
     let (s, source, _) = scratch();
     let other = s.at(&source);
-    let imported = s.repo().modver(["import", "../source", "data", "--rev", "main", "--desc", "of others"]);
+    let imported = s
+        .repo()
+        .modver(["import", "../source", "data", "--rev", "main", "--desc", "of others"]);
     assert!(imported.err().contains("at commit"), "{imported}");
     assert_eq!(imported.ok(), "imported data (11 files, 60 B)");
     assert_eq!(digest(&s.path("data")), digest(&source.join("data")));
@@ -27,12 +29,17 @@ fn an_import_is_an_output_that_remembers_where_it_came_from() {
     let clone = s.clone_to("clone");
     let c = s.at(&clone);
     let pulled = c.modver(["pull"]);
-    assert!(pulled.out().contains("fetched 11 files, 60 B from ../source"), "{pulled}");
+    assert!(
+        pulled.out().contains("fetched 11 files, 60 B from ../source"),
+        "{pulled}"
+    );
     pulled.ok();
     assert_eq!(digest(&clone.join("data")), digest(&source.join("data")));
     // In a subdirectory a relative path starts at the root all the same.
     fs::create_dir(s.path("sub")).unwrap();
-    s.at(&s.path("sub")).modver(["import", "../../source", "model.bin"]).ok();
+    s.at(&s.path("sub"))
+        .modver(["import", "../../source", "model.bin"])
+        .ok();
     assert!(pointer(&s, "sub/model.bin.mv").contains("url = \"../source\"\n"));
     assert_eq!(s.read("sub/model.bin"), noise(1, 1_000_000));
 }
@@ -42,12 +49,16 @@ fn updates_follow_the_source() {
     let (s, source, _) = scratch();
     let (other, repo) = (s.at(&source), s.repo());
     repo.modver(["import", "--quiet", "../source", "data"]).ok();
-    repo.modver(["import", "--quiet", "../source", "data/dogs", "--rev", "v1"]).ok();
+    repo.modver(["import", "--quiet", "../source", "data/dogs", "--rev", "v1"])
+        .ok();
     commit(repo, "imports");
     assert_eq!(repo.modver(["update"]).ok(), "unchanged data\nunchanged dogs");
     assert_eq!(repo.modver(["status", "--imports", "--check"]).ok(), "");
     second_version(other);
-    assert_eq!(repo.modver(["update", "--dry-run"]).fails(1), "moved on data (../source)\nunchanged dogs");
+    assert_eq!(
+        repo.modver(["update", "--dry-run"]).fails(1),
+        "moved on data (../source)\nunchanged dogs"
+    );
     assert_eq!(repo.modver(["status", "--check"]).ok(), "");
     let asked = repo.modver(["status", "--imports", "--check"]);
     assert!(asked.err().contains("hint: modver update data"), "{asked}");
@@ -81,7 +92,12 @@ fn what_was_changed_here_is_not_replaced() {
     // Who adds a change has an output of their own.
     s.write("data/cats/1.txt", "my cat\n");
     let added = repo.modver(["add", "data"]);
-    assert!(added.err().contains("does not count as an import of ../source any more"), "{added}");
+    assert!(
+        added
+            .err()
+            .contains("does not count as an import of ../source any more"),
+        "{added}"
+    );
     added.ok();
     assert!(!pointer(&s, "data.mv").contains("[import]"));
     let none = repo.modver(["update", "data"]);
@@ -126,7 +142,10 @@ fn imports_are_pushed_unless_they_are_left_out() {
     // No remote has it: a clone asks the source.
     let clone = s.clone_to("clone");
     let pulled = s.at(&clone).modver(["pull"]);
-    assert!(pulled.out().contains("from own") && pulled.out().contains("from ../source"), "{pulled}");
+    assert!(
+        pulled.out().contains("from own") && pulled.out().contains("from ../source"),
+        "{pulled}"
+    );
     pulled.ok();
     assert_eq!(s.at(&clone).modver(["cat", "data/cats/3.txt"]).ok(), "cat 3");
     let pushed = repo.modver(["push"]).ok();
@@ -137,10 +156,16 @@ fn imports_are_pushed_unless_they_are_left_out() {
     s.at(&clone).modver(["pull"]).ok();
     assert_eq!(digest(&clone.join("data")), digest(&s.path("data")));
     let failed = s.repo().modver(["update"]);
-    assert!(failed.err().contains("failed: data: cannot get data from `../source`"), "{failed}");
+    assert!(
+        failed.err().contains("failed: data: cannot get data from `../source`"),
+        "{failed}"
+    );
     failed.fails(1);
     let unknown = s.repo().modver(["status", "--imports"]);
-    assert!(unknown.out().starts_with("source unknown:   data/ (cannot get data"), "{unknown}");
+    assert!(
+        unknown.out().starts_with("source unknown:   data/ (cannot get data"),
+        "{unknown}"
+    );
 }
 
 #[test]
@@ -158,11 +183,14 @@ fn nothing_is_imported_over_something_else() {
     refused(&["../source", "model.bin"], "is there already");
     s.write("kept.txt", "mine\n");
     s.git(["add", "kept.txt"]).ok();
-    refused(&["../source", "model.bin", "-o", "kept.txt", "--force"], "is tracked by git");
+    refused(
+        &["../source", "model.bin", "-o", "kept.txt", "--force"],
+        "is tracked by git",
+    );
     refused(&["../source", "model.bin", "-o", "../x"], "outside");
     refused(&["../source", "model.bin", "-o", "x.mv"], "is a pointer");
     refused(&["https://user:hush@host/x.git", "model.bin"], "has credentials");
-    refused(&["../source", ".", "-o", "all"], "path");
+    refused(&["../source", ".", "-o", "all"], "the repository itself");
     repo.modver(["import", "../source", "model.bin", "--force"]).ok();
     assert_eq!(s.read("model.bin"), noise(1, 1_000_000));
     refused(&["../source", "data", "-o", "model.bin/x"], "is inside `model.bin`");

@@ -83,7 +83,9 @@ pub fn file(request: &Request, body: &[u8], etag: &str) -> Vec<u8> {
     if request.header("if-none-match") == Some(etag) {
         return status("304 Not Modified", &format!("etag: {etag}\r\n"));
     }
-    let range = request.header("range").filter(|_| request.header("if-range") == Some(etag));
+    let range = request
+        .header("range")
+        .filter(|_| request.header("if-range") == Some(etag));
     let start: Option<usize> = range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
     let (line, extra, body) = match start {
         Some(start) => (

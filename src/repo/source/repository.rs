@@ -232,13 +232,7 @@ impl<'a> SourceRepository<'a> {
             }
             at = here.parent();
         }
-        match git::output_path(path) {
-            Some(_) if self.file(path).is_some() => match self.entry(path) {
-                Some(pointer) => Ok(Some((self.output(pointer)?, RepoPath::root()))),
-                None => Ok(None),
-            },
-            _ => Ok(None),
-        }
+        Ok(None)
     }
 
     fn pick(&self, path: &RepoPath) -> Result<Picked> {
@@ -275,6 +269,14 @@ impl<'a> SourceRepository<'a> {
         RepoError::NotInSource {
             path: path.clone(),
             commit: self.commit.get(..12).unwrap_or(&self.commit).to_owned(),
+        }
+    }
+
+    /// The path that is meant: a pointer stands for its output.
+    pub(in crate::repo) fn path(&self, typed: RepoPath) -> RepoPath {
+        match git::output_path(&typed) {
+            Some(output) if self.file(&typed).is_some() => output,
+            _ => typed,
         }
     }
 
@@ -445,7 +447,8 @@ impl<'a> SourceRepository<'a> {
                 root: output.root(),
                 parts: parts.clone(),
             };
-            if let Ok(Some(theirs)) = self.their_cache()
+            if found.is_of_output(output, parts)
+                && let Ok(Some(theirs)) = self.their_cache()
                 && is_complete(&theirs, &wanted, Depth::Content).unwrap_or(false)
             {
                 return Ok(theirs);

@@ -121,7 +121,10 @@ impl<'a> UrlSource<'a> {
         match &self.place {
             Place::Web(_) => Ok(There::File(Version::default())),
             Place::Object { transport, key } => {
-                if let Some(object) = transport.stat(key)? {
+                // With a slash at its end, an object is not what is meant.
+                if !self.url.ends_with('/')
+                    && let Some(object) = transport.stat(key)?
+                {
                     return Ok(There::File(version_of(&object)));
                 }
                 let objects = transport.list(&format!("{key}/"))?;
