@@ -12,10 +12,16 @@ mod support;
 
 #[path = "data/add.rs"]
 mod add;
+#[path = "data/broken.rs"]
+mod broken;
 #[path = "data/checkout.rs"]
 mod checkout;
 #[path = "data/crash.rs"]
 mod crash;
+#[path = "data/limits.rs"]
+mod limits;
+#[path = "data/orphans.rs"]
+mod orphans;
 #[path = "data/race.rs"]
 mod race;
 #[path = "data/refuse.rs"]

@@ -1,7 +1,8 @@
 //! Debug builds only: arms the fail points of `fs::fault` from `MODVER_TEST_FAULT`, for the crash tests.
 //!
 //! `kill@N` dies at the N-th operation that changes the disk; `errno=28@N` fails it with that error number, and
-//! `errno=28@N+` every later one, too; `count:FILE` writes the number of operations to FILE at the end.
+//! `errno=28@N+` every later one, too; `fold-case` takes
+//! names that differ only in case for one; `count:FILE` writes the number of operations to FILE at the end.
 
 use std::path::Path;
 
@@ -18,6 +19,10 @@ pub(crate) fn arm(env: &Env) {
     let Some(text) = env.get(VARIABLE) else { return };
     let text = text.to_string_lossy();
     if text.starts_with("count:") {
+        return;
+    }
+    if text == "fold-case" {
+        fault::fold_case();
         return;
     }
     let (nth, fault) = parse(&text).unwrap_or_else(|| unreachable!("{VARIABLE}={text} is not understood"));

@@ -1,5 +1,6 @@
 //! Directories by handle: listing, stat and writing without following symbolic links.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -142,6 +143,7 @@ impl Dir {
     /// # Errors
     /// When it is not a directory (a symbolic link is not) or cannot be opened.
     pub fn open_dir(&self, name: &Name) -> Result<Self> {
+        let name = &*self.actual(name);
         let path = self.path.join(name.as_os());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd =
@@ -165,6 +167,7 @@ impl Dir {
     /// # Errors
     /// When it exists or cannot be created.
     pub fn create_file(&self, name: &Name, mode: u32) -> Result<File> {
+        let name = &*self.actual(name);
         fault::pass(Attempt::Create, &self.path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&self.fd, name.as_os(), flags, Mode::from_raw_mode(mode))
@@ -193,6 +196,7 @@ impl Dir {
     /// # Errors
     /// When it cannot be created.
     pub fn create_dir(&self, name: &Name) -> Result<bool> {
+        let name = &*self.actual(name);
         fault::pass(Attempt::CreateDir, &self.path)?;
         match rustix::fs::mkdirat(&self.fd, name.as_os(), Mode::from_raw_mode(0o777)) {
             Ok(()) => Ok(true),
@@ -206,6 +210,7 @@ impl Dir {
     /// # Errors
     /// When it exists or cannot be created.
     pub fn create_symlink(&self, name: &Name, target: &[u8]) -> Result<()> {
+        let name = &*self.actual(name);
         fault::pass(Attempt::Link, &self.path)?;
         rustix::fs::symlinkat(OsStr::from_bytes(target), &self.fd, name.as_os()).map_err(self.at(Attempt::Link, name))
     }
@@ -225,6 +230,7 @@ impl Dir {
     /// # Errors
     /// When it cannot be asked.
     pub fn stat(&self, name: &Name) -> Result<Option<Stat>> {
+        let name = &*self.actual(name);
         match rustix::fs::statat(&self.fd, name.as_os(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
@@ -353,6 +359,18 @@ impl Dir {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The name that stands for this one: itself, but for tests of file systems that fold case.
+    fn actual<'n>(&self, name: &'n Name) -> Cow<'n, Name> {
+        let fold = |name: &Name| String::from_utf8_lossy(name.as_bytes()).to_lowercase();
+        if fault::folds_case()
+            && let Ok(entries) = self.list()
+            && let Some(entry) = entries.into_iter().find(|entry| fold(&entry.name) == fold(name))
+        {
+            return Cow::Owned(entry.name);
+        }
+        Cow::Borrowed(name)
     }
 
     fn at<E: Into<io::Error>>(&self, attempt: Attempt, name: &Name) -> impl FnOnce(E) -> FsError + use<E> {

@@ -26,6 +26,7 @@ mod armed {
     use std::sync::OnceLock;
     use std::sync::atomic::AtomicU64;
 
+    pub(super) static FOLDS_CASE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
     pub(super) static PLAN: OnceLock<(u64, Fault)> = OnceLock::new();
     pub(super) static SEEN: AtomicU64 = AtomicU64::new(0);
 }
@@ -34,6 +35,25 @@ mod armed {
 #[cfg(debug_assertions)]
 pub fn arm(nth: u64, fault: Fault) {
     let _ = armed::PLAN.set((nth, fault));
+}
+
+/// From now on [`super::Dir`] takes names that differ only in case for one, as some file systems do.
+#[cfg(debug_assertions)]
+pub fn fold_case() {
+    armed::FOLDS_CASE.store(true, std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Whether names that differ only in case are one.
+#[cfg(debug_assertions)]
+pub(super) fn folds_case() -> bool {
+    armed::FOLDS_CASE.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Whether names that differ only in case are one.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub(super) const fn folds_case() -> bool {
+    false
 }
 
 /// How many operations have passed.

@@ -1,6 +1,7 @@
 //! Advisory file locks that die with their holder.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,7 @@ impl FileLock {
     /// When the lock file cannot be created or the file system has no locks.
     pub fn try_acquire(path: &Path, kind: LockKind) -> Result<Option<Self>> {
         fault::pass(Attempt::Lock, path)?;
-        let file = open(path)?;
+        let file = open(path, kind)?;
         let operation = match kind {
             LockKind::Shared => FlockOperation::NonBlockingLockShared,
             LockKind::Exclusive => FlockOperation::NonBlockingLockExclusive,
@@ -55,7 +56,7 @@ impl FileLock {
         }
         let holder = super::read(path, 4096).unwrap_or_default();
         waiting(String::from_utf8_lossy(&holder).trim());
-        let file = open(path)?;
+        let file = open(path, kind)?;
         let operation = match kind {
             LockKind::Shared => FlockOperation::LockShared,
             LockKind::Exclusive => FlockOperation::LockExclusive,
@@ -84,12 +85,25 @@ impl FileLock {
     }
 }
 
-fn open(path: &Path) -> Result<File> {
-    fs::OpenOptions::new()
+fn open(path: &Path, kind: LockKind) -> Result<File> {
+    let opened = fs::OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .open(path)
-        .map_err(at(Attempt::Open, path))
+        .open(path);
+    let opened = match opened {
+        // Who may only read may all the same keep others from removing.
+        Err(error)
+            if kind == LockKind::Shared
+                && matches!(
+                    error.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                ) =>
+        {
+            File::open(path)
+        }
+        opened => opened,
+    };
+    opened.map_err(at(Attempt::Open, path))
 }

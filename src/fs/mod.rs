@@ -27,7 +27,7 @@ pub use std::fs::File;
 pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use probe::{Abilities, filesystem_type, probe};
-pub use temp::{DIRECT_ALIGN, TempFile, alone_name};
+pub use temp::{ClosedTemp, DIRECT_ALIGN, TempFile, alone_name};
 
 /// What was being done to a path when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

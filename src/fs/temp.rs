@@ -105,6 +105,14 @@ impl TempFile {
         name.as_encoded_bytes().starts_with(b".modver-tmp-")
     }
 
+    /// Whether `name` is a temporary name that only the holder of a lock gives: to a file ([`alone_name`]), or to a
+    /// directory that a checkout fills.
+    #[must_use]
+    pub fn is_alone_name(name: &std::ffi::OsStr) -> bool {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b".modver-tmp-f-") || name.starts_with(b".modver-tmp-d-")
+    }
+
     /// Appends bytes.
     ///
     /// # Errors
@@ -231,6 +239,16 @@ impl TempFile {
         Ok(())
     }
 
+    /// Closes the file, which keeps its temporary name.
+    #[must_use]
+    pub fn close(mut self) -> ClosedTemp {
+        self.persisted = true;
+        ClosedTemp {
+            path: std::mem::take(&mut self.path),
+            persisted: false,
+        }
+    }
+
     /// Gives the file the name `path` only if nothing has it; `false` when something has (the temporary is gone
     /// then). Synced before and after.
     ///
@@ -255,6 +273,35 @@ impl TempFile {
                 Ok(true)
             }
             Err(error) => Err(at(Attempt::Link, path)(error)),
+        }
+    }
+}
+
+/// A file under a temporary name that is complete and closed: of these there may be any number at once. Removed when
+/// dropped.
+#[derive(Debug)]
+pub struct ClosedTemp {
+    path: PathBuf,
+    persisted: bool,
+}
+
+impl ClosedTemp {
+    /// As [`TempFile::rename`].
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn rename(mut self, path: &Path) -> Result<()> {
+        fault::pass(Attempt::Rename, &self.path)?;
+        fs::rename(&self.path, path).map_err(at(Attempt::Rename, path))?;
+        self.persisted = true;
+        Ok(())
+    }
+}
+
+impl Drop for ClosedTemp {
+    fn drop(&mut self) {
+        if !self.persisted {
+            let _ = fs::remove_file(&self.path);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::error::Result;
 use super::exclude::Excludes;
 use super::index::IndexedPointer;
 use super::pointer::{POINTER_SUFFIX, is_pointer_path};
-use crate::fs::{self, Dir, FileKind, FsError};
+use crate::fs::{self, Dir, FileKind, FsError, TempFile};
 use crate::path::{Name, RepoPath};
 
 /// The pointer files of a work tree.
@@ -23,6 +23,8 @@ pub struct FoundPointers {
     pub deleted: Vec<RepoPath>,
     /// Directories that could not be looked into.
     pub unreadable: Vec<FsError>,
+    /// What killed modver processes left beside pointers and outputs; whoever holds the workspace lock may remove it.
+    pub leftovers: Vec<RepoPath>,
 }
 
 impl GitRepo {
@@ -40,11 +42,13 @@ fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Res
     let mut present = BTreeSet::new();
     let mut deleted = BTreeSet::new();
     let mut unreadable = Vec::new();
+    let mut leftovers = Vec::new();
     let mut pending = vec![RepoPath::root()];
     while let Some(dir) = pending.pop() {
         match look_into(root, &dir) {
             Ok(Some(listed)) => {
                 present.extend(listed.pointers.iter().map(|name| dir.join(name)));
+                leftovers.extend(listed.leftovers.iter().map(|name| dir.join(name)));
                 for name in listed.dirs {
                     let path = dir.join(&name);
                     if excludes.is_excluded(&path, true)?.is_none() {
@@ -77,6 +81,7 @@ fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Res
         present: present.into_iter().collect(),
         deleted: deleted.into_iter().collect(),
         unreadable,
+        leftovers,
     })
 }
 
@@ -96,6 +101,7 @@ struct Listed {
     pointers: HashSet<Name>,
     /// Directories to look into, if git does not ignore them.
     dirs: Vec<Name>,
+    leftovers: Vec<Name>,
 }
 
 /// Lists one directory; `None` if it is another repository.
@@ -103,8 +109,13 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
     let dir = Dir::open(&path.on_disk(root))?;
     let mut pointers = HashSet::new();
     let mut dirs = Vec::new();
+    let mut leftovers = Vec::new();
     for entry in dir.list()? {
         let name = entry.name;
+        if TempFile::is_alone_name(name.as_os()) {
+            leftovers.push(name);
+            continue;
+        }
         if name.as_bytes() == b".git" {
             if path.is_root() {
                 continue;
@@ -129,5 +140,9 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
         let pointer = [name.as_bytes(), POINTER_SUFFIX.as_bytes()].concat();
         !Name::new(&pointer).is_ok_and(|pointer| pointers.contains(&pointer))
     });
-    Ok(Some(Listed { pointers, dirs }))
+    Ok(Some(Listed {
+        pointers,
+        dirs,
+        leftovers,
+    }))
 }

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::import::{self, Import};
+use crate::fs::FsError;
 use crate::hash::{FileId, TreeId};
 use crate::path::{PathError, RepoPath};
 
@@ -89,6 +90,9 @@ pub enum PointerProblem {
     /// It is larger than [`MAX_POINTER`].
     #[error("it has {0} bytes, more than the {MAX_POINTER} a pointer may have")]
     TooLarge(u64),
+    /// The file cannot be read.
+    #[error("it cannot be read")]
+    Unreadable(#[source] FsError),
     /// It is not UTF-8.
     #[error("it is not UTF-8 text")]
     NotText(#[source] std::str::Utf8Error),

@@ -9,7 +9,7 @@ mod tree;
 
 pub use diff::{Change, diff};
 pub use read::{ObjectError, Result, Trees, Visit, find, walk};
-pub use tree::{Entry, LinkError, Node, Tree, TreeError, check_link};
+pub use tree::{Encoded, Encoder, Entry, LinkError, Node, Tree, TreeError, check_link};
 
 use crate::hash::{FileId, RootId, TreeId};
 

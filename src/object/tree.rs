@@ -4,6 +4,8 @@ use crate::hash::{FileId, ID_LEN, TreeId};
 use crate::path::{Name, PathError, quote};
 
 const MAGIC: &[u8; 8] = b"MVTREE\x01\x00";
+/// The magic and the number of entries.
+const HEADER_LEN: usize = 12;
 const KIND_FILE: u8 = 0;
 const KIND_EXECUTABLE: u8 = 1;
 const KIND_SYMLINK: u8 = 2;
@@ -159,35 +161,12 @@ impl Tree {
     /// The canonical bytes and their id.
     #[must_use]
     pub fn encode(&self) -> (TreeId, Vec<u8>) {
-        let mut out = Vec::with_capacity(12 + self.entries.len() * 64);
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
-        for Entry { name, node } in &self.entries {
-            out.push(match node {
-                Node::File { executable: false, .. } => KIND_FILE,
-                Node::File { executable: true, .. } => KIND_EXECUTABLE,
-                Node::Symlink { .. } => KIND_SYMLINK,
-                Node::Dir { .. } => KIND_DIR,
-            });
-            out.extend_from_slice(&(name.as_bytes().len() as u16).to_le_bytes());
-            out.extend_from_slice(name.as_bytes());
-            match node {
-                Node::File { id, size, .. } => {
-                    out.extend_from_slice(&size.to_le_bytes());
-                    out.extend_from_slice(id.as_bytes());
-                }
-                Node::Symlink { target } => {
-                    out.extend_from_slice(&(target.len() as u16).to_le_bytes());
-                    out.extend_from_slice(target);
-                }
-                Node::Dir { id, size, files } => {
-                    out.extend_from_slice(&size.to_le_bytes());
-                    out.extend_from_slice(&files.to_le_bytes());
-                    out.extend_from_slice(id.as_bytes());
-                }
-            }
+        let mut encoder = Encoder::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            encoder.put(entry);
         }
-        (TreeId::of(&out), out)
+        let encoded = encoder.finish();
+        (encoded.id, encoded.bytes)
     }
 
     /// Reads a listing; only the canonical encoding is accepted.
@@ -237,6 +216,114 @@ impl Tree {
             Ok(Self { entries })
         } else {
             Err(TreeError::Trailing)
+        }
+    }
+}
+
+/// A listing that is written entry by entry, so that a large directory need not be held twice.
+#[derive(Debug)]
+pub struct Encoder {
+    out: Vec<u8>,
+    count: u32,
+    size: u64,
+    files: u64,
+    last: Option<Name>,
+}
+
+/// What an [`Encoder`] wrote.
+#[derive(Debug)]
+pub struct Encoded {
+    /// Its id.
+    pub id: TreeId,
+    /// The canonical bytes.
+    pub bytes: Vec<u8>,
+    /// Sum of the sizes of all files below.
+    pub size: u64,
+    /// Number of all files and links below.
+    pub files: u64,
+}
+
+impl Encoded {
+    /// Whether the directory has no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.len() == HEADER_LEN
+    }
+}
+
+impl Encoder {
+    /// For a directory of about this many entries.
+    #[must_use]
+    pub fn with_capacity(entries: usize) -> Self {
+        let mut out = Vec::with_capacity(HEADER_LEN + entries * 64);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&0_u32.to_le_bytes());
+        Self {
+            out,
+            count: 0,
+            size: 0,
+            files: 0,
+            last: None,
+        }
+    }
+
+    /// Appends the next entry.
+    ///
+    /// # Errors
+    /// [`TreeError::Order`] when its name does not come behind that of the entry before, [`TreeError::Target`] when it
+    /// is a link that cannot be recorded.
+    pub fn push(&mut self, entry: Entry) -> Result<(), TreeError> {
+        if self.last.as_ref().is_some_and(|last| *last >= entry.name) {
+            return Err(TreeError::Order(entry.name));
+        }
+        if let Node::Symlink { target } = &entry.node {
+            check_target(&entry.name, target)?;
+        }
+        self.put(&entry);
+        self.last = Some(entry.name);
+        Ok(())
+    }
+
+    /// Appends an entry that is known to be valid and the next.
+    fn put(&mut self, Entry { name, node }: &Entry) {
+        self.count += 1;
+        self.size = self.size.saturating_add(node.size());
+        self.files = self.files.saturating_add(node.files());
+        let out = &mut self.out;
+        out.push(match node {
+            Node::File { executable: false, .. } => KIND_FILE,
+            Node::File { executable: true, .. } => KIND_EXECUTABLE,
+            Node::Symlink { .. } => KIND_SYMLINK,
+            Node::Dir { .. } => KIND_DIR,
+        });
+        out.extend_from_slice(&(name.as_bytes().len() as u16).to_le_bytes());
+        out.extend_from_slice(name.as_bytes());
+        match node {
+            Node::File { id, size, .. } => {
+                out.extend_from_slice(&size.to_le_bytes());
+                out.extend_from_slice(id.as_bytes());
+            }
+            Node::Symlink { target } => {
+                out.extend_from_slice(&(target.len() as u16).to_le_bytes());
+                out.extend_from_slice(target);
+            }
+            Node::Dir { id, size, files } => {
+                out.extend_from_slice(&size.to_le_bytes());
+                out.extend_from_slice(&files.to_le_bytes());
+                out.extend_from_slice(id.as_bytes());
+            }
+        }
+    }
+
+    /// The listing of everything that was appended.
+    #[must_use]
+    pub fn finish(mut self) -> Encoded {
+        self.out[MAGIC.len()..HEADER_LEN].copy_from_slice(&self.count.to_le_bytes());
+        Encoded {
+            id: TreeId::of(&self.out),
+            bytes: self.out,
+            size: self.size,
+            files: self.files,
         }
     }
 }
@@ -342,6 +429,15 @@ mod tests {
             let (id, bytes) = tree.encode();
             prop_assert_eq!(&Tree::decode(&bytes).unwrap(), &sorted);
             prop_assert_eq!(id, sorted.encode().0);
+            let mut encoder = Encoder::with_capacity(0);
+            let pushed = sorted.entries().iter().try_for_each(|entry| encoder.push(entry.clone()));
+            prop_assert!(pushed.is_ok());
+            if let Some(first) = sorted.entries().first() {
+                prop_assert!(encoder.push(first.clone()).is_err());
+            }
+            let encoded = encoder.finish();
+            prop_assert_eq!(encoded.bytes, bytes);
+            prop_assert_eq!((encoded.size, encoded.files), (sorted.size(), sorted.files()));
         }
 
         #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::observe::Observed;
 use super::record::Record;
-use super::{Output, PushOptions, PushOutcome, Repository, Result};
+use super::{BrokenPointer, Output, PushOptions, PushOutcome, Repository, Result};
 use crate::git::{Pointer, PointerContent};
 use crate::hash::RootId;
 use crate::object::Node;
@@ -71,6 +71,8 @@ pub struct AddOutcome {
     pub outputs: Vec<Added>,
     /// What was new to the cache.
     pub stored: Stored,
+    /// Pointers that cannot be read: what they stand for was left alone.
+    pub broken: Vec<BrokenPointer>,
     /// Whether nothing was written because that was asked.
     pub dry_run: bool,
     /// What was pushed, if that was asked.
@@ -96,11 +98,7 @@ impl Repository {
         let mut outputs = self.outputs()?;
         let paths = self.inputs(&options.paths, &outputs)?;
         // What looks like the pointer and is none is a merge that has to be decided, or somebody's file.
-        let is_in_way = |error: &crate::git::PointerError| {
-            let output = crate::git::output_path(&error.path);
-            output.is_some_and(|output| paths.iter().any(|path| path.starts_with(&output)))
-        };
-        if let Some(at) = outputs.broken.iter().position(is_in_way) {
+        if let Some(at) = paths.iter().find_map(|path| outputs.broken_around(path)) {
             return Err(outputs.broken.swap_remove(at).into());
         }
         self.check_git(&paths)?;
@@ -127,7 +125,8 @@ impl Repository {
     pub fn commit(&self, targets: &[PathBuf], dry_run: bool) -> Result<AddOutcome> {
         let _lock = self.lock_workspace()?;
         let mut work = Vec::new();
-        for target in self.targets(targets)? {
+        let selected = self.targets(targets)?;
+        for target in selected.targets {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {
                 work.push((Some(target.output.clone()), target.output.path));
@@ -141,7 +140,9 @@ impl Repository {
             dry_run,
             ..AddOptions::default()
         };
-        self.store(work, &options)
+        let mut outcome = self.store(work, &options)?;
+        outcome.broken = selected.broken;
+        Ok(outcome)
     }
 
     fn store(&self, work: Vec<(Option<Output>, RepoPath)>, options: &AddOptions) -> Result<AddOutcome> {
@@ -161,6 +162,7 @@ impl Repository {
             return Ok(AddOutcome {
                 outputs,
                 stored: Stored::default(),
+                broken: Vec::new(),
                 dry_run: true,
                 pushed: None,
             });
@@ -174,13 +176,20 @@ impl Repository {
             Err(error) => return Err(error),
         };
         let stored = transaction.commit()?;
+        let mut prepared = Vec::with_capacity(states.len());
         for (path, snapshot, scopes) in &states {
-            snapshot.write_state(&self.state_path(path)?, snapshot.root(), scopes)?;
+            prepared.push(snapshot.prepare_state(&self.state_path(path)?, snapshot.root(), scopes)?);
         }
         self.record(&records)?;
+        // Only now: what a state names and no pointer does is taken for data that is tracked no more. Without it, the
+        // next look only takes longer.
+        for state in prepared {
+            let _ = state.publish();
+        }
         Ok(AddOutcome {
             outputs,
             stored,
+            broken: Vec::new(),
             dry_run: false,
             pushed: None,
         })

@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 
 use super::observe::pointer_node;
-use super::{Repository, Result, Target};
+use super::orphans::Orphans;
+use super::transfer::in_one_line;
+use super::{BrokenPointer, RepoError, Repository, Result, Selected, Target};
+use crate::fs;
 use crate::path::RepoPath;
 use crate::progress::Phase;
-use crate::workspace::{CheckoutPlan, CheckoutRequest, Conflict, FailureReason, PlanCounts, Scopes};
+use crate::workspace::{
+    Checked, CheckoutPlan, CheckoutRequest, Conflict, FailureReason, PlanCounts, Scopes, WorkspaceError,
+};
 
 /// What to check out.
 #[derive(Debug, Default)]
@@ -24,6 +29,8 @@ pub struct CheckoutOptions {
 pub struct CheckedOut {
     /// The output.
     pub path: RepoPath,
+    /// Whether no pointer names it any more, so that it goes.
+    pub orphaned: bool,
     /// What was (or would be) done.
     pub done: PlanCounts,
     /// What is in the way and exists nowhere else; nothing was done to this output then.
@@ -48,6 +55,8 @@ pub struct CheckoutFailure {
 pub struct CheckoutOutcome {
     /// The outputs.
     pub outputs: Vec<CheckedOut>,
+    /// Pointers that cannot be read: what they stand for was left alone.
+    pub broken: Vec<BrokenPointer>,
     /// Whether nothing was written because that was asked.
     pub dry_run: bool,
 }
@@ -56,40 +65,86 @@ impl CheckoutOutcome {
     /// Whether everything is as the pointers say.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.outputs
-            .iter()
-            .all(|o| o.conflicts.is_empty() && o.failures.is_empty())
+        self.broken.is_empty()
+            && self
+                .outputs
+                .iter()
+                .all(|o| o.conflicts.is_empty() && o.failures.is_empty())
     }
 }
 
 impl Repository {
-    /// Makes the workspace match the pointers. Outputs with conflicts are left alone, the others are done.
+    /// Makes the workspace match the pointers. Outputs with conflicts are left alone, the others are done. What was
+    /// brought here and no pointer names any more is removed.
     ///
     /// # Errors
     /// When targets are not tracked, or the workspace cannot be read. What concerns single paths is in the outcome.
     pub fn checkout(&self, options: &CheckoutOptions) -> Result<CheckoutOutcome> {
         let _lock = self.lock_workspace()?;
-        let targets = self.targets(&options.targets)?;
-        let mut plans = Vec::with_capacity(targets.len());
-        self.progress.start(Phase::Scanning, 0, 0);
-        for target in targets {
-            if let Some(plan) = self.plan_checkout(&target, options.force)? {
-                plans.push((target.output.path, plan));
-            }
+        let mut found = self.outputs()?;
+        if !options.dry_run {
+            self.remove_leftovers(&found);
         }
-        let (files, bytes) = plans.iter().fold((0, 0), |(files, bytes), (_, plan)| {
+        let Orphans { here, stale } = self.orphans(&mut found)?;
+        let here: Vec<RepoPath> = here.into_iter().map(|orphan| orphan.path).collect();
+        let Selected { targets, broken } = self.select_among(found, &options.targets, &here)?;
+        for file in stale.iter().filter(|_| !options.dry_run) {
+            let _ = fs::remove_file(file);
+        }
+        let mut plans = Vec::with_capacity(targets.len());
+        let mut outputs = Vec::new();
+        self.progress.start(Phase::Scanning, 0, 0);
+        // First, since something else may have the place now.
+        for path in self.meant(here, &options.targets, |path| path)? {
+            let plan = self.plan_removal(&path, options.force);
+            note_plan(path, true, plan.map(Some), &mut plans, &mut outputs)?;
+        }
+        for target in targets {
+            let plan = self.plan_checkout(&target, options.force);
+            note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
+        }
+        let (files, bytes) = plans.iter().fold((0, 0), |(files, bytes), (_, _, plan)| {
             let counts = &plan.counts;
             (files + counts.created + counts.replaced, bytes + counts.bytes)
         });
         self.progress.start(Phase::CheckingOut, files, bytes);
-        let mut outputs = Vec::with_capacity(plans.len());
-        for (path, plan) in plans {
-            outputs.push(self.execute_checkout(path, plan, options)?);
+        for (path, orphaned, plan) in plans {
+            outputs.push(self.execute_checkout(path, orphaned, plan, options)?);
         }
+        outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(CheckoutOutcome {
             outputs,
+            broken,
             dry_run: options.dry_run,
         })
+    }
+
+    /// What it takes to remove everything that was brought to `path`.
+    pub(super) fn plan_removal(&self, path: &RepoPath, force: bool) -> Result<CheckoutPlan> {
+        let observed = self.observe(path, None)?;
+        let request = CheckoutRequest {
+            target: None,
+            scopes: &Scopes::whole(),
+            base: observed.last,
+            present: None,
+            force,
+        };
+        let snapshot = self.identify(observed, None)?;
+        Ok(CheckoutPlan::new(request, snapshot, self.cache()?)?)
+    }
+
+    /// After what was at `path` went: its state, and the directories that held nothing else, as git does it.
+    pub(super) fn forget(&self, path: &RepoPath) {
+        let _ = fs::remove_file(&self.state_file(path));
+        let mut dir = path.parent();
+        while let Some(empty) = dir.filter(|dir| !dir.is_root()) {
+            let on_disk = empty.on_disk(self.root());
+            // Nobody's working directory is taken away.
+            if self.cwd.starts_with(&on_disk) || !matches!(fs::remove_empty_dir(&on_disk), Ok(true)) {
+                break;
+            }
+            dir = empty.parent();
+        }
     }
 
     /// `None`: the output is as it should be.
@@ -128,12 +183,17 @@ impl Repository {
         Ok(Some(CheckoutPlan::new(request, snapshot, self.cache()?)?))
     }
 
-    fn execute_checkout(&self, path: RepoPath, plan: CheckoutPlan, options: &CheckoutOptions) -> Result<CheckedOut> {
+    fn execute_checkout(
+        &self,
+        path: RepoPath,
+        orphaned: bool,
+        plan: CheckoutPlan,
+        options: &CheckoutOptions,
+    ) -> Result<CheckedOut> {
         let mut outcome = CheckedOut {
             done: plan.counts,
             conflicts: plan.conflicts.clone(),
-            failures: Vec::new(),
-            path,
+            ..CheckedOut::new(path, orphaned)
         };
         let failures = if options.dry_run || !(plan.conflicts.is_empty() || options.force) {
             if !options.dry_run {
@@ -141,15 +201,23 @@ impl Repository {
             }
             plan.failures
         } else {
-            if let Some(parent) = outcome.path.parent() {
-                crate::fs::create_dir_all(&parent.on_disk(self.root()))?;
-            }
-            let checked = plan.execute(&self.state_path(&outcome.path)?, &self.progress)?;
+            let checked = match self.execute_plan(&outcome.path, plan) {
+                Ok(checked) => checked,
+                // A file in the way, a full disk: the other outputs may be luckier.
+                Err(error) => {
+                    outcome.done = PlanCounts::default();
+                    outcome.failures.push(failure_of(&outcome.path, error)?);
+                    return Ok(outcome);
+                }
+            };
             outcome.done = checked.done;
             if options.force {
                 outcome.conflicts.clear();
             }
             self.progress.check()?;
+            if orphaned && checked.failures.is_empty() {
+                self.forget(&outcome.path);
+            }
             checked.failures
         };
         outcome.failures = failures
@@ -163,11 +231,61 @@ impl Repository {
         Ok(outcome)
     }
 
+    fn execute_plan(&self, path: &RepoPath, plan: CheckoutPlan) -> Result<Checked> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(&parent.on_disk(self.root()))?;
+        }
+        Ok(plan.execute(&self.state_path(path)?, &self.progress)?)
+    }
+
     /// The parts of an output that are present here; `None` when nothing was ever checked out.
     pub(crate) fn present_parts(&self, path: &RepoPath) -> Result<Option<Scopes>> {
-        let state = crate::workspace::State::read(&self.state_path(path)?);
+        let state = crate::workspace::State::read(&self.state_file(path));
         Ok(state
             .filter(|state| state.base().is_some())
             .map(|state| state.scopes().clone()))
+    }
+}
+
+impl CheckedOut {
+    fn new(path: RepoPath, orphaned: bool) -> Self {
+        Self {
+            path,
+            orphaned,
+            done: PlanCounts::default(),
+            conflicts: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+}
+
+/// Keeps a plan, or notes that the output could not be looked at.
+fn note_plan(
+    path: RepoPath,
+    orphaned: bool,
+    plan: Result<Option<CheckoutPlan>>,
+    plans: &mut Vec<(RepoPath, bool, CheckoutPlan)>,
+    outputs: &mut Vec<CheckedOut>,
+) -> Result<()> {
+    match plan {
+        Ok(plan) => plans.extend(plan.map(|plan| (path, orphaned, plan))),
+        Err(error) => {
+            let mut outcome = CheckedOut::new(path, orphaned);
+            outcome.failures.push(failure_of(&outcome.path, error)?);
+            outputs.push(outcome);
+        }
+    }
+    Ok(())
+}
+
+/// What the file system refused of one output does not keep the others from being done; everything else does.
+fn failure_of(path: &RepoPath, error: RepoError) -> Result<CheckoutFailure> {
+    match error {
+        RepoError::Fs(_) | RepoError::Workspace(WorkspaceError::Fs(_)) => Ok(CheckoutFailure {
+            path: path.clone(),
+            missing: false,
+            reason: in_one_line(&error),
+        }),
+        error => Err(error),
     }
 }

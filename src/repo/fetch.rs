@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::transfer::{Paths, in_one_line, paths_of};
-use super::{RepoError, Repository, Result, Target};
+use super::{BrokenPointer, RepoError, Repository, Result, Selected, Target};
 use crate::hash::FileId;
 use crate::object::{self, Root};
 use crate::path::RepoPath;
@@ -20,7 +20,8 @@ pub struct FetchOptions {
     pub remote: Option<String>,
     /// Only find out what would be fetched (listings of directories are fetched all the same).
     pub dry_run: bool,
-    /// Of an output that is partly present in the workspace and was not named, only these parts.
+    /// For a checkout of the same targets: of an output that is partly present in the workspace and was not named, only
+    /// these parts; of one that no pointer names any more, nothing.
     pub present_parts: bool,
 }
 
@@ -33,6 +34,8 @@ pub struct FetchOutcome {
     pub remotes: Vec<FetchedFrom>,
     /// What became of each output.
     pub outputs: Vec<FetchedOutput>,
+    /// Pointers that cannot be read: what they stand for was not fetched.
+    pub broken: Vec<BrokenPointer>,
 }
 
 /// What came from a remote.
@@ -89,7 +92,12 @@ impl Repository {
     /// # Errors
     /// When no remote can be used; when one of several cannot, its outputs are [`FetchState::Failed`].
     pub fn fetch(&self, options: &FetchOptions) -> Result<FetchOutcome> {
-        let mut targets = self.targets(&options.targets)?;
+        let mut found = self.outputs()?;
+        let mut orphans = Vec::new();
+        if options.present_parts {
+            orphans.extend(self.orphans(&mut found)?.here.into_iter().map(|orphan| orphan.path));
+        }
+        let Selected { mut targets, broken } = self.select_among(found, &options.targets, &orphans)?;
         if options.present_parts {
             for target in targets.iter_mut().filter(|target| !target.named) {
                 if let Some(present) = self.present_parts(&target.output.path)?
@@ -103,6 +111,7 @@ impl Repository {
             dry_run: options.dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
+            broken,
         };
         let imports = self.imports_without_remote(options.remote.as_deref(), &mut targets)?;
         let others = targets.clone();

@@ -10,9 +10,10 @@ use super::{OpenOptions, RepoError, Result};
 use crate::fs::{self, FileKind};
 use crate::hash::{FileId, RootId};
 use crate::object::Node;
+use crate::path::RepoPath;
 use crate::progress::{Phase, Progress};
 use crate::store::Cache;
-use crate::workspace::{CheckoutPlan, CheckoutRequest, IgnoreRules, Mode, ScanRequest, Scopes, scan};
+use crate::workspace::{CheckoutPlan, CheckoutRequest, IgnoreRules, Mode, ScanRequest, Scopes, StateFile, scan};
 
 /// What to get.
 #[derive(Debug, Clone, Default)]
@@ -157,12 +158,15 @@ fn free(path: &Path, force: bool) -> Result<()> {
 fn write(desk: &Desk<'_>, content: &Cache, node: &Node, full: &Path, force: bool) -> Result<()> {
     // Only in a cache of our own may anything be written.
     let unique = format!("get-{}", std::process::id());
-    let state = desk.cache()?.tmp_dir().join(&unique);
+    let state = StateFile {
+        path: desk.cache()?.tmp_dir().join(&unique),
+        output: RepoPath::root(),
+    };
     let there = fs::stat(full)?.is_some();
     if there {
         // Into what is there, file by file.
         let written = check_out(content, node, full, force, &state, &desk.progress);
-        let _ = fs::remove_file(&state);
+        let _ = fs::remove_file(&state.path);
         return written;
     }
     let name = FileId::of(full.as_os_str().as_encoded_bytes()).short();
@@ -177,7 +181,7 @@ fn write(desk: &Desk<'_>, content: &Cache, node: &Node, full: &Path, force: bool
         free(full, false)?;
         Ok(fs::rename(&complete, full)?)
     });
-    let _ = fs::remove_file(&state);
+    let _ = fs::remove_file(&state.path);
     let removed = fs::remove_dir_all(&aside);
     written.and_then(|()| Ok(removed?))
 }
@@ -187,7 +191,7 @@ fn check_out(
     node: &Node,
     to: &Path,
     force: bool,
-    state: &Path,
+    state: &StateFile,
     progress: &std::sync::Arc<Progress>,
 ) -> Result<()> {
     progress.start(Phase::CheckingOut, node.files(), node.size());

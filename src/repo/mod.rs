@@ -2,7 +2,7 @@
 //! operation; each returns an outcome for the caller to show.
 //!
 //! Whatever changes the workspace or a pointer holds the workspace lock of this work tree. Order of writes: content
-//! into the cache, then the pointer and `.gitignore`, then the workspace state, then git's index; an operation that
+//! into the cache, then the pointer and `.gitignore`, then git's index, then the workspace state; an operation that
 //! fails takes back what it wrote of the pointer and `.gitignore`.
 
 mod add;
@@ -22,6 +22,7 @@ mod init;
 mod inputs;
 mod ls;
 mod observe;
+mod orphans;
 mod outputs;
 mod places;
 mod pull;
@@ -35,6 +36,7 @@ mod source;
 mod status;
 mod targets;
 mod transfer;
+mod unfinished;
 mod update;
 mod verify;
 
@@ -55,7 +57,7 @@ pub use get::{GetOptions, GetOutcome, get};
 pub use import::{ImportOptions, ImportOutcome, ImportUrlOptions};
 pub use init::InitOutcome;
 pub use ls::{Listed, LsOutcome, LsRequest};
-pub use outputs::{Output, Outputs};
+pub use outputs::{BrokenPointer, Output, Outputs};
 pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
 pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
@@ -63,11 +65,13 @@ pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
 pub use source::{SourceListing, SourceRequest, ls_source};
-pub use status::{BrokenPointer, OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
-pub use targets::Target;
+pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
+pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use update::{SourceState, UpdateOptions, UpdateOutcome, UpdateState, Updated};
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
+
+use orphans::Orphan;
 
 use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};
@@ -77,6 +81,7 @@ use crate::progress::Progress;
 use crate::remote::RemoteStore;
 use crate::remote::transport::Transport;
 use crate::store::{Access, Cache};
+use crate::workspace::StateFile;
 
 /// Name of the project file.
 pub const PROJECT_FILE: &str = "mv.toml";
@@ -225,8 +230,14 @@ impl Repository {
         })?)
     }
 
-    /// The lock of everything that changes the workspace or pointers.
+    /// The lock of everything that changes the workspace or pointers. A move that was killed is brought to an end first.
     pub(crate) fn lock_workspace(&self) -> Result<FileLock> {
+        let lock = self.wait_for_workspace()?;
+        self.finish_move()?;
+        Ok(lock)
+    }
+
+    fn wait_for_workspace(&self) -> Result<FileLock> {
         let dir = self.git.git_dir().join(FOLDER);
         fs::create_dir_all(&dir)?;
         Ok(FileLock::acquire(&dir.join("lock"), LockKind::Exclusive, |holder| {
@@ -247,12 +258,15 @@ impl Repository {
     }
 
     /// Where the workspace state of an output is to be written: in a directory that exists.
-    pub(crate) fn state_path(&self, output: &RepoPath) -> Result<PathBuf> {
+    pub(crate) fn state_path(&self, output: &RepoPath) -> Result<StateFile> {
         let path = self.state_file(output);
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir)?;
         }
-        Ok(path)
+        Ok(StateFile {
+            path,
+            output: output.clone(),
+        })
     }
 
     /// The remote of this name, or the default one.

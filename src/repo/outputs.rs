@@ -46,6 +46,27 @@ pub(crate) fn pointer_root(pointer: &Pointer) -> Root {
     }
 }
 
+/// A pointer that cannot be read.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct BrokenPointer {
+    /// The pointer file, relative to the repository.
+    pub path: RepoPath,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The command that helps, if there is one.
+    pub hint: Option<String>,
+}
+
+impl From<&PointerError> for BrokenPointer {
+    fn from(error: &PointerError) -> Self {
+        Self {
+            path: error.path.clone(),
+            problem: error.problem.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
 /// All outputs of the work tree.
 #[derive(Debug, Default)]
 pub struct Outputs {
@@ -55,6 +76,8 @@ pub struct Outputs {
     pub broken: Vec<PointerError>,
     /// Pointers that git knows and that are no longer there.
     pub deleted: Vec<RepoPath>,
+    /// What killed processes left beside them.
+    pub(crate) leftovers: Vec<RepoPath>,
 }
 
 impl Outputs {
@@ -68,6 +91,14 @@ impl Outputs {
         } else {
             Err(self.broken.swap_remove(0).into())
         }
+    }
+
+    /// Which of the pointers that cannot be read stands for `path` or something around it.
+    #[must_use]
+    pub fn broken_around(&self, path: &RepoPath) -> Option<usize> {
+        self.broken
+            .iter()
+            .position(|error| git::output_path(&error.path).is_some_and(|output| path.starts_with(&output)))
     }
 
     /// The output at `path` or that `path` is in.
@@ -85,6 +116,17 @@ impl Outputs {
 }
 
 impl Repository {
+    /// Removes what killed processes left; the caller holds the workspace lock.
+    pub(crate) fn remove_leftovers(&self, outputs: &Outputs) {
+        for path in &outputs.leftovers {
+            let on_disk = path.on_disk(self.root());
+            // Whatever cannot be removed is in nobody's way.
+            if !matches!(fs::remove_file(&on_disk), Ok(true)) {
+                let _ = fs::remove_dir_all(&on_disk);
+            }
+        }
+    }
+
     /// Finds and reads all pointers.
     ///
     /// # Errors
@@ -93,6 +135,7 @@ impl Repository {
         let found = self.git.find_pointers()?;
         let mut outputs = Outputs {
             deleted: found.deleted,
+            leftovers: found.leftovers,
             ..Outputs::default()
         };
         for pointer_path in found.present {
@@ -108,10 +151,15 @@ impl Repository {
                 });
                 continue;
             }
-            let Some(bytes) = fs::read_if_exists(&on_disk, git::MAX_POINTER * 2)? else {
-                continue;
+            let parsed = match fs::read_if_exists(&on_disk, git::MAX_POINTER * 2) {
+                Ok(None) => continue,
+                Ok(Some(bytes)) => Pointer::parse(&bytes, &pointer_path),
+                Err(error) => Err(PointerError {
+                    path: pointer_path,
+                    problem: git::PointerProblem::Unreadable(error),
+                }),
             };
-            match Pointer::parse(&bytes, &pointer_path) {
+            match parsed {
                 Ok(pointer) => outputs.outputs.push(Output { path, pointer }),
                 Err(error) => outputs.broken.push(error),
             }

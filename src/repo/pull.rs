@@ -33,7 +33,7 @@ impl Repository {
     /// # Errors
     /// As [`Repository::fetch`] and [`Repository::checkout`].
     pub fn pull(&self, options: &PullOptions) -> Result<PullOutcome> {
-        let fetch = self.fetch(&FetchOptions {
+        let mut fetch = self.fetch(&FetchOptions {
             targets: options.targets.clone(),
             remote: options.remote.clone(),
             dry_run: options.dry_run,
@@ -44,6 +44,8 @@ impl Repository {
             force: options.force,
             dry_run: options.dry_run,
         })?;
+        // Once is enough, and the checkout names them too.
+        fetch.broken.clear();
         // What is missing now a dry run would have fetched, and the fetch has named otherwise.
         let named = options.dry_run || fetch.outputs.iter().any(|output| output.state != FetchState::Complete);
         for output in checkout.outputs.iter_mut().filter(|_| named) {

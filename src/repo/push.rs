@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::outputs::pointer_root;
 use super::transfer::{Paths, in_one_line, paths_of};
-use super::{Output, Repository, Result};
+use super::{BrokenPointer, Output, Repository, Result, Selected};
 use crate::object::Root;
 use crate::path::RepoPath;
 use crate::remote::{PushPlan, PushRoot, RemoteStore};
@@ -36,6 +36,8 @@ pub struct PushOutcome {
     pub remotes: Vec<PushedTo>,
     /// What became of each output.
     pub outputs: Vec<PushedOutput>,
+    /// Pointers that cannot be read: what they stand for was not pushed.
+    pub broken: Vec<BrokenPointer>,
 }
 
 /// What a remote was sent.
@@ -92,8 +94,8 @@ impl Repository {
     /// # Errors
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
-        let outputs: Vec<Output> = self
-            .targets(&options.targets)?
+        let Selected { targets, broken } = self.targets(&options.targets)?;
+        let outputs: Vec<Output> = targets
             .into_iter()
             .map(|target| target.output)
             .filter(|output| !(options.no_imports && output.pointer.import.is_some()))
@@ -102,6 +104,7 @@ impl Repository {
             dry_run: options.dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
+            broken,
         };
         let groups = self.by_remote(options.remote.as_deref(), outputs, |output| output)?;
         let mut failed = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::inputs::name_of;
 use super::{Repository, Result};
 use crate::git::{self, FileEdit, Pointer};
-use crate::path::RepoPath;
+use crate::path::{Name, RepoPath};
 
 /// What becomes of an output's pointer.
 #[derive(Debug)]
@@ -22,18 +22,18 @@ impl Repository {
     /// # Errors
     /// When a file cannot be written or staged.
     pub(crate) fn record(&self, records: &[Record]) -> Result<()> {
-        let mut edits = Vec::new();
-        let mut ignores: BTreeMap<RepoPath, FileEdit> = BTreeMap::new();
+        let mut pointers = Vec::new();
+        let mut ignores: BTreeMap<RepoPath, (FileEdit, Vec<Name>)> = BTreeMap::new();
         for record in records {
             let (Record::Track(path, _) | Record::Untrack(path)) = record;
             let mut edit = FileEdit::read(self.root(), &git::pointer_path(path)?)?;
             let dir = path.parent().unwrap_or_default();
             let name = name_of(path)?;
-            let ignore = match ignores.entry(dir.clone()) {
+            let (ignore, removed) = match ignores.entry(dir.clone()) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::btree_map::Entry::Vacant(entry) => {
-                    let file = dir.join(&crate::path::Name::new(b".gitignore")?);
-                    entry.insert(FileEdit::read(self.root(), &file)?)
+                    let file = dir.join(&Name::new(b".gitignore")?);
+                    entry.insert((FileEdit::read(self.root(), &file)?, Vec::new()))
                 }
             };
             match record {
@@ -46,13 +46,29 @@ impl Repository {
                 }
                 Record::Untrack(_) => {
                     edit.after = None;
-                    ignore.remove_entry(&name);
+                    removed.push(name);
                 }
             }
-            edits.push(edit);
+            pointers.push(edit);
         }
-        // Ignored before there is a pointer: a run that dies in between leaves no data for `git add .` to take.
-        edits.splice(0..0, ignores.into_values());
+        // Ignored before there is a pointer and until there is none: a run that dies in between leaves no data for
+        // `git add .` to take.
+        let mut edits = Vec::with_capacity(pointers.len() + ignores.len());
+        let mut last = Vec::new();
+        for (ignore, removed) in ignores.into_values() {
+            if !removed.is_empty() {
+                let mut edit = FileEdit {
+                    path: ignore.path.clone(),
+                    before: ignore.after.clone(),
+                    after: ignore.after.clone(),
+                };
+                removed.iter().for_each(|name| edit.remove_entry(name));
+                last.push(edit);
+            }
+            edits.push(ignore);
+        }
+        edits.extend(pointers);
+        edits.extend(last);
         if let Err(error) = self.apply(&edits) {
             // What cannot be taken back was changed by somebody else meanwhile, and is left to them.
             for edit in edits.iter().rev() {
@@ -67,7 +83,9 @@ impl Repository {
         FileEdit::apply_all(edits, self.root())?;
         if self.config.autostage() && !edits.is_empty() {
             // Also what is as it should be: the run that wrote it may not have come to here.
-            let paths: Vec<RepoPath> = edits.iter().map(|edit| edit.path.clone()).collect();
+            let mut paths: Vec<RepoPath> = edits.iter().map(|edit| edit.path.clone()).collect();
+            paths.sort_unstable();
+            paths.dedup();
             self.git.stage(&paths)?;
         }
         Ok(())

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::record::Record;
-use super::{RepoError, Repository, Result};
+use super::{BrokenPointer, RepoError, Repository, Result, Selected};
 use crate::fs::{self, FileKind};
+use crate::git;
 use crate::path::RepoPath;
 
 /// What a removal did.
@@ -14,17 +15,26 @@ pub struct RemoveOutcome {
     pub removed: Vec<RepoPath>,
     /// Whether their data was removed from the workspace too.
     pub data_removed: bool,
+    /// Pointers that cannot be read: they were left alone.
+    pub broken: Vec<BrokenPointer>,
 }
 
 impl Repository {
     /// Removes pointers and their entries in `.gitignore`; with `data`, also the data in the workspace. Data that is not
-    /// in the cache as it is stays, unless `force`.
+    /// in the cache as it is stays, unless `force`. What a killed run left, or `git checkout`, is removed or forgotten
+    /// in the same way: outputs whose pointers are gone from the work tree, and data that no pointer names any more.
     ///
     /// # Errors
     /// When a target is no output, or its data is not stored.
-    pub fn remove(&self, targets: &[PathBuf], data: bool, force: bool) -> Result<RemoveOutcome> {
+    pub fn remove(&self, inputs: &[PathBuf], data: bool, force: bool) -> Result<RemoveOutcome> {
         let _lock = self.lock_workspace()?;
-        let targets = self.targets(targets)?;
+        let mut found = self.outputs()?;
+        let orphans = self.orphans(&mut found)?.here.into_iter().map(|orphan| orphan.path);
+        let orphans = self.meant(orphans.collect(), inputs, |path| path)?;
+        let gone = found.deleted.iter().filter_map(git::output_path).collect();
+        let gone = self.meant(gone, inputs, |path| path)?;
+        let also = [&orphans[..], &gone].concat();
+        let Selected { targets, broken } = self.select_among(found, inputs, &also)?;
         for target in &targets {
             let path = &target.output.path;
             if !target.parts.is_empty() {
@@ -37,25 +47,80 @@ impl Repository {
                 return Err(RepoError::Modified { path: path.clone() });
             }
         }
-        let removed: Vec<RepoPath> = targets.into_iter().map(|target| target.output.path).collect();
-        let records: Vec<Record> = removed.iter().cloned().map(Record::Untrack).collect();
-        self.record(&records)?;
-        for path in &removed {
-            let on_disk = path.on_disk(self.root());
-            if data {
-                match fs::stat(&on_disk)?.map(|stat| stat.kind) {
-                    Some(FileKind::Dir) => fs::remove_dir_all(&on_disk)?,
-                    Some(_) => drop(fs::remove_file(&on_disk)?),
-                    None => {}
-                }
+        let mut plans = Vec::new();
+        for path in also.iter().filter(|_| data) {
+            let plan = self.plan_removal(path, force)?;
+            if !force && !plan.conflicts.is_empty() {
+                return Err(RepoError::Modified { path: path.clone() });
             }
-            // Nobody asks for the state of what is not tracked.
-            let _ = self.state_path(path).and_then(|state| Ok(fs::remove_file(&state)?));
+            plans.push((path, plan));
         }
+        let tracked: Vec<RepoPath> = targets.into_iter().map(|target| target.output.path).collect();
+        let records: Vec<Record> = tracked.iter().chain(&gone).cloned().map(Record::Untrack).collect();
+        if data {
+            self.record(&records)?;
+        } else {
+            // Without a pointer, what has a state is taken for data that has to go.
+            self.without_states(tracked.iter().chain(&also), || self.record(&records))?;
+        }
+        for path in tracked.iter().filter(|_| data) {
+            let on_disk = path.on_disk(self.root());
+            match fs::stat(&on_disk)?.map(|stat| stat.kind) {
+                Some(FileKind::Dir) => fs::remove_dir_all(&on_disk)?,
+                Some(_) => drop(fs::remove_file(&on_disk)?),
+                None => {}
+            }
+            let _ = fs::remove_file(&self.state_file(path));
+        }
+        for (path, plan) in plans {
+            let checked = plan.execute(&self.state_path(path)?, &self.progress)?;
+            self.progress.check()?;
+            if let Some(failure) = checked.failures.into_iter().next() {
+                return Err(RepoError::NotRemoved {
+                    path: path.join_path(&failure.path),
+                    source: Box::new(failure.reason),
+                });
+            }
+            self.forget(path);
+        }
+        let mut removed = [&tracked[..], &also].concat();
+        removed.sort_unstable();
         Ok(RemoveOutcome {
             removed,
             data_removed: data,
+            broken,
         })
+    }
+
+    /// Does something after the states of these outputs are gone; if it fails, they are back.
+    fn without_states<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a RepoPath>,
+        act: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let mut aside = Vec::new();
+        let mut done = Ok(());
+        for path in paths {
+            let state = self.state_file(path);
+            let name = state.file_name().unwrap_or_default().as_encoded_bytes();
+            let temp = state.with_file_name(fs::alone_name(name));
+            if matches!(fs::stat(&state), Ok(Some(_))) {
+                done = fs::rename(&state, &temp).map_err(RepoError::from);
+                aside.push((state, temp));
+            }
+            if done.is_err() {
+                break;
+            }
+        }
+        let done = done.and_then(|()| act());
+        for (state, temp) in aside {
+            let _ = if done.is_ok() {
+                fs::remove_file(&temp).map(drop)
+            } else {
+                fs::rename(&temp, &state)
+            };
+        }
+        done
     }
 
     /// Whether everything at `path` can be had back from the cache.

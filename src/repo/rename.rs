@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::record::Record;
+use super::unfinished::Move;
 use super::{RepoError, Repository, Result};
 use crate::fs::{self, FileKind};
 use crate::path::RepoPath;
@@ -24,9 +25,18 @@ impl Repository {
     /// # Errors
     /// When it is not an output, or something is at the new path; nothing has moved then.
     pub fn rename(&self, from: &Path, to: &Path) -> Result<MoveOutcome> {
-        let _lock = self.lock_workspace()?;
-        let targets = self.targets(&[from.to_owned()])?;
-        let output = match &targets[..] {
+        let _lock = self.wait_for_workspace()?;
+        let finished = self.finish_move()?;
+        if let Some(done) = finished.filter(|done| self.is_that_move(done, from, to)) {
+            return Ok(MoveOutcome {
+                data_moved: fs::stat(&done.to.on_disk(self.root()))?.is_some(),
+                from: done.from,
+                to: done.to,
+            });
+        }
+        let mut outputs = self.outputs()?;
+        let selected = self.select_among(self.outputs()?, &[from.to_owned()], &[])?;
+        let output = match &selected.targets[..] {
             [target] if target.named && target.parts.is_empty() => target.output.clone(),
             _ => {
                 return Err(RepoError::NotTracked {
@@ -43,7 +53,9 @@ impl Repository {
         }
         let (old, new) = (from.on_disk(self.root()), to.on_disk(self.root()));
         let there = fs::stat(&old)?.is_some();
-        let outputs = self.outputs()?;
+        if let Some(at) = outputs.broken_around(&to) {
+            return Err(outputs.broken.swap_remove(at).into());
+        }
         let pointer_there = fs::stat(&crate::git::pointer_path(&to)?.on_disk(self.root()))?.is_some();
         self.check_new_path(&to, &outputs)?;
         if fs::stat(&new)?.is_some() || pointer_there {
@@ -56,25 +68,46 @@ impl Repository {
         let missing: Vec<RepoPath> = std::iter::successors(to.parent(), RepoPath::parent)
             .take_while(is_missing)
             .collect();
-        let records = [Record::Untrack(from.clone()), Record::Track(to.clone(), output.pointer)];
+        let begun = Move {
+            from,
+            to,
+            pointer: output.pointer,
+        };
+        let records = [
+            Record::Track(begun.to.clone(), begun.pointer.clone()),
+            Record::Untrack(begun.from.clone()),
+        ];
+        self.begin_move(&begun)?;
+        let Move { from, to, .. } = begun;
         if let Err(error) = self.move_and_record(there.then_some((&old, &new)), &new, &records) {
             for dir in missing {
                 // One that somebody has put something into stays.
                 let _ = fs::remove_empty_dir(&dir.on_disk(self.root()));
             }
+            let pointer = crate::git::pointer_path(&to)?.on_disk(self.root());
+            if matches!((fs::stat(&new), fs::stat(&pointer)), (Ok(None), Ok(None))) {
+                self.end_move();
+            }
             return Err(error);
         }
-        // It has moved; without the state, the next look at it only takes longer.
-        if let (Ok(old), Ok(new)) = (self.state_path(&from), self.state_path(&to))
-            && matches!(fs::stat(&old), Ok(Some(_)))
-        {
-            let _ = fs::rename(&old, &new);
-        }
+        self.move_state(&from, &to);
+        self.end_move();
         Ok(MoveOutcome {
             from,
             to,
             data_moved: there,
         })
+    }
+
+    /// Whether this is what the user asks for, again.
+    fn is_that_move(&self, done: &Move, from: &Path, to: &Path) -> bool {
+        let is_from =
+            |path: RepoPath| path == done.from || crate::git::output_path(&path).as_ref() == Some(&done.from);
+        let is_to = |path: RepoPath| {
+            let into = done.from.file_name().map(|name| path.join(&name));
+            path == done.to || into.as_ref() == Some(&done.to)
+        };
+        self.path_of(from).is_ok_and(is_from) && self.path_of(to).is_ok_and(is_to)
     }
 
     fn move_and_record(&self, data: Option<(&PathBuf, &PathBuf)>, new: &Path, records: &[Record]) -> Result<()> {

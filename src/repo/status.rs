@@ -11,9 +11,9 @@ use rayon::prelude::*;
 
 use super::diff::{FileCounts, FileDiff, known, within};
 use super::observe::{Observed, pointer_node};
-use super::{Output, RepoError, Repository, Result, SourceState, Target};
+use super::{BrokenPointer, Orphan, Output, RepoError, Repository, Result, SourceState, Target};
 use crate::fs::FileKind;
-use crate::git::{self, PointerContent, PointerError};
+use crate::git::{self, PointerContent};
 use crate::object::{self, Node, Root, Visit};
 use crate::path::RepoPath;
 use crate::workspace::{self, Mode, Problem, Scopes, Snapshot, State, Within, WorkspaceError};
@@ -49,6 +49,8 @@ pub enum OutputState {
     TypeChanged,
     /// Parts of it are here, and the listings that tell whether they are right are not in the cache.
     Unknown,
+    /// It was brought here, and no pointer names it any more: a checkout removes it.
+    Orphaned,
 }
 
 /// How much of a partly present output is here.
@@ -69,7 +71,7 @@ pub struct OutputStatus {
     pub path: RepoPath,
     /// Whether it is a directory.
     pub dir: bool,
-    /// Bytes of all its files, as the pointer says.
+    /// Bytes of all its files, as the pointer says; 0 when there is none.
     pub size: u64,
     /// How it compares.
     pub state: OutputState,
@@ -103,27 +105,6 @@ impl OutputStatus {
     }
 }
 
-/// A pointer that cannot be read.
-#[derive(Debug, serde::Serialize)]
-pub struct BrokenPointer {
-    /// The pointer file, relative to the repository.
-    pub path: RepoPath,
-    /// What is wrong with it.
-    pub problem: String,
-    /// The command that helps, if there is one.
-    pub hint: Option<String>,
-}
-
-impl From<&PointerError> for BrokenPointer {
-    fn from(error: &PointerError) -> Self {
-        Self {
-            path: error.path.clone(),
-            problem: error.problem.to_string(),
-            hint: error.hint(),
-        }
-    }
-}
-
 /// What differs.
 #[derive(Debug, serde::Serialize)]
 pub struct StatusOutcome {
@@ -143,7 +124,10 @@ impl Repository {
     /// # Errors
     /// When a target is not tracked, or the workspace, the cache or the remote cannot be read.
     pub fn status(&self, request: &StatusRequest) -> Result<StatusOutcome> {
-        let found = self.outputs()?;
+        self.finish_move_of_others()?;
+        let mut found = self.outputs()?;
+        let mut orphans = self.orphans(&mut found)?.here;
+        orphans = self.meant(orphans, &request.targets, |orphan| &orphan.path)?;
         let mut inputs = Vec::new();
         let (mut broken, mut deleted) = (Vec::new(), Vec::new());
         let everything = request.targets.is_empty();
@@ -157,7 +141,8 @@ impl Repository {
             broken.extend(found.broken.iter().filter(|error| means(&error.path)));
             deleted.extend(found.deleted.iter().filter(|pointer| means(pointer)).cloned());
             let others = found.outputs.iter().any(|output| output.path.starts_with(&path));
-            if others || broken.len() + deleted.len() == before {
+            let known = self.is_among(orphans.iter().map(|orphan| &orphan.path), &path);
+            if others || !known && broken.len() + deleted.len() == before {
                 inputs.push(input.clone());
             }
         }
@@ -192,6 +177,8 @@ impl Repository {
                 status.source = self.source_state(&target.output)?;
             }
         }
+        outputs.extend(orphans.into_iter().map(orphaned));
+        outputs.sort_by(|a, b| a.path.cmp(&b.path));
         broken.dedup_by(|a, b| a.path == b.path);
         deleted.dedup();
         Ok(StatusOutcome {
@@ -200,6 +187,24 @@ impl Repository {
             broken: broken.into_iter().map(BrokenPointer::from).collect(),
             deleted_pointers: deleted,
         })
+    }
+}
+
+/// What there is to say of data that no pointer names: nothing is read for it.
+fn orphaned(orphan: Orphan) -> OutputStatus {
+    OutputStatus {
+        path: orphan.path,
+        dir: orphan.kind == FileKind::Dir,
+        size: 0,
+        state: OutputState::Orphaned,
+        present: None,
+        counts: None,
+        files: None,
+        in_cache: None,
+        missing_files: None,
+        in_remote: None,
+        source: None,
+        problems: Vec::new(),
     }
 }
 
@@ -433,20 +438,20 @@ impl Look<'_> {
             return;
         }
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Ok(path), Ok(Some(_lock))) = (
+        let (Ok(file), Ok(Some(_lock))) = (
             self.repository.state_path(&output.path),
             self.repository.try_lock_workspace(),
         ) else {
             return;
         };
         // Whoever held the lock since the state was read may have brought something else here.
-        let now = State::read(&path).filter(|state| state.base().is_some());
+        let now = State::read(&file.path).filter(|state| state.base().is_some());
         let same = match &now {
             Some(state) => state.base() == base && state.scopes() == scopes,
             None => base.is_none(),
         };
         if same {
-            let _ = snapshot.write_state(&path, base, scopes);
+            let _ = snapshot.write_state(&file, base, scopes);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Output, RepoError, Repository, Result};
+use super::{BrokenPointer, Output, Outputs, RepoError, Repository, Result};
 use crate::fs;
-use crate::git;
+use crate::git::{self, PointerError};
 use crate::path::RepoPath;
 
 /// An output, or parts of one.
@@ -16,6 +16,15 @@ pub struct Target {
     pub parts: Vec<RepoPath>,
     /// Whether the user named it (rather than a directory above it, or nothing).
     pub named: bool,
+}
+
+/// What the user named.
+#[derive(Debug, Default)]
+pub struct Selected {
+    /// The outputs, by path.
+    pub targets: Vec<Target>,
+    /// Pointers among them that cannot be read: what they stand for is left alone.
+    pub broken: Vec<BrokenPointer>,
 }
 
 impl Repository {
@@ -37,12 +46,67 @@ impl Repository {
     /// in. No targets mean all outputs.
     ///
     /// # Errors
-    /// When a target is none of these, or a pointer cannot be read.
-    pub fn targets(&self, inputs: &[PathBuf]) -> Result<Vec<Target>> {
-        self.select(&self.outputs()?.sound()?, inputs)
+    /// When a target is none of these, or its own pointer cannot be read.
+    pub fn targets(&self, inputs: &[PathBuf]) -> Result<Selected> {
+        self.select_among(self.outputs()?, inputs, &[])
     }
 
-    /// As [`Repository::targets`], of these outputs.
+    /// As [`Repository::targets`], of these outputs. A target that means one of the paths `also` need not mean an output.
+    pub(crate) fn select_among(&self, mut found: Outputs, inputs: &[PathBuf], also: &[RepoPath]) -> Result<Selected> {
+        let mut broken: Vec<BrokenPointer> = Vec::new();
+        let mut rest = Vec::new();
+        for input in inputs {
+            let path = self.path_of(input)?;
+            let stands_for = |error: &PointerError| git::output_path(&error.path).unwrap_or_default();
+            let is_named = |error: &PointerError| error.path == path || path.starts_with(&stands_for(error));
+            if let Some(at) = found.broken.iter().position(is_named) {
+                return Err(found.broken.swap_remove(at).into());
+            }
+            let below = found.broken.iter().filter(|error| stands_for(error).starts_with(&path));
+            let before = broken.len();
+            broken.extend(below.map(BrokenPointer::from));
+            let known = broken.len() > before || self.is_among(also, &path);
+            if !known || found.outputs.iter().any(|output| output.path.starts_with(&path)) {
+                rest.push(input.clone());
+            }
+        }
+        if inputs.is_empty() {
+            broken.extend(found.broken.iter().map(BrokenPointer::from));
+        }
+        broken.sort_by(|a, b| a.path.cmp(&b.path));
+        broken.dedup_by(|a, b| a.path == b.path);
+        let targets = if inputs.is_empty() || !rest.is_empty() {
+            self.select(&found.outputs, &rest)?
+        } else {
+            Vec::new()
+        };
+        Ok(Selected { targets, broken })
+    }
+
+    /// Whether a target means one of these: by its own path, its pointer's, or a directory it is in.
+    pub(crate) fn is_among<'a>(&self, paths: impl IntoIterator<Item = &'a RepoPath>, target: &RepoPath) -> bool {
+        let stem = git::output_path(target);
+        paths
+            .into_iter()
+            .any(|path| path.starts_with(target) || stem.as_ref() == Some(path))
+    }
+
+    /// Those that the targets mean; no targets mean all.
+    pub(crate) fn meant<T>(
+        &self,
+        all: Vec<T>,
+        inputs: &[PathBuf],
+        path_of: impl Fn(&T) -> &RepoPath,
+    ) -> Result<Vec<T>> {
+        let inputs = inputs
+            .iter()
+            .map(|input| self.path_of(input))
+            .collect::<Result<Vec<_>>>()?;
+        let is_meant = |one: &T| inputs.is_empty() || inputs.iter().any(|input| self.is_among([path_of(one)], input));
+        Ok(all.into_iter().filter(is_meant).collect())
+    }
+
+    /// As [`Repository::targets`], of these outputs alone.
     pub(crate) fn select(&self, outputs: &[Output], inputs: &[PathBuf]) -> Result<Vec<Target>> {
         let mut targets: Vec<Target> = Vec::new();
         if inputs.is_empty() {

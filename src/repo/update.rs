@@ -6,7 +6,7 @@ use super::import::{content_of, root_of, shown_source};
 use super::record::Record;
 use super::source::{Desk, Fetched, SourceRepository, UrlSource, remember};
 use super::transfer::in_one_line;
-use super::{CheckedOut, Output, OutputState, RepoError, Repository, Result, StatusRequest};
+use super::{BrokenPointer, CheckedOut, Output, OutputState, RepoError, Repository, Result, Selected, StatusRequest};
 use crate::git::{Import, Pointer, PointerContent, RepositoryImport};
 use crate::object::Node;
 use crate::path::RepoPath;
@@ -31,6 +31,8 @@ pub struct UpdateOutcome {
     pub dry_run: bool,
     /// The imports, by path.
     pub imports: Vec<Updated>,
+    /// Pointers that cannot be read: whether they are of imports is not known.
+    pub broken: Vec<BrokenPointer>,
 }
 
 /// What became of an import.
@@ -95,7 +97,8 @@ impl Repository {
     /// When a target is no import, or the workspace cannot be read.
     pub fn update(&self, options: &UpdateOptions) -> Result<UpdateOutcome> {
         let mut imports = Vec::new();
-        for target in self.targets(&options.targets)? {
+        let Selected { targets, broken } = self.targets(&options.targets)?;
+        for target in targets {
             if target.output.pointer.import.is_some() {
                 imports.push(target.output);
             } else if target.named {
@@ -107,6 +110,7 @@ impl Repository {
         let mut outcome = UpdateOutcome {
             dry_run: options.dry_run,
             imports: Vec::new(),
+            broken,
         };
         for output in imports {
             let Some(import) = output.pointer.import.clone() else {

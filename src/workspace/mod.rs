@@ -32,7 +32,7 @@ pub use ignore::{IGNORE_FILE, IgnoreRules};
 pub use scan::{Obstacle, Problem, Scan, ScanRequest, ScannedDir, Skipped, scan};
 pub use scopes::{Scopes, Within};
 pub use snapshot::{Mode, Overlay, Snapshot};
-pub use state::State;
+pub use state::{PreparedState, State, StateFile};
 pub use table::{Row, Table};
 
 use crate::object::Root;

@@ -42,7 +42,7 @@ pub enum Problem {
     #[error("`{0}` belongs to a git repository of its own")]
     Repository(RepoPath),
     /// It cannot be read.
-    #[error(transparent)]
+    #[error("{error}: {why}", error = .0, why = .0.source)]
     Unreadable(FsError),
     /// The output itself is a link.
     #[error("`{path}` is a symbolic link", path = .0.display())]

@@ -4,15 +4,15 @@
 //! directories that are here too are read.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use super::scan::{MAX_DEPTH, Scan, ScannedDir};
 use super::scopes::{Scopes, Within};
+use super::state::{PreparedState, StateFile};
 use super::table::{Row, Table};
 use super::{Result, Root, WorkspaceError, hash, state};
 use crate::fs::FileKind;
 use crate::hash::{FileId, TreeId};
-use crate::object::{self, Entry, Node, ObjectError, Tree, Trees};
+use crate::object::{self, Encoded, Encoder, Entry, Node, ObjectError, Tree, Trees};
 use crate::path::{Name, RepoPath};
 use crate::progress::Progress;
 use crate::store::{PackKind, Transaction};
@@ -134,29 +134,61 @@ fn file_node(row: &Row) -> Option<Node> {
     })
 }
 
-/// The listing of a directory whose entries are all known; what is not known is left out.
-fn listing(dir: &ScannedDir) -> Result<Tree> {
+/// The entries of a directory by name; what is not known is left out.
+fn entries(dir: &ScannedDir) -> impl Iterator<Item = Result<Entry>> {
     let table: &Table = &dir.table;
-    let mut entries = Vec::with_capacity(table.rows().len() + dir.kept.len());
-    for row in table.rows() {
-        let node = match row.kind() {
-            FileKind::File => file_node(row),
-            FileKind::Symlink => Some(Node::Symlink {
-                target: table.target(row).into(),
-            }),
-            FileKind::Dir => row.id().map(|id| Node::Dir {
-                id: TreeId::from_bytes(id),
-                size: row.size,
-                files: row.ino,
-            }),
-            FileKind::Special => None,
+    let mut kept = dir.kept.iter().peekable();
+    let mut rows = table
+        .rows()
+        .iter()
+        .filter_map(|row| Some((row, node_of(table, row)?)))
+        .peekable();
+    std::iter::from_fn(move || {
+        let kept_first = match (kept.peek(), rows.peek()) {
+            (Some(kept), Some((row, _))) => kept.name.as_bytes() < table.name(row),
+            (kept, _) => kept.is_some(),
         };
-        if let Some(node) = node {
-            let name = Name::new(table.name(row))?;
-            entries.push(Entry { name, node });
+        if kept_first {
+            return kept.next().cloned().map(Ok);
         }
+        let (row, node) = rows.next()?;
+        Some(match Name::new(table.name(row)) {
+            Ok(name) => Ok(Entry { name, node }),
+            Err(error) => Err(error.into()),
+        })
+    })
+}
+
+fn node_of(table: &Table, row: &Row) -> Option<Node> {
+    match row.kind() {
+        FileKind::File => file_node(row),
+        FileKind::Symlink => Some(Node::Symlink {
+            target: table.target(row).into(),
+        }),
+        FileKind::Dir => row.id().map(|id| Node::Dir {
+            id: TreeId::from_bytes(id),
+            size: row.size,
+            files: row.ino,
+        }),
+        FileKind::Special => None,
     }
-    entries.extend(dir.kept.iter().cloned());
+}
+
+/// The listing of a directory, encoded as its entries come.
+fn encode(dir: &ScannedDir) -> Result<Encoded> {
+    let mut encoder = Encoder::with_capacity(dir.table.rows().len() + dir.kept.len());
+    for entry in entries(dir) {
+        encoder.push(entry?).map_err(|source| WorkspaceError::Listing {
+            path: dir.path.clone(),
+            source,
+        })?;
+    }
+    Ok(encoder.finish())
+}
+
+/// The listing of a directory.
+fn listing(dir: &ScannedDir) -> Result<Tree> {
+    let entries = entries(dir).collect::<Result<_>>()?;
     Tree::new(entries).map_err(|source| WorkspaceError::Listing {
         path: dir.path.clone(),
         source,
@@ -191,20 +223,16 @@ impl Snapshot {
                 };
                 dirs[i].table.rows[r].set_tree(*id.as_bytes(), size, files);
             }
-            let tree = listing(&dirs[i])?;
-            if dirs[i].absent && tree.entries().is_empty() && i != 0 {
+            let encoded = encode(&dirs[i])?;
+            if dirs[i].absent && encoded.is_empty() && i != 0 {
                 continue;
             }
-            let (id, bytes) = tree.encode();
+            let Encoded { id, bytes, size, files } = encoded;
             if let Mode::Store(transaction) = mode {
                 transaction.add_bytes(PackKind::Tree, &bytes)?;
             }
             self.trees.insert(id, i);
-            let node = Node::Dir {
-                id,
-                size: tree.size(),
-                files: tree.files(),
-            };
+            let node = Node::Dir { id, size, files };
             waiting.push((i, node));
         }
         Ok(waiting.pop().map(|(_, node)| node))
@@ -226,14 +254,25 @@ impl Snapshot {
         Overlay { snapshot: self, below }
     }
 
-    /// Records what is known now in the state file at `path`. `base` is what the workspace counts as from now on,
-    /// usually [`Snapshot::root`] after an add, or the old state's base.
+    /// Records what is known now as the state of the output. `base` is what the workspace counts as from now on, usually
+    /// [`Snapshot::root`] after an add, or the old state's base.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_state(&self, path: &Path, base: Option<Root>, scopes: &Scopes) -> Result<()> {
-        let dirs = self.scan.dirs.iter().map(|dir| (&dir.path, &dir.table));
-        state::write(path, base, scopes, dirs)
+    pub fn write_state(&self, to: &StateFile, base: Option<Root>, scopes: &Scopes) -> Result<()> {
+        state::write(to, base, scopes, self.tables())
+    }
+
+    /// As [`Snapshot::write_state`]; the state is in force when it is published.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn prepare_state(&self, to: &StateFile, base: Option<Root>, scopes: &Scopes) -> Result<PreparedState> {
+        state::prepare(to, base, scopes, self.tables())
+    }
+
+    fn tables(&self) -> impl Iterator<Item = (&RepoPath, &Table)> + Clone {
+        self.scan.dirs.iter().map(|dir| (&dir.path, &dir.table))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What modver last wrote or saw in the workspace for one output: base, parts that are present, and for each file
-//! its stat data and id, so that an unchanged file is recognised by one `lstat`.
+//! its stat data and id, so that an unchanged file is recognised by one `lstat`. It names the output, so that what
+//! was brought here is still known when no pointer names it any more.
 //!
 //! Private to one machine and rebuilt when it cannot be read: [`State::read`] gives `None` for anything that is not
 //! exactly what this version writes. The file is mapped, not loaded; rows are decoded as they are asked for.
@@ -11,32 +12,60 @@
 //!
 //! | bytes | |
 //! |---|---|
-//! | 8 | `MVSTAT`, version 1, 0 |
+//! | 8 | `MVSTAT`, version 2, 0 |
 //! | 4 × 4 | kind of the base (0 none, 1 file, 2 tree), number of scopes, directories D, rows R |
 //! | 8 × 2 | bytes of paths, bytes of names |
 //! | 32 | base |
+//! | 4, … | length of the output's path, path |
 //! | D × 24 | directories, sorted by path: end of its path (8), end of its names (8), end of its rows (8), each within its section |
 //! | R × 72 | rows, directory by directory, sorted by name |
 //! | … | scopes: length (4), path |
 //! | … | paths, back to back; names, back to back |
 //! | 32 | BLAKE3 of what comes before |
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::scopes::Scopes;
 use super::table::{ROW_LEN, Row, Table};
 use super::{Result, Root, WorkspaceError};
-use crate::fs::{FileKind, TempFile};
+use crate::fs::{ClosedTemp, FileKind, TempFile};
 use crate::hash::{FileId, Hasher, ID_LEN, TreeId};
 use crate::path::RepoPath;
 
-const MAGIC: &[u8; 8] = b"MVSTAT\x01\x00";
+const MAGIC: &[u8; 8] = b"MVSTAT\x02\x00";
 const HEADER_LEN: usize = 8 + 16 + 16 + ID_LEN;
 const DIR_LEN: usize = 24;
+
+/// Where the state of an output is kept.
+#[derive(Debug, Clone)]
+pub struct StateFile {
+    /// The file; its directory exists when it is to be written.
+    pub path: PathBuf,
+    /// The output, relative to the repository.
+    pub output: RepoPath,
+}
+
+/// A state that is complete and not yet the one in force.
+#[derive(Debug)]
+pub struct PreparedState {
+    temp: ClosedTemp,
+    path: PathBuf,
+}
+
+impl PreparedState {
+    /// Puts it in force.
+    ///
+    /// # Errors
+    /// When it cannot be renamed; the old state is then still there.
+    pub fn publish(self) -> Result<()> {
+        Ok(self.temp.rename(&self.path)?)
+    }
+}
 
 /// A state that was read; see the module.
 pub struct State {
     bytes: Box<dyn AsRef<[u8]> + Send + Sync>,
+    output: RepoPath,
     base: Option<Root>,
     scopes: Scopes,
     /// Where the sections begin.
@@ -61,6 +90,7 @@ impl Section {
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State")
+            .field("output", &self.output)
             .field("base", &self.base)
             .field("scopes", &self.scopes)
             .field("files", &self.files())
@@ -95,8 +125,9 @@ impl State {
             2 => Some(Root::Tree(TreeId::from_bytes(id))),
             _ => return None,
         };
+        let (output, start) = path_at(body, HEADER_LEN)?;
         let dirs = Section {
-            start: HEADER_LEN,
+            start,
             len: dirs.checked_mul(DIR_LEN)?,
         };
         let rows = Section {
@@ -106,10 +137,9 @@ impl State {
         let mut at = rows.start.checked_add(rows.len)?;
         let mut parts = Vec::new();
         for _ in 0..scopes {
-            let len = usize::try_from(u32_at(body, at)?).ok()?;
-            at = at.checked_add(4)?;
-            parts.push(RepoPath::new(body.get(at..at.checked_add(len)?)?).ok()?);
-            at = at.checked_add(len)?;
+            let part;
+            (part, at) = path_at(body, at)?;
+            parts.push(part);
         }
         let paths = Section {
             start: at,
@@ -123,6 +153,7 @@ impl State {
             return None;
         }
         Some(Self {
+            output,
             base,
             scopes: Scopes::new(parts),
             dirs,
@@ -131,6 +162,31 @@ impl State {
             names,
             bytes: held,
         })
+    }
+
+    /// The output, relative to the repository.
+    #[must_use]
+    pub const fn output(&self) -> &RepoPath {
+        &self.output
+    }
+
+    /// Writes the same as the state of an output that was moved.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_moved(&self, to: &StateFile) -> Result<()> {
+        let bytes = (*self.bytes).as_ref();
+        let body = bytes.get(..bytes.len() - ID_LEN).unwrap_or_default();
+        let (header, rest) = (body.get(..HEADER_LEN), body.get(self.dirs.start..));
+        let mut file = TempFile::create_beside(&to.path)?;
+        let mut out = Buffered::new(|bytes| Ok(file.write_all(bytes)?));
+        out.put(header.unwrap_or_default())?;
+        out.put_path(&to.output)?;
+        for piece in rest.unwrap_or_default().chunks(BUFFER) {
+            out.put(piece)?;
+        }
+        out.finish()?;
+        Ok(file.rename(&to.path)?)
     }
 
     /// What the workspace was last brought to, or recorded as.
@@ -208,26 +264,51 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(word.try_into().ok()?))
 }
 
-/// Replaces the state at `path`. `dirs` are the directories in path order; of their rows, the files with a known id
-/// are recorded. Not synced: a state that a power failure leaves torn is recognised by its hash and costs only work.
+/// A path behind its length, and where it ends.
+fn path_at(bytes: &[u8], at: usize) -> Option<(RepoPath, usize)> {
+    let len = usize::try_from(u32_at(bytes, at)?).ok()?;
+    let start = at.checked_add(4)?;
+    let end = start.checked_add(len)?;
+    Some((RepoPath::new(bytes.get(start..end)?).ok()?, end))
+}
+
+/// Replaces a state. `dirs` are the directories in path order; of their rows, the files with a known id are recorded.
+/// Not synced: a state that a power failure leaves torn is recognised by its hash and costs only work.
 ///
 /// # Errors
 /// When the file cannot be written; the old state is then still there.
-pub(super) fn write<'a, D>(path: &Path, base: Option<Root>, scopes: &Scopes, dirs: D) -> Result<()>
+pub(super) fn write<'a, D>(to: &StateFile, base: Option<Root>, scopes: &Scopes, dirs: D) -> Result<()>
 where
     D: Iterator<Item = (&'a RepoPath, &'a Table)> + Clone,
 {
-    let mut file = TempFile::create_beside(path)?;
-    encode(base, scopes, dirs, &mut |bytes| Ok(file.write_all(bytes)?))?;
-    Ok(file.rename(path)?)
+    let mut file = TempFile::create_beside(&to.path)?;
+    encode(&to.output, base, scopes, dirs, |bytes| Ok(file.write_all(bytes)?))?;
+    Ok(file.rename(&to.path)?)
+}
+
+/// As [`write`] without the last step.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(super) fn prepare<'a, D>(to: &StateFile, base: Option<Root>, scopes: &Scopes, dirs: D) -> Result<PreparedState>
+where
+    D: Iterator<Item = (&'a RepoPath, &'a Table)> + Clone,
+{
+    let mut file = TempFile::create_beside(&to.path)?;
+    encode(&to.output, base, scopes, dirs, |bytes| Ok(file.write_all(bytes)?))?;
+    Ok(PreparedState {
+        temp: file.close(),
+        path: to.path.clone(),
+    })
 }
 
 /// Gives the bytes of a state to `sink`, piece by piece.
 fn encode<'a, D>(
+    output: &RepoPath,
     base: Option<Root>,
     scopes: &Scopes,
     dirs: D,
-    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    sink: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()>
 where
     D: Iterator<Item = (&'a RepoPath, &'a Table)> + Clone,
@@ -249,17 +330,12 @@ where
             records.extend_from_slice(&end.to_le_bytes());
         }
     }
-    let count = |n: u64| u32::try_from(n).map_err(|_| WorkspaceError::TooManyNames(RepoPath::root()));
     let (kind, id) = match base {
         None => (0u32, [0; ID_LEN]),
         Some(Root::File(id)) => (1, *id.as_bytes()),
         Some(Root::Tree(id)) => (2, *id.as_bytes()),
     };
-    let mut out = Buffered {
-        buffer: Vec::with_capacity(2 * BUFFER),
-        hasher: Hasher::new(),
-        sink,
-    };
+    let mut out = Buffered::new(sink);
     out.put(MAGIC)?;
     out.put(&kind.to_le_bytes())?;
     for n in [scopes.paths().len() as u64, (records.len() / DIR_LEN) as u64, rows] {
@@ -268,6 +344,7 @@ where
     out.put(&paths.to_le_bytes())?;
     out.put(&names.to_le_bytes())?;
     out.put(&id)?;
+    out.put_path(output)?;
     out.put(&records)?;
     for (path, table) in dirs.clone() {
         let mut start = 0u32;
@@ -279,8 +356,7 @@ where
         }
     }
     for scope in scopes.paths() {
-        out.put(&count(scope.as_bytes().len() as u64)?.to_le_bytes())?;
-        out.put(scope.as_bytes())?;
+        out.put_path(scope)?;
     }
     for (path, _) in dirs.clone() {
         out.put(path.as_bytes())?;
@@ -295,13 +371,30 @@ where
 
 const BUFFER: usize = 1 << 16;
 
-struct Buffered<'s> {
-    buffer: Vec<u8>,
-    hasher: Hasher,
-    sink: &'s mut dyn FnMut(&[u8]) -> Result<()>,
+fn count(n: u64) -> Result<u32> {
+    u32::try_from(n).map_err(|_| WorkspaceError::TooManyNames(RepoPath::root()))
 }
 
-impl Buffered<'_> {
+struct Buffered<F> {
+    buffer: Vec<u8>,
+    hasher: Hasher,
+    sink: F,
+}
+
+impl<F: FnMut(&[u8]) -> Result<()>> Buffered<F> {
+    fn new(sink: F) -> Self {
+        Self {
+            buffer: Vec::with_capacity(2 * BUFFER),
+            hasher: Hasher::new(),
+            sink,
+        }
+    }
+
+    fn put_path(&mut self, path: &RepoPath) -> Result<()> {
+        self.put(&count(path.as_bytes().len() as u64)?.to_le_bytes())?;
+        self.put(path.as_bytes())
+    }
+
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= BUFFER {
@@ -345,12 +438,22 @@ mod tests {
         table
     }
 
+    fn output() -> RepoPath {
+        RepoPath::new(b"some/output").unwrap()
+    }
+
     fn encoded(base: Option<Root>, scopes: &Scopes, dirs: &[(RepoPath, Table)]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        encode(base, scopes, dirs.iter().map(|(p, t)| (p, t)), &mut |part| {
-            bytes.extend_from_slice(part);
-            Ok(())
-        })
+        encode(
+            &output(),
+            base,
+            scopes,
+            dirs.iter().map(|(p, t)| (p, t)),
+            |part: &[u8]| {
+                bytes.extend_from_slice(part);
+                Ok(())
+            },
+        )
         .unwrap();
         bytes
     }
@@ -388,8 +491,18 @@ mod tests {
         ) {
             let scopes = Scopes::new(scopes);
             let tables: Vec<_> = dirs.iter().map(|(path, files)| (path.clone(), table(files))).collect();
-            let state = State::decode(Box::new(encoded(base, &scopes, &tables))).unwrap();
+            let bytes = encoded(base, &scopes, &tables);
+            let state = State::decode(Box::new(bytes.clone())).unwrap();
+            prop_assert_eq!(state.output(), &output());
             prop_assert_eq!(state.base(), base);
+            let dir = tempfile::tempdir().unwrap();
+            let mut moved = StateFile { path: dir.path().join("moved"), output: absent.clone() };
+            state.write_moved(&moved).unwrap();
+            let there = State::read(&moved.path).unwrap();
+            prop_assert_eq!((there.output(), there.files()), (&absent, state.files()));
+            moved.output = output();
+            there.write_moved(&moved).unwrap();
+            prop_assert_eq!(std::fs::read(&moved.path).unwrap(), bytes);
             prop_assert_eq!(state.scopes(), &scopes);
             for (path, table) in &tables {
                 let read: Vec<_> = state.dir(path).collect();

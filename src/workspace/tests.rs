@@ -94,7 +94,14 @@ impl Desk {
     }
 
     fn state(&self, name: &str) -> Option<State> {
-        State::read(&self.path(&format!("{name}.state")))
+        State::read(&self.state_file(name).path)
+    }
+
+    fn state_file(&self, name: &str) -> StateFile {
+        StateFile {
+            path: self.path(&format!("{name}.state")),
+            output: rel(name),
+        }
     }
 
     fn scan(&self, name: &str) -> Scan {
@@ -116,7 +123,7 @@ impl Desk {
             self.scan(name)
                 .snapshot(Mode::Store(&transaction), base, &scopes, &self.cache, &self.progress)?;
         transaction.commit()?;
-        snapshot.write_state(&self.path(&format!("{name}.state")), snapshot.root(), &scopes)?;
+        snapshot.write_state(&self.state_file(name), snapshot.root(), &scopes)?;
         Ok(snapshot)
     }
 
@@ -143,8 +150,7 @@ impl Desk {
     }
 
     fn run(&self, name: &str, plan: CheckoutPlan) -> Checked {
-        plan.execute(&self.path(&format!("{name}.state")), &self.progress)
-            .unwrap()
+        plan.execute(&self.state_file(name), &self.progress).unwrap()
     }
 
     fn checkout(&self, name: &str, target: &Node) -> Checked {
@@ -364,7 +370,7 @@ fn nothing_that_is_not_stored_is_lost() {
     ];
     assert_eq!(conflicts, expected.map(|(path, reason)| (path.to_owned(), reason)));
     let before = Thing::read(&desk.path("d"));
-    let refused = plan.execute(&desk.path("d.state"), &desk.progress);
+    let refused = plan.execute(&desk.state_file("d"), &desk.progress);
     assert!(matches!(refused, Err(WorkspaceError::Conflicts { count: 3, .. })));
     assert_eq!(Thing::read(&desk.path("d")), before);
     let checked = desk.run("d", desk.plan("d", Some(&second), &Scopes::whole(), true));
@@ -522,7 +528,8 @@ fn missing_content_is_listed_and_the_rest_is_done() {
     let transaction = desk.cache.transaction(&desk.progress).unwrap();
     transaction.add_bytes(crate::store::PackKind::Tree, &bytes).unwrap();
     transaction.commit().unwrap();
-    let target = Node::Dir { id, size: 0, files: 0 };
+    let (size, files) = (tree.size(), tree.files());
+    let target = Node::Dir { id, size, files };
     let plan = desk.plan("out", Some(&target), &Scopes::whole(), false);
     let checked = desk.run("out", plan);
     let failed: Vec<_> = checked.failures.iter().map(|f| f.path.to_string()).collect();
@@ -602,7 +609,7 @@ fn an_interrupted_checkout_goes_on() {
     let plan = desk.plan("out", Some(&target), &Scopes::whole(), false);
     let stopped = Progress::new();
     stopped.interrupt();
-    let checked = plan.execute(&desk.path("out.state"), &stopped).unwrap();
+    let checked = plan.execute(&desk.state_file("out"), &stopped).unwrap();
     assert!(checked.interrupted);
     desk.checkout("out", &target);
     assert_eq!(Thing::read(&desk.path("out")), Thing::read(&desk.path("d")));

@@ -142,6 +142,11 @@ fn add_that_is_killed() {
         assert!(output.code == -9 || output.code == 0, "{output}");
         assert_eq!(digest(&s.path("data")), data);
         assert_eq!(s.read("single"), noise(3, 1000));
+        // What is here and has no pointer yet is not what a checkout may remove.
+        if i % 3 != 1 {
+            let _ = s.repo().modver(["checkout", "data"]).code;
+            assert_eq!(digest(&s.path("data")), data, "{point} of {n}");
+        }
         if i % 3 == 2 {
             s.repo().modver(ADD).ok();
             verify(&s, &data);
@@ -223,6 +228,117 @@ fn checkout_with_a_bad_disk() {
 #[test]
 fn checkout_that_is_killed() {
     faults_in_checkout(|point| format!("kill@{point}"), true);
+}
+
+/// After a kill at each point of `args`, and then one of several ways to go on, everything is as before or as after;
+/// returns at how many points it was as before.
+fn killed_and_gone_on(args: &[&str], ways: &[&[&[&str]]]) -> u64 {
+    let fresh = tree_in_git;
+    let s = fresh();
+    let before = visible(&s);
+    let n = count(&s, args);
+    assert!(n > 4, "{n}");
+    let after = visible(&s);
+    let mut undone = 0;
+    for point in 1..=n {
+        let way = ways[usize::try_from(point).unwrap() % ways.len()];
+        let s = fresh();
+        let killed = with_fault(&s, &format!("kill@{point}"), args);
+        assert!(killed.code == -9 || killed.code == 0, "{killed}");
+        let mut last = None;
+        for next in way {
+            last = Some(s.repo().modver(*next));
+        }
+        let (last, now) = (last.unwrap(), visible(&s));
+        assert!(
+            now == before || now == after,
+            "{args:?} {point} of {n}, {way:?}\n{before}\n{now}\n{last}"
+        );
+        undone += u64::from(now == before);
+        assert_eq!(
+            s.repo().modver(["status", "--check"]).err().contains("hint"),
+            false,
+            "{point}"
+        );
+        assert_eq!(
+            s.repo().modver(["checkout"]).err(),
+            "everything is as the pointers say\n"
+        );
+        assert_eq!(visible(&s), now);
+        assert!(!s.repo().has(".git/modver/move"));
+        // What is there can be had back.
+        s.repo().modver(["verify"]).ok();
+    }
+    undone
+}
+
+#[test]
+fn move_that_is_killed() {
+    for args in [&["move", "data", "new/place"][..], &["move", "single", "other"]] {
+        let again = killed_and_gone_on(args, &[&[args, &["checkout"]]]);
+        assert_eq!(again, 0, "repeated, it is done");
+    }
+    let args = ["move", "data", "new/place"];
+    let undone = killed_and_gone_on(&args, &[&[&["checkout"]], &[&["status"], &["checkout"]]]);
+    assert!(undone > 0);
+}
+
+#[test]
+fn a_move_that_is_killed_loses_no_changes() {
+    let args = ["move", "data", "new/place"];
+    let fresh = || {
+        let s = tree_in_git();
+        s.write("data/a", "changed and stored nowhere");
+        s
+    };
+    let n = count(&fresh(), &args);
+    for point in 1..=n {
+        let s = fresh();
+        let data = digest(&s.path("data"));
+        let _ = with_fault(&s, &format!("kill@{point}"), &args).code;
+        if point % 2 == 0 {
+            s.repo().modver(args).ok();
+            assert!(!s.repo().has("data"));
+        } else {
+            let _ = s.repo().modver(["checkout"]).code;
+        }
+        let places = ["data", "new/place"].map(|place| s.path(place)).into_iter();
+        let there: Vec<_> = places.filter(|place| place.exists()).collect();
+        assert_eq!(there.len(), 1, "{point} of {n}");
+        assert_eq!(digest(&there[0]), data, "{point} of {n}");
+    }
+}
+
+#[test]
+fn remove_that_is_killed() {
+    for args in [
+        &["remove", "data"][..],
+        &["remove", "--outs", "data"],
+        &["remove", "--outs", "single"],
+    ] {
+        let again = killed_and_gone_on(args, &[&[args, &["checkout"]]]);
+        assert_eq!(again, 0, "repeated, it is done");
+    }
+    // Without repeating it: what git still knows is told, and nothing is lost.
+    let n = count(&tree_in_git(), &["remove", "data"]);
+    for point in 1..=n {
+        let s = tree_in_git();
+        let data = digest(&s.path("data"));
+        let _ = with_fault(&s, &format!("kill@{point}"), &["remove", "data"]).code;
+        s.repo().modver(["checkout"]).ok();
+        assert_eq!(digest(&s.path("data")), data, "{point} of {n}");
+        let tracked = s.repo().has("data.mv");
+        let told = s.repo().modver(["status"]).out().contains("pointer gone:     data.mv");
+        let done = !s.git(["ls-files"]).ok().contains("data.mv");
+        assert!(tracked || told || done, "{point} of {n}");
+    }
+}
+
+fn tree_in_git() -> Scratch {
+    let s = tree();
+    s.repo().modver(ADD).ok();
+    commit(&s, "All");
+    s
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
 
 use super::support::{Output, digest};
 use super::{commit, delete, everything, name, noise, ready};
@@ -188,4 +189,46 @@ fn many_entries_in_one_directory() {
         assert_eq!(s.read(format!("many/{i}")), i.to_string().as_bytes());
     }
     assert_eq!(fs::read_dir(s.path("many")).unwrap().count(), 50_000);
+}
+
+/// Every name, through a remote into a clone and back.
+#[test]
+fn strange_names_are_shared() {
+    let s = ready();
+    let store = s.root().join("store");
+    fs::create_dir(&store).unwrap();
+    s.repo()
+        .modver(["remote", "add", "origin", store.to_str().unwrap()])
+        .ok();
+    let mut args = vec![name(b"add"), name(b"--"), name(b"data")];
+    for bytes in NAMES {
+        s.write(name(bytes), bytes);
+        s.write(s.path("data").join(name(bytes)).join(name(bytes)), bytes);
+        args.push(name(bytes));
+    }
+    s.repo().modver(&args).ok();
+    s.git(["add", "mv.toml"]).ok();
+    commit(&s, "All");
+    s.repo().modver(["push"]).ok();
+    let whole = digest(&s.path(""));
+    let clone = s.clone_to("clone");
+    let here = s.at(&clone);
+    // One by its own name, then the rest.
+    let line_feed = name(b"line\nfeed");
+    here.modver([name(b"pull"), name(b"--"), line_feed]).ok();
+    assert_eq!(here.read(line_feed), b"line\nfeed");
+    let part = Path::new("data").join(name(b"\xff\xfe\x80"));
+    here.modver([name(b"pull"), name(b"--"), part.as_os_str()]).ok();
+    assert_eq!(here.read(part.join(name(b"\xff\xfe\x80"))), b"\xff\xfe\x80");
+    here.modver(["pull"]).ok();
+    here.modver(["pull", "data"]).ok();
+    assert_eq!(digest(&clone), whole);
+    assert_eq!(here.git(["status", "--porcelain"]).ok(), "");
+    assert_eq!(here.modver(["status", "--check"]).ok(), "");
+    let json = here.modver(["ls", "-R", "--json"]);
+    assert!(json.json()["ok"].as_bool().unwrap(), "{json}");
+    // Tracked no more: all of it goes.
+    here.git(["checkout", "--quiet", "HEAD~1"]).ok();
+    here.modver(["checkout"]).ok();
+    assert_eq!(here.git(["status", "--porcelain", "--ignored"]).ok(), "");
 }

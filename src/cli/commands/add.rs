@@ -7,7 +7,7 @@ use super::push;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::{Render, Style, human};
+use crate::cli::ui::{Render, Style, broken, human};
 use crate::repo::{AddOptions, AddOutcome, Recorded};
 
 /// Track files and directories
@@ -79,6 +79,7 @@ impl Render for Shown {
         let AddOutcome {
             outputs,
             stored,
+            broken,
             dry_run,
             pushed,
         } = &self.0;
@@ -95,7 +96,9 @@ impl Render for Shown {
                 )?;
             }
         }
-        if outputs.is_empty() {
+        if !broken.is_empty() && outputs.is_empty() {
+            writeln!(out, "nothing was stored")?;
+        } else if outputs.is_empty() {
             writeln!(out, "nothing is tracked here; begin with: modver add PATH")?;
         } else if *dry_run {
             writeln!(out, "nothing was written (--dry-run)")?;
@@ -105,10 +108,12 @@ impl Render for Shown {
             let (new, packed) = (human::bytes(stored.bytes), human::bytes(stored.stored_bytes));
             writeln!(out, "stored {new} of new content in {packed}")?;
         }
+        broken::notes(broken, out, style)?;
         pushed.as_ref().map_or(Ok(()), |pushed| push::notes(pushed, out, style))
     }
 
     fn exit(&self) -> Exit {
-        self.0.pushed.as_ref().map_or(Exit::Ok, push::exit)
+        let pushed = self.0.pushed.as_ref().map_or(Exit::Ok, push::exit);
+        broken::exit(&self.0.broken, pushed)
     }
 }

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::{Colour, Render, Style, human};
+use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
 ///
-/// Writes missing and changed files from the cache and removes files that are tracked no more. Files whose content is
-/// stored nowhere are never overwritten or removed, unless --force is given.
+/// Writes missing and changed files from the cache and removes files that are tracked no more, also whole outputs that
+/// no pointer names since `git checkout`. Files whose content is stored nowhere are never overwritten or removed,
+/// unless --force is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -67,14 +68,13 @@ impl Render for Shown {
             if parts.is_empty() {
                 parts.push("directories only".to_owned());
             }
-            let would = if self.0.dry_run { "would update" } else { "updated" };
-            writeln!(
-                out,
-                "{would} {} ({}; {})",
-                output.path,
-                parts.join(", "),
-                human::bytes(done.bytes)
-            )?;
+            let (path, parts) = (&output.path, parts.join(", "));
+            match (output.orphaned, self.0.dry_run) {
+                (true, true) => writeln!(out, "would remove {path} ({parts})")?,
+                (true, false) => writeln!(out, "removed {path} ({parts})")?,
+                (false, true) => writeln!(out, "would update {path} ({parts}; {})", human::bytes(done.bytes))?,
+                (false, false) => writeln!(out, "updated {path} ({parts}; {})", human::bytes(done.bytes))?,
+            }
         }
         Ok(())
     }
@@ -86,6 +86,7 @@ impl Render for Shown {
                 let path = output.path.join_path(&conflict.path);
                 let reason = match conflict.reason {
                     ConflictReason::Modified => "has changes that are stored nowhere",
+                    ConflictReason::Untracked if output.orphaned => "was never tracked and is stored nowhere",
                     ConflictReason::Untracked => "is in the way and stored nowhere",
                     ConflictReason::Ignored => "is in the way and ignored",
                     ConflictReason::Special => "is in the way and not a file",
@@ -107,11 +108,21 @@ impl Render for Shown {
             }
             more(out, output.failures.len())?;
         }
-        if outputs.iter().any(|output| !output.conflicts.is_empty()) {
-            let force = "modver checkout --force TARGET";
+        let force = "modver checkout --force TARGET";
+        let has_conflicts = |orphaned| {
+            let mut outputs = outputs.iter().filter(|output| output.orphaned == orphaned);
+            outputs.any(|output| !output.conflicts.is_empty())
+        };
+        if has_conflicts(false) {
             writeln!(
                 out,
                 "hint: modver commit TARGET to keep the changes, or {force} to lose them"
+            )?;
+        }
+        if has_conflicts(true) {
+            writeln!(
+                out,
+                "hint: no pointer names it any more; modver remove TARGET to keep all of it, or {force} to lose it"
             )?;
         }
         if outputs
@@ -120,6 +131,7 @@ impl Render for Shown {
         {
             writeln!(out, "hint: modver pull")?;
         }
+        broken::notes(&self.0.broken, out, style)?;
         if outputs.is_empty() && self.0.is_complete() {
             writeln!(out, "everything is as the pointers say")?;
         }
@@ -128,14 +140,15 @@ impl Render for Shown {
 
     fn exit(&self) -> Exit {
         let bad = |output: &CheckedOut| !(output.conflicts.is_empty() && output.failures.is_empty());
-        match (
+        let exit = match (
             self.0.outputs.iter().any(bad),
             self.0.outputs.iter().all(|o| bad(o) && o.done.is_empty()),
         ) {
             (false, _) => Exit::Ok,
             (true, false) => Exit::Partial,
             (true, true) => Exit::Failure,
-        }
+        };
+        broken::exit(&self.0.broken, exit)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::{Colour, Render, Style, human};
+use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{FetchOptions, FetchOutcome, FetchState};
 
 /// Get content from the remote into the cache
@@ -64,7 +64,10 @@ impl Shown {
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         if self.0.outputs.is_empty() {
-            return writeln!(out, "nothing is tracked");
+            return match self.0.broken.is_empty() {
+                true => writeln!(out, "nothing is tracked"),
+                false => Ok(()),
+            };
         }
         let fetched = if self.0.dry_run { "would fetch" } else { "fetched" };
         for from in self.0.remotes.iter().filter(|from| from.files > 0) {
@@ -115,6 +118,7 @@ impl Render for Shown {
                 )?;
             }
         }
+        broken::notes(&self.0.broken, out, style)?;
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
@@ -127,11 +131,12 @@ impl Render for Shown {
 
     fn exit(&self) -> Exit {
         let complete = self.0.outputs.iter().any(|output| output.state == FetchState::Complete);
-        match (self.has_failed(), complete || self.has_fetched(), self.has_damage()) {
+        let exit = match (self.has_failed(), complete || self.has_fetched(), self.has_damage()) {
             (false, ..) => Exit::Ok,
             (true, true, _) => Exit::Partial,
             (true, false, true) => Exit::Corruption,
             (true, false, false) => Exit::Failure,
-        }
+        };
+        broken::exit(&self.0.broken, exit)
     }
 }

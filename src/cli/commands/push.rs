@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::{Colour, Render, Style, human};
+use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{PushOptions, PushOutcome, PushState, PushedTo};
 
 /// Send content to the remote
@@ -100,7 +100,10 @@ impl Render for Shown {
 /// Writes what was pushed; `modver add --to-remote` shows the same.
 pub(super) fn text(outcome: &PushOutcome, out: &mut dyn Write) -> io::Result<()> {
     if outcome.outputs.is_empty() {
-        return writeln!(out, "nothing is tracked");
+        return match outcome.broken.is_empty() {
+            true => writeln!(out, "nothing is tracked"),
+            false => Ok(()),
+        };
     }
     for sent in outcome.remotes.iter().filter(|sent| sent.error.is_none()) {
         writeln!(out, "{}", line(outcome, sent))?;
@@ -147,19 +150,20 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
             )?;
         }
     }
-    Ok(())
+    broken::notes(&outcome.broken, out, style)
 }
 
 /// How a push ended.
 pub(super) fn exit(outcome: &PushOutcome) -> Exit {
     let bad = |state| matches!(state, PushState::Incomplete | PushState::Failed);
     let outputs = &outcome.outputs;
-    match (
+    let exit = match (
         outputs.iter().any(|output| bad(output.state)),
         outputs.iter().all(|output| bad(output.state)),
     ) {
         (false, _) => Exit::Ok,
         (true, false) => Exit::Partial,
         (true, true) => Exit::Failure,
-    }
+    };
+    broken::exit(&outcome.broken, exit)
 }

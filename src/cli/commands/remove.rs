@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::{Render, Style};
+use crate::cli::exit::Exit;
+use crate::cli::ui::{Render, Style, broken};
 use crate::repo::RemoveOutcome;
 
 /// Stop tracking files or directories
 ///
 /// Removes the pointer and its line in `.gitignore`. The data stays in the workspace unless --outs is given, and in
-/// the cache until `modver gc`.
+/// the cache until `modver gc`. Also for data that `modver status` calls orphaned: to keep it, or to remove it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -51,5 +52,13 @@ impl Render for Shown {
             .removed
             .iter()
             .try_for_each(|path| writeln!(out, "no longer tracked: {path}{data}"))
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        broken::notes(&self.0.broken, out, style)
+    }
+
+    fn exit(&self) -> Exit {
+        broken::exit(&self.0.broken, Exit::Ok)
     }
 }

@@ -155,6 +155,11 @@ impl Shown {
             "update",
             "to bring what the source has now",
         );
+        hint(
+            &is(OutputState::Orphaned),
+            "checkout",
+            "to remove what no pointer names any more (or modver remove TARGET to keep it)",
+        );
         hints
     }
 }
@@ -180,6 +185,7 @@ fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<
         OutputState::Absent => Some("absent"),
         OutputState::TypeChanged => Some("type changed"),
         OutputState::Unknown => Some("unknown"),
+        OutputState::Orphaned => Some("orphaned"),
     };
     if let Some(present) = &output.present {
         details.push(format!(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::ui::{Colour, Render, Style, human};
+use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{UpdateOptions, UpdateOutcome, UpdateState, Updated};
 
 /// Bring imports to what their sources have now
@@ -80,6 +80,7 @@ impl Render for Shown {
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        broken::notes(&self.0.broken, out, style)?;
         let imports = &self.0.imports;
         if imports.is_empty() {
             return writeln!(out, "nothing is imported here");
@@ -116,11 +117,12 @@ impl Render for Shown {
         let imports = &self.0.imports;
         let bad =
             |one: &Updated| matches!(one.state, UpdateState::Modified | UpdateState::Failed) || !is_written(one);
-        match (imports.iter().any(bad), imports.iter().all(bad)) {
+        let exit = match (imports.iter().any(bad), imports.iter().all(bad)) {
             (true, true) => Exit::Failure,
             (true, false) => Exit::Partial,
             (false, _) if imports.iter().any(|one| one.state == UpdateState::MovedOn) => Exit::Failure,
             (false, _) => Exit::Ok,
-        }
+        };
+        broken::exit(&self.0.broken, exit)
     }
 }

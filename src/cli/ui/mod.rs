@@ -3,6 +3,7 @@
 //! Data goes to standard output, everything else to standard error. A reader of standard output that goes away ends
 //! the output silently and does not change the exit code.
 
+pub(crate) mod broken;
 pub(crate) mod human;
 mod json;
 mod progress;

@@ -182,6 +182,17 @@ impl Cache {
         Ok(self.locate(&file.as_chunk())?.is_some() || self.recipe(file)?.is_some())
     }
 
+    /// The bytes of a file (or listing) that can be read back whole.
+    ///
+    /// # Errors
+    /// When the index is damaged or the disk cannot be asked.
+    pub fn size_of(&self, file: &FileId) -> Result<Option<u64>> {
+        if let Some(location) = self.locate(&file.as_chunk())? {
+            return Ok(Some(u64::from(location.chunk.raw_len)));
+        }
+        Ok(self.recipe(file)?.map(|recipe| recipe.size))
+    }
+
     /// Whether a pack is described by a shard and is on disk in the length the shard gives.
     fn has_pack(&self, index: &Index, id: &PackId) -> Result<bool> {
         let Some(expected) = index.pack(id).map(|(_, pack)| pack.file_len) else {

@@ -20,6 +20,8 @@ use crate::hash::PackId;
 
 /// Bytes of bodies at which a writer starts a new pack.
 pub const TARGET_LEN: u64 = 64 << 20;
+/// Chunks at which a writer starts a new pack: bounds the memory for its table.
+pub const TARGET_CHUNKS: usize = 1 << 18;
 /// Bytes before the first body.
 pub const HEADER_LEN: usize = 8;
 /// Bytes behind the table.

@@ -193,6 +193,18 @@ fn what_the_format_forbids_is_not_written() {
 }
 
 #[test]
+fn a_pack_of_tiny_chunks_is_full_by_their_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = PackWriter::create(dir.path(), PackKind::Data, PageCache::Keep).unwrap();
+    for i in 0..TARGET_CHUNKS {
+        assert!(!writer.is_full());
+        let raw = (i as u32).to_le_bytes();
+        writer.append(slot(&raw, Codec::Raw, &raw), &raw).unwrap();
+    }
+    assert!(writer.is_full());
+}
+
+#[test]
 fn a_long_table_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let chunks: Vec<Vec<u8>> = (0..5000_u32).map(|i| i.to_le_bytes().to_vec()).collect();

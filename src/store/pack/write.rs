@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::{END_MAGIC, HEADER_LEN, MAGIC, MAX_FILE_LEN, SLOT_LEN, TARGET_LEN, TRAILER_LEN, path_in};
+use super::{END_MAGIC, HEADER_LEN, MAGIC, MAX_FILE_LEN, SLOT_LEN, TARGET_CHUNKS, TARGET_LEN, TRAILER_LEN, path_in};
 use crate::chunk;
 use crate::fs::{self, DIRECT_ALIGN, TempFile};
 use crate::hash::{Hasher, PackId};
@@ -273,10 +273,10 @@ impl PackWriter {
         &self.slots
     }
 
-    /// Whether it has as many bytes as a pack should.
+    /// Whether it has as many bytes or chunks as a pack should.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.body_len >= TARGET_LEN
+        self.body_len >= TARGET_LEN || self.slots.len() >= TARGET_CHUNKS
     }
 
     /// Writes the table. The pack is complete then, but neither durable nor named.

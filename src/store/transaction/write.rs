@@ -17,8 +17,8 @@ use crate::store::pack::{PackInfo, PackWriter, PageCache, SealedPack};
 use crate::store::shard::ShardBuilder;
 use crate::store::{PackKind, Result, Slot, StoreError};
 
-/// Chunks since the last flush that force another: bounds the map of pending chunks to about 100 MiB.
-const FLUSH_CHUNKS: usize = 1 << 20;
+/// Chunks since the last flush that force another: bounds the map of pending chunks to about 50 MiB.
+const FLUSH_CHUNKS: usize = 1 << 19;
 /// Packs of one transaction that are left in the page cache: 512 MiB, which are likely to be read again soon.
 const CACHED_PACKS: u32 = 8;
 /// Packs that wait for their sync.

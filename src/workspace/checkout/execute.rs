@@ -1,7 +1,7 @@
 //! Doing what a plan says: deletions, then directories, then content, then what was filled aside takes its name.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 
@@ -14,8 +14,9 @@ use crate::path::{Name, RepoPath};
 use crate::progress::{Phase, Progress};
 use crate::store::{Location, Reader, StoreError};
 use crate::workspace::scan::{ScannedDir, parent_and_name};
+use crate::workspace::state::{self, StateFile};
 use crate::workspace::table::{Table, now_ns};
-use crate::workspace::{Result, WorkspaceError, state};
+use crate::workspace::{Result, WorkspaceError};
 
 /// Entries of one directory that one task writes.
 const ENTRIES_PER_TASK: usize = 128;
@@ -44,13 +45,13 @@ struct Written {
 }
 
 impl CheckoutPlan {
-    /// Does it, and records the new state of the workspace in the file at `state_path`, also when some of it failed.
+    /// Does it, and records the new state of the workspace, also when some of it failed.
     ///
     /// # Errors
     /// [`WorkspaceError::Conflicts`] when something that exists nowhere else is in the way and the plan was made
     /// without force; nothing has happened then. Otherwise when the directory that holds the output cannot be
     /// opened or the state cannot be written.
-    pub fn execute(self, state_path: &Path, progress: &Progress) -> Result<Checked> {
+    pub fn execute(self, state: &StateFile, progress: &Progress) -> Result<Checked> {
         if let (Some(first), false) = (self.conflicts.first(), self.force) {
             return Err(WorkspaceError::Conflicts {
                 count: self.conflicts.len(),
@@ -81,8 +82,9 @@ impl CheckoutPlan {
         let made = run.make_dirs();
         let mut written = run.write_entries(&made);
         run.put_in_place(&made, &mut written);
+        run.name_collisions();
         run.plan.works.iter_mut().for_each(|work| work.entries = Vec::new());
-        run.record(state_path, written, settled)?;
+        run.record(state, written, settled)?;
         run.failures.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Checked {
             done: run.done,
@@ -462,8 +464,37 @@ impl Run<'_> {
         }
     }
 
+    /// Says which name was taken for another, where it was not the same.
+    fn name_collisions(&mut self) {
+        let fold = |name: &Name| String::from_utf8_lossy(name.as_bytes()).to_lowercase();
+        let mut listed: Option<(Inner, HashMap<String, Name>)> = None;
+        let mut failures = std::mem::take(&mut self.failures);
+        let output = RepoPath::root().join(&self.plan.output);
+        for failure in failures.iter_mut().filter(|f| matches!(f.reason, FailureReason::Taken)) {
+            let path = output.join_path(&failure.path);
+            let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+                continue;
+            };
+            if listed.as_ref().is_none_or(|(dir, _)| *dir != above) {
+                let entries = self
+                    .open(&above)
+                    .ok()
+                    .and_then(|dir| dir.list().ok())
+                    .unwrap_or_default();
+                let names = entries.into_iter().map(|entry| (fold(&entry.name), entry.name));
+                listed = Some((above, names.collect()));
+            }
+            if let Some(other) = listed.as_ref().and_then(|(_, names)| names.get(&fold(&name)))
+                && *other != name
+            {
+                failure.reason = FailureReason::Collision { other: other.clone() };
+            }
+        }
+        self.failures = failures;
+    }
+
     /// Writes the state: what was there and stays, and what was written.
-    fn record(&mut self, state_path: &Path, written: Vec<Written>, settled: bool) -> Result<()> {
+    fn record(&mut self, to: &StateFile, written: Vec<Written>, settled: bool) -> Result<()> {
         let mut new: HashMap<RepoPath, ScannedDir> = HashMap::new();
         let now = now_ns();
         for mut task in written {
@@ -500,7 +531,7 @@ impl Run<'_> {
             self.plan.old_base
         };
         let dirs = scan.dirs.iter().map(|dir| (&dir.path, &dir.table));
-        state::write(state_path, base, &self.plan.new_scopes, dirs)
+        state::write(to, base, &self.plan.new_scopes, dirs)
     }
 }
 

@@ -27,7 +27,7 @@ use crate::store::{Cache, StoreError};
 /// What to check out.
 #[derive(Debug, Clone, Copy)]
 pub struct CheckoutRequest<'a> {
-    /// What the output should be; `None`: nothing.
+    /// What the output should be; `None`: nothing. Then what was never tracked is a conflict, too, unless it is ignored.
     pub target: Option<&'a Node>,
     /// The parts of it to bring to that.
     pub scopes: &'a Scopes,
@@ -109,9 +109,23 @@ pub enum FailureReason {
     /// Something else has the name, perhaps in another case.
     #[error("another entry has this name here")]
     Taken,
+    /// The file system takes two names for one.
+    #[error("`{other}` has this name here: the file system does not tell upper case from lower case")]
+    Collision {
+        /// The entry that has it.
+        other: Name,
+    },
     /// The content has another size than the listing says.
     #[error("the listing gives another size than the content has")]
     Size,
+    /// The pointer does not describe what it names.
+    #[error("the pointer gives another size than what it names has: {size} bytes in {files} files")]
+    Claim {
+        /// Bytes there are.
+        size: u64,
+        /// Files and links there are.
+        files: u64,
+    },
 }
 
 impl From<FsError> for FailureReason {

@@ -139,7 +139,56 @@ impl Planner<'_> {
             return Ok(());
         }
         let target = self.request.target.cloned();
-        self.entry(&RepoPath::root(), output, disk, target, base.as_ref(), false, None)
+        if let Some(node) = &target
+            && !self.is_as_claimed(&RepoPath::root().join(output), node)?
+        {
+            return Ok(());
+        }
+        // When nothing is to be here, everything has to go.
+        let in_way = target.is_none();
+        self.entry(&RepoPath::root(), output, disk, target, base.as_ref(), in_way, None)
+    }
+
+    /// Whether what the pointer names is what it says about it; people edit pointers, too.
+    fn is_as_claimed(&mut self, path: &Inner, node: &Node) -> Result<bool> {
+        let (size, files) = match node {
+            Node::Dir { id, .. } => match self.load(path, *id) {
+                Some(tree) => (tree.size(), tree.files()),
+                None => return Ok(false),
+            },
+            // Of a file that is not in the cache, nothing is known.
+            Node::File { id, size, .. } => (self.plan.cache.size_of(id)?.unwrap_or(*size), 1),
+            Node::Symlink { .. } => return Ok(true),
+        };
+        if (size, files) == (node.size(), node.files()) {
+            return Ok(true);
+        }
+        self.fail(path, FailureReason::Claim { size, files });
+        Ok(false)
+    }
+
+    /// Whether an entry can be written at all: asked before something else goes to make room for it.
+    fn can_be_written(&mut self, path: &Inner, node: &Node) -> Result<bool> {
+        let reason = match node {
+            Node::Dir { id, .. } => return Ok(self.load(path, *id).is_some()),
+            Node::Symlink { target } => match self.check_link(path, target) {
+                Ok(()) => return Ok(true),
+                Err(reason) => reason,
+            },
+            Node::File { id, size, .. } => match self.plan.cache.size_of(id)? {
+                Some(here) if here == *size => return Ok(true),
+                Some(_) => FailureReason::Size,
+                None => FailureReason::Missing,
+            },
+        };
+        self.fail(path, reason);
+        Ok(false)
+    }
+
+    fn check_link(&self, path: &Inner, target: &[u8]) -> std::result::Result<(), FailureReason> {
+        // Depth of the directory below the output's root; the root itself is one name deep here.
+        let depth = self.relative(path).names().count().saturating_sub(1);
+        check_link(depth, target).map_err(FailureReason::Link)
     }
 
     fn load(&mut self, path: &Inner, id: TreeId) -> Option<Tree> {
@@ -187,8 +236,10 @@ impl Planner<'_> {
             self.plan.counts.dirs_created += 1;
             index
         });
+        // Where nothing takes its place, what is not tracked stays.
         if let Some(disk) = item.disk
             && item.in_way
+            && self.request.target.is_some()
         {
             for skipped in self.scan().dirs[disk].skipped.clone() {
                 let reason = skipped.why.into();
@@ -308,8 +359,11 @@ impl Planner<'_> {
                 let item = below(disk_dir, None, false, None);
                 self.items.push(item);
             }
-            (_, Some(disk), Some(Node::Dir { id, .. })) => {
-                if self.allowed(&path, name) && self.may_go(&path, disk.at, base)? {
+            (_, Some(disk), Some(node @ Node::Dir { id, .. })) => {
+                if self.allowed(&path, name)
+                    && self.can_be_written(&path, &node)?
+                    && self.may_go(&path, disk.at, base)?
+                {
                     self.delete(dir, name, disk.at);
                     let item = below(None, Some(id), false, Some(fresh));
                     self.items.push(item);
@@ -336,7 +390,7 @@ impl Planner<'_> {
                 }
             }
             (Within::Inside, _, Some(node)) if disk_is_dir => {
-                if self.allowed(&path, name) {
+                if self.allowed(&path, name) && self.can_be_written(&path, &node)? {
                     let item = below(disk_dir, None, true, None);
                     self.items.push(item);
                     self.plan.rmdirs.push(path);
@@ -455,10 +509,8 @@ impl Planner<'_> {
             }
             Node::Symlink { target } => {
                 let path = dir.join(name);
-                // Depth of the directory below the output's root; the root itself is one name deep here.
-                let depth = self.relative(&path).names().count().saturating_sub(1);
-                if let Err(reason) = check_link(depth, &target) {
-                    self.fail(&path, FailureReason::Link(reason));
+                if let Err(reason) = self.check_link(&path, &target) {
+                    self.fail(&path, reason);
                     return;
                 }
                 What::Link { target }
