@@ -69,3 +69,8 @@ fn setting(text: &str) -> Result<(String, String), String> {
         _ => Err("expected KEY=VALUE, such as core.remote=origin".to_owned()),
     }
 }
+
+/// Whether the command line has a `--`; what is before it and what is behind it is told apart by clap.
+pub(crate) fn has_separator() -> bool {
+    std::env::args_os().any(|arg| arg == "--")
+}

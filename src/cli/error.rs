@@ -12,7 +12,7 @@ use crate::git::GitError;
 use crate::object::ObjectError;
 use crate::path::quote;
 use crate::remote::RemoteError;
-use crate::repo::RepoError;
+use crate::repo::{RepoError, shell_word};
 use crate::store::StoreError;
 
 /// An error of a command.
@@ -30,8 +30,12 @@ pub(crate) enum CliError {
     Interrupted,
     #[error("`{0}` has no --json: its output is data of its own")]
     NoJson(&'static str),
-    #[error("--rev is about another repository; name it")]
-    RevOfWhat,
+    #[error("`{}` may be a revision or a path", quote(.0.as_bytes()))]
+    Ambiguous(String),
+    #[error("`{}` is neither a revision nor a path here", quote(.0.as_bytes()))]
+    NeitherRevisionNorPath(String),
+    #[error("there are more revisions than can be compared")]
+    TooManyRevisions,
     #[error("this is a bug in modver")]
     Panicked,
     #[error("cannot write the output")]
@@ -52,7 +56,12 @@ impl CliError {
     /// The exit code it leads to.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::NotADirectory(_) | Self::UnknownTopic(_) | Self::NoJson(_) | Self::RevOfWhat => Exit::Usage,
+            Self::NotADirectory(_)
+            | Self::UnknownTopic(_)
+            | Self::NoJson(_)
+            | Self::Ambiguous(_)
+            | Self::NeitherRevisionNorPath(_)
+            | Self::TooManyRevisions => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::WorkingDirectory(_)
             | Self::Signals(_)
@@ -70,6 +79,15 @@ impl CliError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownTopic(_) => Some("modver help".to_owned()),
+            Self::Ambiguous(word) => Some(format!(
+                "modver diff {0} --   for the revision, modver diff -- {0}   for the path",
+                shell_word(word)
+            )),
+            Self::NeitherRevisionNorPath(word) => Some(format!(
+                "modver diff -- {}   for something that was deleted",
+                shell_word(word)
+            )),
+            Self::TooManyRevisions => Some("modver diff A B -- TARGET".to_owned()),
             Self::Repo(error) => error.hint(),
             Self::Config(error) => error.hint(),
             _ => None,

@@ -18,6 +18,7 @@ mod faults;
 mod names;
 mod panics;
 mod reference;
+mod scope;
 mod signals;
 mod system_mv;
 mod topics;

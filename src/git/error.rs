@@ -87,8 +87,16 @@ pub enum GitError {
     Revision {
         /// As it was given.
         rev: String,
-        /// What `gix` said.
-        source: Box<gix::Error>,
+        /// Whether the history ends early, as in a shallow clone.
+        shallow: bool,
+        /// What git said, if it says more.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A date cannot be read.
+    #[error("`{date}` is not a date that git knows")]
+    Date {
+        /// As it was given.
+        date: String,
     },
     /// Another repository has no such revision.
     #[error("it has no revision `{rev}`")]
@@ -208,6 +216,13 @@ impl GitError {
                 "if no git process is running: rm {}",
                 crate::path::quote(lock.as_os_str().as_encoded_bytes())
             )),
+            Self::Revision { shallow: true, .. } => Some("git fetch --unshallow".to_owned()),
+            Self::Revision { .. } => Some("git log --oneline --all".to_owned()),
+            Self::Object { .. } => Some(
+                "git fsck   or, in a partial clone, git log -p --all -- '*.mv' > FILE, which fetches what is missing"
+                    .to_owned(),
+            ),
+            Self::Date { .. } => Some("--since 2026-01-31, or --since \"2 weeks ago\"".to_owned()),
             Self::Ignored { path, .. } => Some(format!("git add -f {path}")),
             Self::Pointer(error) => error.hint(),
             _ => None,

@@ -101,10 +101,10 @@ fn diff_args(pointers: &[RepoPath]) -> Vec<std::ffi::OsString> {
     args
 }
 
-type Change = ([gix::ObjectId; 2], Vec<u8>);
+pub(super) type Change = ([gix::ObjectId; 2], Vec<u8>);
 
 /// The next `:MODE MODE OLD NEW STATUS NUL PATH NUL`: the blobs, newer first, and the path.
-fn next_change(run: &mut super::program::Run) -> Result<Option<Change>> {
+pub(super) fn next_change(run: &mut super::program::Run) -> Result<Option<Change>> {
     let mut field = || -> Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         let read = run.stdout.read_until(0, &mut bytes);

@@ -12,26 +12,10 @@ use super::discover::GitRepo;
 use super::error::{GitError, Result};
 use super::pointer::{MAX_POINTER, Pointer, PointerError};
 use super::revision::{PointerEntries, read_pointer};
+use super::scope::Scope;
 use crate::fs;
 use crate::path::RepoPath;
 use crate::progress::Progress;
-
-/// What counts as in use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "they are independent, each is a flag of the command"
-)]
-pub struct GcScope {
-    /// What is checked out or staged. Always included; by itself the smallest scope.
-    pub workspace_head: bool,
-    /// The tip of each branch, local and remote-tracking.
-    pub all_branches: bool,
-    /// Each tag.
-    pub all_tags: bool,
-    /// Everything reachable from any ref, reflog, stash or operation in progress.
-    pub all_commits: bool,
-}
 
 /// The pointers in use.
 #[derive(Debug, Default)]
@@ -44,11 +28,12 @@ pub struct LivePointers {
 }
 
 impl GitRepo {
-    /// All pointers in a scope.
+    /// All pointers in a scope. What is checked out or staged in any work tree is always in it, and
+    /// [`Scope::all_commits`] means also what only a reflog, a stash or an operation in progress reaches.
     ///
     /// # Errors
     /// When anything in the scope cannot be read, a missing object of a partial clone included; nothing is skipped.
-    pub fn pointers_in(&self, scope: &GcScope, progress: &Progress) -> Result<LivePointers> {
+    pub fn pointers_in(&self, scope: &Scope, progress: &Progress) -> Result<LivePointers> {
         let mut repo = self.local();
         repo.objects.ignore_replacements = true;
         let mut search = Search {
@@ -59,11 +44,8 @@ impl GitRepo {
             live: LivePointers::default(),
         };
         self.add_work_trees(&mut search)?;
-        if scope.all_branches {
-            self.add_tips(&mut search, &["refs/heads/", "refs/remotes/"])?;
-        }
-        if scope.all_tags {
-            self.add_tips(&mut search, &["refs/tags/"])?;
+        for tip in self.scope_tips(&repo, scope)? {
+            search.add_tip(tip)?;
         }
         if scope.all_commits {
             self.add_history(&mut search)?;
@@ -117,36 +99,6 @@ impl GitRepo {
             return Ok(None);
         };
         Ok(Some(found.peel_to_id().map_err(refs)?.detach()))
-    }
-
-    fn refs_error(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> GitError {
-        GitError::Refs {
-            git_dir: self.common_dir().to_owned(),
-            source: source.into(),
-        }
-    }
-
-    fn add_tips(&self, search: &mut Search<'_>, prefixes: &[&str]) -> Result<()> {
-        let repo = search.repo;
-        let refs = repo.references().map_err(|e| self.refs_error(e))?;
-        for reference in refs.all().map_err(|e| self.refs_error(e))? {
-            let mut reference = reference.map_err(|e| self.refs_error(e))?;
-            let name = reference.name().as_bstr();
-            if !prefixes.iter().any(|prefix| name.starts_with(prefix.as_bytes())) {
-                continue;
-            }
-            // A symbolic ref to a branch that is gone, such as `refs/remotes/origin/HEAD`, names nothing.
-            if let gix::refs::TargetRef::Symbolic(target) = reference.target()
-                && repo
-                    .try_find_reference(target)
-                    .map_err(|e| self.refs_error(e))?
-                    .is_none()
-            {
-                continue;
-            }
-            search.add_tip(reference.peel_to_id().map_err(|e| self.refs_error(e))?.detach())?;
-        }
-        Ok(())
     }
 
     /// Every tree in history. Git finds them, since it knows what keeps objects alive.

@@ -29,9 +29,12 @@ mod import;
 mod index;
 mod lineage;
 mod liveness;
+mod log;
 mod pointer;
 mod program;
+mod resolve;
 mod revision;
+mod scope;
 mod source;
 mod stage;
 #[cfg(test)]
@@ -39,6 +42,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tips;
+mod versions;
 
 pub use attributes::attributes_edit;
 pub use discover::GitRepo;
@@ -50,10 +54,14 @@ pub use hooks::Hooks;
 pub use ignore_file::{add_entry, remove_entry};
 pub use import::{Import, RepositoryImport, UrlImport};
 pub use index::Tracked;
-pub use liveness::{GcScope, LivePointers};
+pub use liveness::LivePointers;
+pub use log::{LoggedCommit, LoggedPointer, Touch};
 pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,
 };
+pub use resolve::Compared;
 pub use revision::{Head, RevisionPointer};
+pub use scope::{Scope, Unsent};
 pub use source::{BlobReader, EntryKind, SourceEntry, SourceRepo, is_git_url};
+pub use versions::{BrokenVersion, Version, Versions};

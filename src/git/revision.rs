@@ -1,6 +1,5 @@
 //! Reading pointers from revisions.
 
-use gix::bstr::ByteSlice as _;
 use gix::objs::{Kind, TreeRefIter};
 
 use super::discover::GitRepo;
@@ -104,6 +103,36 @@ impl GitRepo {
         Ok(None)
     }
 
+    /// The pointer of a revision that `path` belongs to: that of the output at or around it, or the pointer at `path`
+    /// itself.
+    ///
+    /// # Errors
+    /// As [`GitRepo::pointer_bytes_at`]. A pointer that cannot be parsed is in the result, not an error of its own.
+    pub fn pointer_around(&self, rev: &str, path: &RepoPath) -> Result<Option<RevisionPointer>> {
+        let repo = self.local();
+        let Some(mut tree) = self.tree_of(&repo, rev)? else {
+            return Ok(None);
+        };
+        let mut dir = RepoPath::root();
+        for name in path.names() {
+            let entries = PointerEntries::of(&repo, tree)?;
+            let pointer = [name, POINTER_SUFFIX.as_bytes()].concat();
+            let found = entries.pointers.iter().find(|(name, _)| name.as_bytes() == pointer);
+            let itself = || entries.pointers.iter().find(|(pointer, _)| pointer.as_bytes() == name);
+            if let Some((name, blob)) = found.or_else(itself) {
+                let path = dir.join(name);
+                let pointer = read_pointer(&repo, *blob, &path)?;
+                return Ok(Some((path, pointer)));
+            }
+            let Some((below, id)) = entries.trees.into_iter().find(|(tree, _)| tree == name) else {
+                return Ok(None);
+            };
+            dir = dir.join(&entry_name(&below, tree)?);
+            tree = id;
+        }
+        Ok(None)
+    }
+
     /// All pointers in the tree of a revision, sorted by path; none if it is `HEAD` and there is no commit yet.
     ///
     /// # Errors
@@ -137,13 +166,13 @@ impl GitRepo {
         if rev == "HEAD" && self.head()?.commit().is_none() {
             return Ok(None);
         }
-        let unknown = |source: gix::Error| GitError::Revision {
-            rev: rev.to_owned(),
-            source: Box::new(source),
-        };
-        let id = repo.rev_parse_single(rev.as_bytes().as_bstr()).map_err(unknown)?;
+        let id = self.resolve_one(repo, rev)?;
         let object = repo.find_object(id).map_err(|e| GitError::object(id, e))?;
-        let tree = object.peel_to_kind(Kind::Tree).map_err(unknown)?;
+        let tree = object.peel_to_kind(Kind::Tree).map_err(|source| GitError::Revision {
+            rev: rev.to_owned(),
+            shallow: false,
+            source: Some(source.into()),
+        })?;
         Ok(Some(tree.id))
     }
 }
@@ -181,7 +210,7 @@ impl PointerEntries {
     }
 }
 
-fn entry_name(name: &[u8], tree: gix::ObjectId) -> Result<Name> {
+pub(super) fn entry_name(name: &[u8], tree: gix::ObjectId) -> Result<Name> {
     Name::new(name).map_err(|source| GitError::InvalidPath {
         place: format!("tree {tree}"),
         source,

@@ -8,16 +8,16 @@ use super::*;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 
-fn live(sandbox: &Sandbox, scope: GcScope) -> HashSet<Pointer> {
-    let live = sandbox.open().pointers_in(&scope, &Progress::new()).unwrap();
+fn live(sandbox: &Sandbox, scope: &Scope) -> HashSet<Pointer> {
+    let live = sandbox.open().pointers_in(scope, &Progress::new()).unwrap();
     assert!(live.unparsed.is_empty(), "{:?}", live.unparsed);
     live.pointers
 }
 
-fn everything() -> GcScope {
-    GcScope {
+fn everything() -> Scope {
+    Scope {
         all_commits: true,
-        ..GcScope::default()
+        ..Scope::default()
     }
 }
 
@@ -265,7 +265,7 @@ fn works_with_sha256_objects() {
     let two = sandbox.write_pointer("a.mv", "two");
     sandbox.open().stage(&paths(&["a.mv"])).unwrap();
     assert_eq!(*sandbox.open().pointers_at("HEAD").unwrap()[0].1.as_ref().unwrap(), one);
-    assert_eq!(live(&sandbox, everything()), HashSet::from([one.clone(), two]));
+    assert_eq!(live(&sandbox, &everything()), HashSet::from([one.clone(), two]));
     assert_eq!(
         sandbox.open().lineage(&paths(&["a.mv"]), 3).unwrap()[&path("a.mv")],
         vec![one]
@@ -384,29 +384,30 @@ fn everything_that_git_keeps_is_live() {
     sandbox.write(".git/rebase-merge/autostash", &theirs);
     std::fs::remove_file(sandbox.root().join(".git/FETCH_HEAD")).unwrap();
 
-    let missing: Vec<_> = expected.difference(&live(&sandbox, everything())).cloned().collect();
+    let missing: Vec<_> = expected.difference(&live(&sandbox, &everything())).cloned().collect();
     assert!(missing.is_empty(), "{missing:?}");
     // Seen from the other work tree it is the same.
     let from_linked = GitRepo::discover(&linked).unwrap();
     let seen = from_linked.pointers_in(&everything(), &Progress::new()).unwrap();
-    assert_eq!(seen.pointers, live(&sandbox, everything()));
+    assert_eq!(seen.pointers, live(&sandbox, &everything()));
 
-    let small = live(&sandbox, GcScope::default());
+    let small = live(&sandbox, &Scope::default());
     for name in ["staged", "edited", "only in the merge", "staged in another work tree"] {
         assert!(small.contains(&pointer(name)), "{name}");
     }
     assert!(!small.contains(&pointer("side")) && !small.contains(&pointer("first")));
-    let branches = GcScope {
+    let branches = Scope {
         all_branches: true,
-        ..GcScope::default()
+        tracking_branches: true,
+        ..Scope::default()
     };
-    assert!(live(&sandbox, branches).contains(&pointer("side")));
+    assert!(live(&sandbox, &branches).contains(&pointer("side")));
     sandbox.git(&["tag", "old", "main~1"]);
-    let tags = GcScope {
+    let tags = Scope {
         all_tags: true,
-        ..GcScope::default()
+        ..Scope::default()
     };
-    assert!(live(&sandbox, tags).contains(&pointer("ours")) && !live(&sandbox, tags).contains(&pointer("side")));
+    assert!(live(&sandbox, &tags).contains(&pointer("ours")) && !live(&sandbox, &tags).contains(&pointer("side")));
 }
 
 #[test]
@@ -426,10 +427,7 @@ fn both_sides_of_a_conflict_are_live() {
         .output()
         .unwrap();
     assert!(!merge.status.success());
-    let found = sandbox
-        .open()
-        .pointers_in(&GcScope::default(), &Progress::new())
-        .unwrap();
+    let found = sandbox.open().pointers_in(&Scope::default(), &Progress::new()).unwrap();
     assert!(found.pointers.contains(&side) && found.pointers.contains(&main));
     assert!(matches!(
         found.unparsed[..],

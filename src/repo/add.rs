@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::observe::Observed;
 use super::record::Record;
 use super::{BrokenPointer, Output, PushOptions, PushOutcome, Repository, Result};
-use crate::git::{Pointer, PointerContent};
+use crate::git::{Pointer, PointerContent, Scope};
 use crate::hash::RootId;
 use crate::object::Node;
 use crate::path::RepoPath;
@@ -109,9 +109,11 @@ impl Repository {
         if options.to_remote && !options.dry_run {
             let targets = outcome.outputs.iter().map(|added| added.path.on_disk(self.root()));
             let push = PushOptions {
+                scope: Scope::workspace(),
                 targets: targets.collect(),
                 remote: options.remote.clone(),
-                ..PushOptions::default()
+                dry_run: false,
+                no_imports: false,
             };
             outcome.pushed = Some(self.push(&push)?);
         }

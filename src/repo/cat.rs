@@ -14,7 +14,7 @@ use crate::store::StoreError;
 const MAX_LINKS: usize = 40;
 
 impl Repository {
-    /// Hands the content of a tracked file to `out`, piece by piece, from the cache; what is not there is fetched
+    /// Hands the content of a tracked file, as it is in a revision or by the pointer in the work tree, to `out`, piece by piece, from the cache; what is not there is fetched
     /// first, and nothing else. Links inside a tracked directory are followed. Returns the bytes.
     ///
     /// Content of one chunk is verified before it is handed out; of larger files, only when this returns `Ok` was
@@ -25,6 +25,7 @@ impl Repository {
     pub fn cat<E>(
         &self,
         path: &Path,
+        rev: Option<&str>,
         remote: Option<&str>,
         out: &mut dyn FnMut(&[u8]) -> std::result::Result<(), E>,
     ) -> std::result::Result<u64, E>
@@ -32,23 +33,54 @@ impl Repository {
         E: From<RepoError> + From<StoreError>,
     {
         let typed = self.path_of(path)?;
+        let (output, path) = match rev {
+            Some(rev) => self.output_at(rev, typed)?,
+            None => self.output_here(typed)?,
+        };
+        let (id, path) = self.tracked_file(&output, &path, remote)?;
+        if !self.cache()?.contains(&id).map_err(RepoError::from)? {
+            self.fetch_part(&output, &path, remote)?;
+        }
+        self.cache()?.copy_file(id, out)
+    }
+
+    /// The output of the work tree that a path is in, and the path, which the user may have given as its pointer's.
+    fn output_here(&self, typed: RepoPath) -> Result<(Output, RepoPath)> {
         let outputs = self.outputs()?;
         let stem = git::output_path(&typed).filter(|stem| outputs.outputs.iter().any(|output| output.path == *stem));
         let path = stem.unwrap_or(typed);
-        let Some(output) = outputs.around(&path) else {
-            let broken = outputs
-                .broken
-                .into_iter()
-                .find(|error| git::output_path(&error.path).as_ref() == Some(&path));
-            return Err(broken
-                .map_or(RepoError::NotTracked { path, nearest: None }, RepoError::from)
-                .into());
-        };
-        let (id, path) = self.tracked_file(output, &path, remote)?;
-        if !self.cache()?.contains(&id).map_err(RepoError::from)? {
-            self.fetch_part(output, &path, remote)?;
+        if let Some(output) = outputs.around(&path) {
+            return Ok((output.clone(), path));
         }
-        self.cache()?.copy_file(id, out)
+        let broken = outputs
+            .broken
+            .into_iter()
+            .find(|error| git::output_path(&error.path).as_ref() == Some(&path));
+        Err(broken.map_or(RepoError::NotTracked { path, nearest: None }, RepoError::from))
+    }
+
+    /// The same in a revision.
+    pub(super) fn output_at(&self, rev: &str, typed: RepoPath) -> Result<(Output, RepoPath)> {
+        let not_there = |path| RepoError::NotInRevision {
+            path,
+            rev: rev.to_owned(),
+        };
+        let Some((pointer_path, pointer)) = self.git.pointer_around(rev, &typed).map_err(RepoError::from)? else {
+            return Err(not_there(typed));
+        };
+        let Some(path) = git::output_path(&pointer_path) else {
+            return Err(not_there(typed));
+        };
+        let output = Output {
+            path,
+            pointer: pointer?,
+        };
+        let path = if typed == pointer_path {
+            output.path.clone()
+        } else {
+            typed
+        };
+        Ok((output, path))
     }
 
     /// The file at `path`, links followed, and where it is. Missing listings are fetched.

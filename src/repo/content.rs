@@ -5,7 +5,7 @@ use crate::object::Node;
 use crate::path::quote;
 
 /// What kind of thing it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ContentKind {
     /// A file.

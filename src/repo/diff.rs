@@ -1,13 +1,15 @@
 //! `diff`: what is different between two states of the tracked data.
 
+mod moved;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use rayon::prelude::*;
 
 use super::observe::pointer_node;
-use super::{Content, Output, RepoError, Repository, Result, Target};
-use crate::git;
+use super::{BrokenPointer, Content, ContentKind, Output, Outputs, RepoError, Repository, Result, Target};
+use crate::git::{self, PointerError};
 use crate::object::Node;
 use crate::path::RepoPath;
 use crate::workspace::{self, ChangeKind, FileChange, Snapshot, WorkspaceError};
@@ -56,7 +58,7 @@ pub enum Changed {
     Renamed,
 }
 
-/// One file, link or empty directory that differs.
+/// One file, link or empty directory that differs, or a whole directory that stands elsewhere.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct FileDiff {
     /// Where, relative to the repository.
@@ -90,7 +92,7 @@ impl FileDiff {
     }
 }
 
-/// Numbers of files (links and empty directories count too).
+/// Numbers of files (links and empty directories count too; of a directory that stands elsewhere, what is in it).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct FileCounts {
     /// New ones.
@@ -110,23 +112,23 @@ pub struct FileCounts {
 }
 
 impl FileCounts {
-    pub(super) fn of<'a>(changes: impl IntoIterator<Item = &'a FileChange>) -> Self {
+    pub(super) fn of<'a>(changes: impl IntoIterator<Item = &'a FileDiff>) -> Self {
         let mut counts = Self::default();
         for change in changes {
-            match change.kind {
-                ChangeKind::Added => counts.added += 1,
-                ChangeKind::Deleted => counts.deleted += 1,
-                ChangeKind::Modified => counts.modified += 1,
-                ChangeKind::TypeChanged => counts.type_changed += 1,
-                ChangeKind::Renamed { .. } => {
-                    counts.renamed += 1;
+            match change.change {
+                Changed::Added => counts.added += 1,
+                Changed::Deleted => counts.deleted += 1,
+                Changed::Modified => counts.modified += 1,
+                Changed::TypeChanged => counts.type_changed += 1,
+                Changed::Renamed => {
+                    counts.renamed += change.after.as_ref().map_or(1, |after| after.files);
                     continue;
                 }
             }
-            let bytes = |node: &Option<Node>| match node {
+            let bytes = |content: &Option<Content>| match content {
                 // What is below a directory that became something else has its own changes.
-                None | Some(Node::Dir { .. }) => 0,
-                Some(node) => node.size(),
+                Some(content) if content.kind != ContentKind::Dir => content.size,
+                _ => 0,
             };
             counts.bytes_added += bytes(&change.after);
             counts.bytes_deleted += bytes(&change.before);
@@ -152,6 +154,8 @@ pub struct OutputDiff {
     pub path: RepoPath,
     /// How.
     pub change: Changed,
+    /// Where it stood, if renamed.
+    pub from: Option<RepoPath>,
     /// What it was.
     pub before: Option<Content>,
     /// What it is now.
@@ -173,6 +177,8 @@ pub struct DiffOutcome {
     pub outputs: Vec<OutputDiff>,
     /// Sum over all outputs whose listings are known.
     pub counts: FileCounts,
+    /// Pointers of the revisions that cannot be read; what they stand for is not compared.
+    pub broken: Vec<BrokenPointer>,
 }
 
 /// The outputs of a state.
@@ -180,6 +186,7 @@ struct Side<'a> {
     repository: &'a Repository,
     source: &'a Source,
     outputs: BTreeMap<RepoPath, Output>,
+    broken: Vec<PointerError>,
 }
 
 /// An output in a state; the snapshot holds trees that are not stored.
@@ -187,20 +194,12 @@ type Seen = (Option<Node>, Option<Snapshot>);
 
 impl<'a> Side<'a> {
     fn new(repository: &'a Repository, source: &'a Source) -> Result<Self> {
-        let outputs = match source {
-            Source::Workspace => repository.outputs()?.sound()?,
-            Source::Revision(revision) => repository
-                .git
-                .pointers_at(revision)?
-                .into_iter()
-                .filter_map(|(path, pointer)| Some((git::output_path(&path)?, pointer)))
-                .map(|(path, pointer)| {
-                    Ok(Output {
-                        path,
-                        pointer: pointer?,
-                    })
-                })
-                .collect::<Result<_>>()?,
+        let (outputs, broken) = match source {
+            Source::Workspace => (repository.outputs()?.sound()?, Vec::new()),
+            Source::Revision(revision) => {
+                let found = repository.outputs_at(Some(revision))?;
+                (found.outputs, found.broken)
+            }
         };
         Ok(Self {
             repository,
@@ -209,6 +208,7 @@ impl<'a> Side<'a> {
                 .into_iter()
                 .map(|output| (output.path.clone(), output))
                 .collect(),
+            broken,
         })
     }
 
@@ -227,7 +227,10 @@ impl<'a> Side<'a> {
         match self.repository.identify(observed, None) {
             Ok(snapshot) => Ok((snapshot.node.clone(), Some(snapshot))),
             Err(RepoError::Workspace(WorkspaceError::Object(error))) if error.is_missing() => {
-                Err(RepoError::ListingNotHere { path: path.clone() })
+                Err(RepoError::ListingNotHere {
+                    path: path.clone(),
+                    rev: None,
+                })
             }
             Err(error) => Err(error),
         }
@@ -240,15 +243,39 @@ impl Repository {
     /// # Errors
     /// When a revision or pointer cannot be read, or the workspace cannot be.
     pub fn diff(&self, from: Source, to: Source, inputs: &[PathBuf]) -> Result<DiffOutcome> {
-        let (before, after) = (Side::new(self, &from)?, Side::new(self, &to)?);
+        let (mut before, mut after) = (Side::new(self, &from)?, Side::new(self, &to)?);
+        let mut unreadable = std::mem::take(&mut before.broken);
+        unreadable.append(&mut after.broken);
+        unreadable.sort_by(|a, b| a.path.cmp(&b.path));
+        unreadable.dedup_by(|a, b| a.path == b.path);
+        for path in unreadable.iter().filter_map(|error| git::output_path(&error.path)) {
+            before.outputs.remove(&path);
+            after.outputs.remove(&path);
+        }
         let both: BTreeMap<&RepoPath, &Output> = before.outputs.iter().chain(&after.outputs).collect();
         let both: Vec<Output> = both.into_values().cloned().collect();
-        let targets = self.select(&both, inputs)?;
+        let targets = match (self.select(&both, inputs), &to) {
+            (Err(RepoError::NotTracked { path, .. }), Source::Revision(rev)) => {
+                let found = Outputs {
+                    broken: unreadable,
+                    ..Outputs::default()
+                };
+                return Err(found.not_in(rev, path));
+            }
+            (targets, _) => targets?,
+        };
+        let typed = inputs
+            .iter()
+            .map(|input| self.path_of(input))
+            .collect::<Result<Vec<_>>>()?;
+        unreadable.retain(|error| typed.is_empty() || typed.iter().any(|path| error.path.starts_with(path)));
         let outputs: Vec<Option<OutputDiff>> = targets
             .par_iter()
             .map(|target| self.diff_target(target, &before, &after))
             .collect::<Result<_>>()?;
-        let outputs: Vec<OutputDiff> = outputs.into_iter().flatten().collect();
+        let mut outputs: Vec<OutputDiff> = outputs.into_iter().flatten().collect();
+        moved::pair_outputs(&mut outputs);
+        moved::pair_files(&mut outputs);
         let mut counts = FileCounts::default();
         for output in &outputs {
             counts.add(&output.counts.unwrap_or_default());
@@ -259,6 +286,7 @@ impl Repository {
             to,
             outputs,
             counts,
+            broken: unreadable.iter().map(BrokenPointer::from).collect(),
         })
     }
 
@@ -290,16 +318,17 @@ impl Repository {
                 if files.is_empty() {
                     return Ok(None);
                 }
-                Some(files)
+                Some(files.iter().map(|file| FileDiff::new(path, file)).collect::<Vec<_>>())
             }
         };
         Ok(Some(OutputDiff {
             path: path.clone(),
             change,
+            from: None,
             before: old.as_ref().map(Content::from),
             after: new.as_ref().map(Content::from),
             counts: files.as_ref().map(FileCounts::of),
-            files: files.map(|files| files.iter().map(|file| FileDiff::new(path, file)).collect()),
+            files,
         }))
     }
 }
@@ -315,7 +344,12 @@ pub(super) fn known(changes: workspace::Result<Vec<FileChange>>) -> Result<Optio
 
 /// Those in these parts; no parts mean all.
 pub(super) fn within(mut changes: Vec<FileChange>, parts: &[RepoPath]) -> Vec<FileChange> {
-    let inside = |path: &RepoPath| parts.iter().any(|part| path.starts_with(part));
+    // A directory that moved as a whole stands for what is in it.
+    let inside = |path: &RepoPath| {
+        parts
+            .iter()
+            .any(|part| path.starts_with(part) || part.starts_with(path))
+    };
     if !parts.is_empty() {
         changes.retain(|change| {
             inside(&change.path) || matches!(&change.kind, ChangeKind::Renamed { from } if inside(from))

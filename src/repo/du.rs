@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::observe::pointer_node;
-use super::{Output, RepoError, Repository, Result, Target};
+use super::{BrokenPointer, Output, RepoError, Repository, Result, Selected, Target};
 use crate::hash::FileId;
 use crate::object::{Node, Trees as _};
 use crate::path::RepoPath;
@@ -21,7 +21,7 @@ pub struct Usage {
     pub size: u64,
     /// Bytes in the cache, compressed, each chunk counted once.
     pub stored: u64,
-    /// Those of them that no other output of this work tree uses.
+    /// Those of them that no other output of this work tree (or of the revision that is measured) uses.
     pub unique: u64,
     /// Those that others use, too.
     pub shared: u64,
@@ -36,6 +36,10 @@ pub struct DuOutcome {
     pub outputs: Vec<Usage>,
     /// All together, each chunk counted once; `shared` is what more than one output of the work tree uses.
     pub total: Usage,
+    /// The revision that is measured; `null` for the work tree.
+    pub rev: Option<String>,
+    /// Pointers of the revision that cannot be read.
+    pub broken: Vec<BrokenPointer>,
 }
 
 /// Which chunks are used by one output or more, and by more than one.
@@ -46,13 +50,20 @@ struct Users {
 }
 
 impl Repository {
-    /// Measures what the user means. Memory is bounded by the number of chunks, a few bits each.
+    /// Measures what the user means, in a revision or the work tree. Memory is bounded by the number of chunks, a few bits each.
     ///
     /// # Errors
     /// When a target is not tracked, or the cache cannot be read.
-    pub fn du(&self, inputs: &[PathBuf]) -> Result<DuOutcome> {
-        let outputs = self.outputs()?.sound()?;
-        let targets = self.select(&outputs, inputs)?;
+    pub fn du(&self, inputs: &[PathBuf], rev: Option<&str>) -> Result<DuOutcome> {
+        self.du_at(inputs, rev).map_err(|error| error.at(rev))
+    }
+
+    fn du_at(&self, inputs: &[PathBuf], rev: Option<&str>) -> Result<DuOutcome> {
+        let Selected {
+            all: outputs,
+            targets,
+            broken,
+        } = self.select_at(rev, inputs)?;
         let cache = self.cache()?;
         let mut users = Users::default();
         for output in &outputs {
@@ -68,6 +79,8 @@ impl Repository {
         let mut outcome = DuOutcome {
             outputs: Vec::new(),
             total: Usage::default(),
+            rev: rev.map(str::to_owned),
+            broken,
         };
         for target in &targets {
             for (path, node) in self.measured(target)? {

@@ -106,12 +106,24 @@ pub enum RepoError {
     Modified { path: RepoPath },
     #[error("cannot remove `{path}`")]
     NotRemoved { path: RepoPath, source: Box<FailureReason> },
+    #[error("no commit tracks `{path}`, or ever did")]
+    NeverTracked { path: RepoPath },
+    #[error("nothing says what to bring back from revision `{rev}`")]
+    NoTarget { rev: String },
     #[error("nothing says what is still needed")]
     NoGcScope,
     #[error("cannot ask remote `{remote}` what it has")]
     CannotAsk { remote: String, source: Box<Self> },
     #[error("the listing of `{path}` is not in the cache")]
-    ListingNotHere { path: RepoPath },
+    ListingNotHere { path: RepoPath, rev: Option<String> },
+    #[error("`{path}` is not tracked in revision `{rev}`")]
+    NotInRevision { path: RepoPath, rev: String },
+    #[error("`{path}` was tracked by itself in revision `{rev}`, and is inside `{output}` now")]
+    InsideOutputNow {
+        path: RepoPath,
+        rev: String,
+        output: RepoPath,
+    },
     #[error("there is no `{path}` in `{output}`")]
     NoEntry { path: RepoPath, output: RepoPath },
     #[error("`{path}` is a directory")]
@@ -179,6 +191,18 @@ impl RepoError {
         }
     }
 
+    /// The same about what is in a revision, so that the hint is about that.
+    #[must_use]
+    pub(crate) fn at(self, rev: Option<&str>) -> Self {
+        match self {
+            Self::ListingNotHere { path, .. } => Self::ListingNotHere {
+                path,
+                rev: rev.map(str::to_owned),
+            },
+            error => error,
+        }
+    }
+
     /// The command that helps, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -203,7 +227,15 @@ impl RepoError {
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
-            Self::ListingNotHere { path } => Some(format!("modver fetch {path}")),
+            Self::ListingNotHere { path, rev: None } => Some(format!("modver fetch {path}")),
+            Self::ListingNotHere { path, rev: Some(rev) } => {
+                Some(format!("modver fetch --rev {} {path}", shell_word(rev)))
+            }
+            Self::NoTarget { rev } => Some(format!("modver checkout --rev {} TARGET", shell_word(rev))),
+            Self::NotInRevision { rev, .. } => Some(format!("modver ls --rev {}", shell_word(rev))),
+            Self::InsideOutputNow { path, rev, .. } => {
+                Some(format!("modver cat --rev {} {path} > FILE", shell_word(rev)))
+            }
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
@@ -250,6 +282,16 @@ fn source_hint(url: &str, error: &RepoError) -> Option<String> {
         }
         RepoError::Git(GitError::Failed { .. }) => Some(format!("git ls-remote {url}")),
         error => error.hint(),
+    }
+}
+
+/// A word as a shell reads it.
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._/~^@:+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

@@ -4,16 +4,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::transfer::{Paths, in_one_line, paths_of};
-use super::{BrokenPointer, RepoError, Repository, Result, Selected, Target};
+use super::transfer::{Group, Paths, in_one_line, paths_of};
+use super::versions::Orphaned;
+use super::{BrokenPointer, BrokenVersion, RepoError, Repository, Result, Target};
+use crate::git::Scope;
 use crate::hash::FileId;
 use crate::object::{self, Root};
 use crate::path::RepoPath;
+use crate::progress::Phase;
 use crate::remote::{FetchPlan, RemoteError, RemoteStore, Wanted};
 
 /// What to fetch.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct FetchOptions {
+    /// Which versions.
+    pub scope: Scope,
     /// What the user named; nothing means all outputs.
     pub targets: Vec<PathBuf>,
     /// The remote for all of them.
@@ -21,7 +26,7 @@ pub struct FetchOptions {
     /// Only find out what would be fetched (listings of directories are fetched all the same).
     pub dry_run: bool,
     /// For a checkout of the same targets: of an output that is partly present in the workspace and was not named, only
-    /// these parts; of one that no pointer names any more, nothing.
+    /// these parts (of its version in the work tree; of others, all); of one that no pointer names any more, nothing.
     pub present_parts: bool,
 }
 
@@ -32,10 +37,12 @@ pub struct FetchOutcome {
     pub dry_run: bool,
     /// What came from each remote.
     pub remotes: Vec<FetchedFrom>,
-    /// What became of each output.
+    /// What became of each version of each output.
     pub outputs: Vec<FetchedOutput>,
     /// Pointers that cannot be read: what they stand for was not fetched.
     pub broken: Vec<BrokenPointer>,
+    /// Pointers in history that cannot be read.
+    pub broken_versions: Vec<BrokenVersion>,
 }
 
 /// What came from a remote.
@@ -43,8 +50,8 @@ pub struct FetchOutcome {
 pub struct FetchedFrom {
     /// The remote's name.
     pub remote: String,
-    /// Its address.
-    pub url: String,
+    /// Its address; `null` if its settings cannot be used.
+    pub url: Option<String>,
     /// Files that were not complete in the cache and are now.
     pub files: u64,
     /// Bytes of packs.
@@ -58,6 +65,8 @@ pub struct FetchedFrom {
 pub struct FetchedOutput {
     /// The output.
     pub path: RepoPath,
+    /// One commit that has this version of it; `null` for what the work tree has.
+    pub commit: Option<String>,
     /// The parts that were asked for; all of it if there are none.
     pub parts: Vec<RepoPath>,
     /// The remote's name.
@@ -92,14 +101,16 @@ impl Repository {
     /// # Errors
     /// When no remote can be used; when one of several cannot, its outputs are [`FetchState::Failed`].
     pub fn fetch(&self, options: &FetchOptions) -> Result<FetchOutcome> {
-        let mut found = self.outputs()?;
-        let mut orphans = Vec::new();
+        self.progress.start(Phase::Scanning, 0, 0);
+        let orphaned = if options.present_parts {
+            Orphaned::Known
+        } else {
+            Orphaned::Unknown
+        };
+        let mut chosen = self.targets_in(&options.scope, &options.targets, orphaned)?;
         if options.present_parts {
-            orphans.extend(self.orphans(&mut found)?.here.into_iter().map(|orphan| orphan.path));
-        }
-        let Selected { mut targets, broken } = self.select_among(found, &options.targets, &orphans)?;
-        if options.present_parts {
-            for target in targets.iter_mut().filter(|target| !target.named) {
+            let targets = chosen.targets.iter_mut();
+            for target in targets.filter(|target| !target.named && target.commit.is_none()) {
                 if let Some(present) = self.present_parts(&target.output.path)?
                     && !present.is_whole()
                 {
@@ -111,31 +122,35 @@ impl Repository {
             dry_run: options.dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
-            broken,
+            broken: chosen.broken,
+            broken_versions: chosen.broken_versions,
         };
+        let mut targets = chosen.targets;
         let imports = self.imports_without_remote(options.remote.as_deref(), &mut targets)?;
         let others = targets.clone();
         let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
         let count = groups.len();
         let mut failed = Vec::new();
-        for (remote, targets) in groups {
-            match self.fetch_from(&remote, &targets, options.dry_run, &mut outcome) {
+        for Group { name, remote, items } in groups {
+            let url = remote.as_ref().ok().map(|remote| remote.describe().to_owned());
+            match remote.and_then(|remote| self.fetch_from(&remote, &items, options.dry_run, &mut outcome)) {
                 Ok(()) => {}
                 Err(error @ RepoError::NoEntry { .. }) => return Err(error),
                 Err(error) => {
                     self.progress.check()?;
                     let reason = in_one_line(&error);
-                    outcome.outputs.extend(targets.into_iter().map(|target| FetchedOutput {
+                    outcome.outputs.extend(items.into_iter().map(|target| FetchedOutput {
                         path: target.output.path,
+                        commit: target.commit,
                         parts: target.parts,
-                        remote: remote.name().to_owned(),
+                        remote: name.clone(),
                         state: FetchState::Failed,
                         missing: Paths::default(),
                         reason: None,
                     }));
                     outcome.remotes.push(FetchedFrom {
                         error: Some(reason),
-                        ..fetched_from(&remote)
+                        ..FetchedFrom::none(&name, url)
                     });
                     failed.push(error);
                 }
@@ -169,14 +184,12 @@ impl Repository {
             })
             .collect();
         let plan = remote.plan_fetch(cache, &wanted)?;
-        for target in targets {
-            self.check_parts(target)?;
-        }
+        self.check_parts(targets)?;
         let mut troubles = Troubles::of(&plan);
         let mut fetched = FetchedFrom {
             files: plan.files,
             bytes: plan.bytes,
-            ..fetched_from(remote)
+            ..FetchedFrom::none(remote.name(), Some(remote.describe().to_owned()))
         };
         if !dry_run {
             let done = plan.execute(remote, cache)?;
@@ -190,6 +203,7 @@ impl Repository {
             let (state, reason) = troubles.judge(&target.output.root(), &missing, remote);
             outcome.outputs.push(FetchedOutput {
                 path: target.output.path.clone(),
+                commit: target.commit.clone(),
                 parts: target.parts.clone(),
                 remote: remote.name().to_owned(),
                 state,
@@ -200,35 +214,41 @@ impl Repository {
         Ok(())
     }
 
-    /// What the user named inside an output must be there, as far as that can be told.
-    fn check_parts(&self, target: &Target) -> Result<()> {
-        for part in target.parts.iter().filter(|_| target.named) {
-            let exists = match target.output.root() {
-                Root::File(_) => false,
-                Root::Tree(id) => match object::find(self.cache()?, id, part) {
-                    Ok(node) => node.is_some(),
-                    Err(error) if error.is_missing() => true,
-                    Err(error) => return Err(error.into()),
-                },
-            };
-            if !exists {
-                return Err(RepoError::NoEntry {
-                    path: part.clone(),
-                    output: target.output.path.clone(),
-                });
+    /// What the user named inside an output must be in one of its versions, as far as that can be told.
+    fn check_parts(&self, targets: &[Target]) -> Result<()> {
+        let mut absent: BTreeMap<(&RepoPath, &RepoPath), bool> = BTreeMap::new();
+        for target in targets.iter().filter(|target| target.named) {
+            for part in &target.parts {
+                let exists = match target.output.root() {
+                    Root::File(_) => false,
+                    Root::Tree(id) => match object::find(self.cache()?, id, part) {
+                        Ok(node) => node.is_some(),
+                        Err(error) if error.is_missing() => true,
+                        Err(error) => return Err(error.into()),
+                    },
+                };
+                *absent.entry((&target.output.path, part)).or_insert(true) &= !exists;
             }
         }
-        Ok(())
+        match absent.into_iter().find(|(_, absent)| *absent) {
+            None => Ok(()),
+            Some(((output, part), _)) => Err(RepoError::NoEntry {
+                path: part.clone(),
+                output: output.clone(),
+            }),
+        }
     }
 }
 
-fn fetched_from(remote: &RemoteStore) -> FetchedFrom {
-    FetchedFrom {
-        remote: remote.name().to_owned(),
-        url: remote.describe().to_owned(),
-        files: 0,
-        bytes: 0,
-        error: None,
+impl FetchedFrom {
+    pub(super) fn none(remote: &str, url: Option<String>) -> Self {
+        Self {
+            remote: remote.to_owned(),
+            url,
+            files: 0,
+            bytes: 0,
+            error: None,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use super::outputs::pointer_root;
 use super::{RepoError, Repository, Result};
 use crate::fs;
-use crate::git::{GcScope, PointerProblem};
+use crate::git::{PointerProblem, Scope};
 use crate::hash::{ChunkId, PackId, TreeId};
 use crate::object::{Node, Root, Trees as _};
 use crate::progress::Phase;
@@ -34,7 +34,7 @@ pub enum OnlyCopies {
 #[derive(Debug, Clone, Default)]
 pub struct GcOptions {
     /// What is needed.
-    pub scope: GcScope,
+    pub scope: Scope,
     /// Also keep what was stored in the last so many days.
     pub keep_days: Option<u32>,
     /// Ask this remote only what it has, not all of them.
@@ -111,7 +111,7 @@ impl Repository {
     /// # Errors
     /// [`RepoError::NoGcScope`]; when pointers or history cannot be read; when a remote cannot be asked.
     pub fn gc(&self, options: &GcOptions) -> Result<GcOutcome> {
-        if options.scope == GcScope::default() {
+        if !options.scope.workspace && !options.scope.has_history() {
             return Err(RepoError::NoGcScope);
         }
         self.progress.start(Phase::Scanning, 0, 0);

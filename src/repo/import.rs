@@ -210,6 +210,7 @@ impl Repository {
             targets: vec![path.on_disk(self.root())],
             force,
             dry_run: false,
+            rev: None,
         })?;
         Ok(done.outputs.into_iter().next())
     }

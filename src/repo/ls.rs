@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::observe::pointer_node;
-use super::{Content, Output, RepoError, Repository, Result};
+use super::{BrokenPointer, Content, Output, RepoError, Repository, Result, Selected};
 use crate::git;
 use crate::object::{self, Node, Root, Visit};
 use crate::path::RepoPath;
@@ -15,6 +15,8 @@ pub struct LsRequest {
     pub path: Option<PathBuf>,
     /// Whether to list what is below directories, too.
     pub recursive: bool,
+    /// The revision to list; none: what the pointers of the work tree say.
+    pub rev: Option<String>,
 }
 
 /// One entry.
@@ -36,8 +38,12 @@ pub struct Listed {
 pub struct LsOutcome {
     /// What is listed, relative to the repository.
     pub path: RepoPath,
+    /// The revision that is listed; `null` for the work tree.
+    pub rev: Option<String>,
     /// The entries, by path.
     pub entries: Vec<Listed>,
+    /// Pointers of the revision that cannot be read.
+    pub broken: Vec<BrokenPointer>,
 }
 
 impl Repository {
@@ -46,11 +52,18 @@ impl Repository {
     /// # Errors
     /// When nothing is tracked at the path, or a listing is not in the cache.
     pub fn ls(&self, request: &LsRequest) -> Result<LsOutcome> {
+        let rev = request.rev.as_deref();
+        self.ls_at(rev, request).map_err(|error| error.at(rev))
+    }
+
+    fn ls_at(&self, rev: Option<&str>, request: &LsRequest) -> Result<LsOutcome> {
         let path = match &request.path {
             Some(path) => self.path_of(path)?,
             None => self.path_of(self.cwd())?,
         };
-        let outputs = self.outputs()?.sound()?;
+        let Selected {
+            all: outputs, broken, ..
+        } = self.select_at(rev, &[])?;
         let stem = git::output_path(&path).filter(|stem| outputs.iter().any(|output| output.path == *stem));
         let path = stem.unwrap_or(path);
         let mut entries = Vec::new();
@@ -71,10 +84,21 @@ impl Repository {
                 }
             }
             if entries.is_empty() && request.path.is_some() {
-                return Err(RepoError::NotTracked { path, nearest: None });
+                return Err(match rev {
+                    Some(rev) => self.outputs_at(Some(rev))?.not_in(rev, path),
+                    None => RepoError::NotTracked { path, nearest: None },
+                });
             }
         }
-        Ok(LsOutcome { path, entries })
+        Ok(LsOutcome {
+            broken: broken
+                .into_iter()
+                .filter(|broken| broken.path.starts_with(&path))
+                .collect(),
+            path,
+            rev: request.rev.clone(),
+            entries,
+        })
     }
 
     fn list_inside(
@@ -149,7 +173,10 @@ impl Repository {
 /// Says which listing is missing in words that help.
 pub(super) fn missing_listing(error: RepoError, output: &RepoPath) -> RepoError {
     match error {
-        RepoError::Object(error) if error.is_missing() => RepoError::ListingNotHere { path: output.clone() },
+        RepoError::Object(error) if error.is_missing() => RepoError::ListingNotHere {
+            path: output.clone(),
+            rev: None,
+        },
         error => error,
     }
 }

@@ -20,6 +20,7 @@ mod get;
 mod import;
 mod init;
 mod inputs;
+mod log;
 mod ls;
 mod observe;
 mod orphans;
@@ -39,23 +40,26 @@ mod transfer;
 mod unfinished;
 mod update;
 mod verify;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
-pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome, Standing};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use du::{DuOutcome, Usage};
+pub(crate) use error::shell_word;
 pub use error::{RepoError, Result};
 pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutput};
 pub use gc::{GcOptions, GcOutcome, OnlyCopies};
 pub use get::{GetOptions, GetOutcome, get};
 pub use import::{ImportOptions, ImportOutcome, ImportUrlOptions};
 pub use init::InitOutcome;
+pub use log::{LogOutcome, LogRequest, LoggedVersion};
 pub use ls::{Listed, LsOutcome, LsRequest};
 pub use outputs::{BrokenPointer, Output, Outputs};
 pub use pull::{PullOptions, PullOutcome};
@@ -70,6 +74,7 @@ pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use update::{SourceState, UpdateOptions, UpdateOutcome, UpdateState, Updated};
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
+pub use versions::BrokenVersion;
 
 use orphans::Orphan;
 

@@ -2,6 +2,7 @@
 
 use super::{Output, Repository, Result};
 use crate::fs::{self, FileKind};
+use crate::git::{Pointer, PointerContent};
 use crate::hash::TreeId;
 use crate::object::{self, Node, Root, Tree, Trees};
 use crate::path::RepoPath;
@@ -81,9 +82,13 @@ impl Repository {
 
 /// What a pointer names, as an entry of a listing.
 pub(crate) fn pointer_node(output: &Output) -> Node {
-    use crate::git::PointerContent;
-    let size = output.pointer.size;
-    match output.pointer.content {
+    root_node(&output.pointer)
+}
+
+/// The same of a pointer.
+pub(crate) fn root_node(pointer: &Pointer) -> Node {
+    let size = pointer.size;
+    match pointer.content {
         PointerContent::File { id, executable } => Node::File { id, size, executable },
         PointerContent::Dir { id, files } => Node::Dir { id, size, files },
     }

@@ -1,6 +1,8 @@
 //! The tracked outputs of the work tree: what its pointers say.
 
-use super::{Repository, Result};
+use std::path::PathBuf;
+
+use super::{RepoError, Repository, Result, Selected};
 use crate::fs;
 use crate::git::{self, Pointer, PointerContent, PointerError};
 use crate::object::Root;
@@ -101,6 +103,18 @@ impl Outputs {
             .position(|error| git::output_path(&error.path).is_some_and(|output| path.starts_with(&output)))
     }
 
+    /// Why `path` is not to be had from them, when they are of a revision.
+    pub(super) fn not_in(mut self, rev: &str, path: RepoPath) -> RepoError {
+        let named = self.broken.iter().position(|error| error.path == path);
+        match named.or_else(|| self.broken_around(&path)) {
+            Some(at) => self.broken.swap_remove(at).into(),
+            None => RepoError::NotInRevision {
+                path,
+                rev: rev.to_owned(),
+            },
+        }
+    }
+
     /// The output at `path` or that `path` is in.
     #[must_use]
     pub fn around(&self, path: &RepoPath) -> Option<&Output> {
@@ -125,6 +139,47 @@ impl Repository {
                 let _ = fs::remove_dir_all(&on_disk);
             }
         }
+    }
+
+    /// The outputs as they are in a revision; none says in the work tree.
+    ///
+    /// # Errors
+    /// When the revision is not known, or pointers cannot be found. Those that cannot be parsed are in the result.
+    pub fn outputs_at(&self, rev: Option<&str>) -> Result<Outputs> {
+        let Some(rev) = rev else { return self.outputs() };
+        let mut outputs = Outputs::default();
+        for (pointer_path, pointer) in self.git.pointers_at(rev)? {
+            match (git::output_path(&pointer_path), pointer) {
+                (Some(path), Ok(pointer)) => outputs.outputs.push(Output { path, pointer }),
+                (_, Err(error)) => outputs.broken.push(error),
+                (None, Ok(_)) => {}
+            }
+        }
+        outputs.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(outputs)
+    }
+
+    /// What the user means of the outputs of a revision (none: of the work tree). A pointer that cannot be read is an
+    /// error when it is named, and passed over otherwise.
+    pub(super) fn select_at(&self, rev: Option<&str>, inputs: &[PathBuf]) -> Result<Selected> {
+        let found = self.outputs_at(rev)?;
+        let Some(rev) = rev else {
+            return self.select_among(found, inputs, &[]);
+        };
+        let targets = match self.select(&found.outputs, inputs) {
+            Err(RepoError::NotTracked { path, .. }) => return Err(found.not_in(rev, path)),
+            targets => targets?,
+        };
+        let typed = inputs
+            .iter()
+            .map(|input| self.path_of(input))
+            .collect::<Result<Vec<_>>>()?;
+        let meant = |error: &&PointerError| typed.is_empty() || typed.iter().any(|path| error.path.starts_with(path));
+        Ok(Selected {
+            targets,
+            broken: found.broken.iter().filter(meant).map(BrokenPointer::from).collect(),
+            all: found.outputs,
+        })
     }
 
     /// Finds and reads all pointers.

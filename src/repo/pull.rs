@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use super::{CheckoutOptions, CheckoutOutcome, FetchOptions, FetchOutcome, FetchState, Repository, Result};
+use crate::git::Scope;
 
 /// What to pull.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct PullOptions {
+    /// Which versions are fetched besides what the work tree needs.
+    pub scope: Scope,
     /// What the user named; nothing means all outputs, and of those that are partly present the parts that are.
     pub targets: Vec<PathBuf>,
     /// The remote for all of them.
@@ -34,12 +37,17 @@ impl Repository {
     /// As [`Repository::fetch`] and [`Repository::checkout`].
     pub fn pull(&self, options: &PullOptions) -> Result<PullOutcome> {
         let mut fetch = self.fetch(&FetchOptions {
+            scope: Scope {
+                workspace: true,
+                ..options.scope.clone()
+            },
             targets: options.targets.clone(),
             remote: options.remote.clone(),
             dry_run: options.dry_run,
             present_parts: true,
         })?;
         let mut checkout = self.checkout(&CheckoutOptions {
+            rev: None,
             targets: options.targets.clone(),
             force: options.force,
             dry_run: options.dry_run,
@@ -47,7 +55,11 @@ impl Repository {
         // Once is enough, and the checkout names them too.
         fetch.broken.clear();
         // What is missing now a dry run would have fetched, and the fetch has named otherwise.
-        let named = options.dry_run || fetch.outputs.iter().any(|output| output.state != FetchState::Complete);
+        let named = options.dry_run
+            || fetch
+                .outputs
+                .iter()
+                .any(|output| output.commit.is_none() && output.state != FetchState::Complete);
         for output in checkout.outputs.iter_mut().filter(|_| named) {
             output.failures.retain(|failure| !failure.missing);
         }

@@ -5,18 +5,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::outputs::pointer_root;
-use super::transfer::{Paths, in_one_line, paths_of};
-use super::{BrokenPointer, Output, Repository, Result, Selected};
+use super::transfer::{Group, Paths, in_one_line, paths_of};
+use super::versions::Orphaned;
+use super::{BrokenPointer, BrokenVersion, Output, Repository, Result, Target};
+use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;
+use crate::progress::Phase;
 use crate::remote::{PushPlan, PushRoot, RemoteStore};
 
 /// How many earlier versions of an output are looked at for what the remote has already.
 const LINEAGE: usize = 20;
 
 /// What to push.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct PushOptions {
+    /// Which versions.
+    pub scope: Scope,
     /// What the user named; nothing means all outputs. An output is pushed whole, also if a part was named.
     pub targets: Vec<PathBuf>,
     /// The remote for all of them.
@@ -34,10 +39,12 @@ pub struct PushOutcome {
     pub dry_run: bool,
     /// What each remote was sent.
     pub remotes: Vec<PushedTo>,
-    /// What became of each output.
+    /// What became of each version of each output.
     pub outputs: Vec<PushedOutput>,
     /// Pointers that cannot be read: what they stand for was not pushed.
     pub broken: Vec<BrokenPointer>,
+    /// Pointers in history that cannot be read.
+    pub broken_versions: Vec<BrokenVersion>,
 }
 
 /// What a remote was sent.
@@ -45,9 +52,9 @@ pub struct PushOutcome {
 pub struct PushedTo {
     /// The remote's name.
     pub remote: String,
-    /// Its address.
-    pub url: String,
-    /// Outputs it did not have.
+    /// Its address; `null` if its settings cannot be used.
+    pub url: Option<String>,
+    /// Versions of outputs that it did not have.
     pub outputs: u64,
     /// Files of which something was sent.
     pub files: u64,
@@ -66,6 +73,8 @@ pub struct PushedTo {
 pub struct PushedOutput {
     /// The output.
     pub path: RepoPath,
+    /// One commit that has this version of it; `null` for what the work tree has.
+    pub commit: Option<String>,
     /// The remote's name.
     pub remote: String,
     /// What became of it.
@@ -94,30 +103,35 @@ impl Repository {
     /// # Errors
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
-        let Selected { targets, broken } = self.targets(&options.targets)?;
-        let outputs: Vec<Output> = targets
-            .into_iter()
-            .map(|target| target.output)
-            .filter(|output| !(options.no_imports && output.pointer.import.is_some()))
-            .collect();
+        self.progress.start(Phase::Scanning, 0, 0);
+        let mut chosen = self.targets_in(&options.scope, &options.targets, Orphaned::Unknown)?;
+        if options.no_imports {
+            chosen.targets.retain(|target| target.output.pointer.import.is_none());
+        }
         let mut outcome = PushOutcome {
             dry_run: options.dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
-            broken,
+            broken: chosen.broken,
+            broken_versions: chosen.broken_versions,
         };
-        let groups = self.by_remote(options.remote.as_deref(), outputs, |output| output)?;
+        let groups = self.by_remote(options.remote.as_deref(), chosen.targets, |target| &target.output)?;
         let mut failed = Vec::new();
         let count = groups.len();
-        for (remote, outputs) in groups {
-            match self.push_to(&remote, &outputs, options.dry_run, &mut outcome) {
+        for Group { name, remote, items } in groups {
+            let url = remote.as_ref().ok().map(|remote| remote.describe().to_owned());
+            match remote.and_then(|remote| self.push_to(&remote, &items, options.dry_run, &mut outcome)) {
                 Ok(()) => {}
                 Err(error) => {
                     self.progress.check()?;
-                    outcome.remotes.push(pushed_to(&remote, Some(in_one_line(&error))));
-                    outcome.outputs.extend(outputs.into_iter().map(|output| PushedOutput {
-                        path: output.path,
-                        remote: remote.name().to_owned(),
+                    outcome.remotes.push(PushedTo {
+                        error: Some(in_one_line(&error)),
+                        ..PushedTo::none(&name, url)
+                    });
+                    outcome.outputs.extend(items.into_iter().map(|target| PushedOutput {
+                        path: target.output.path,
+                        commit: target.commit,
+                        remote: name.clone(),
                         state: PushState::Failed,
                         missing: Paths::default(),
                     }));
@@ -137,17 +151,17 @@ impl Repository {
     fn push_to(
         &self,
         remote: &Arc<RemoteStore>,
-        outputs: &[Output],
+        targets: &[Target],
         dry_run: bool,
         outcome: &mut PushOutcome,
     ) -> Result<()> {
         let mut new = Vec::new();
-        for output in outputs {
-            if !remote.has(&output.root().id())? {
-                new.push(output);
+        for target in targets {
+            if !remote.has(&target.output.root().id())? {
+                new.push(&target.output);
             }
         }
-        let mut sent = pushed_to(remote, None);
+        let mut sent = PushedTo::none(remote.name(), Some(remote.describe().to_owned()));
         let mut incomplete = HashMap::new();
         let mut pushed = HashSet::new();
         if !new.is_empty() {
@@ -156,7 +170,7 @@ impl Repository {
             (sent.files, sent.chunks, sent.bytes) = (plan.files, plan.chunks, plan.bytes);
             pushed = self.carry_out(plan, remote, dry_run, &mut sent)?;
         }
-        for output in outputs {
+        for Target { output, commit, .. } in targets {
             let root = output.root();
             let missing = match incomplete.get(&root) {
                 Some(missing) => paths_of(self.cache()?, output, &[], &HashSet::from([*missing]))?,
@@ -172,6 +186,7 @@ impl Repository {
             };
             outcome.outputs.push(PushedOutput {
                 path: output.path.clone(),
+                commit: commit.clone(),
                 remote: remote.name().to_owned(),
                 state,
                 missing,
@@ -203,15 +218,11 @@ impl Repository {
             .iter()
             .map(|output| output.pointer_path())
             .collect::<Result<Vec<_>>>()?;
-        let mut history = self.git.lineage(&paths, LINEAGE)?;
-        let lineage = |path| {
-            history
-                .remove(path)
-                .unwrap_or_default()
-                .iter()
-                .map(pointer_root)
-                .collect()
-        };
+        let mut distinct = paths.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let history = self.git.lineage(&distinct, LINEAGE)?;
+        let lineage = |path| history.get(path).into_iter().flatten().map(pointer_root).collect();
         Ok(outputs
             .iter()
             .zip(paths.iter().map(lineage))
@@ -223,15 +234,17 @@ impl Repository {
     }
 }
 
-fn pushed_to(remote: &RemoteStore, error: Option<String>) -> PushedTo {
-    PushedTo {
-        remote: remote.name().to_owned(),
-        url: remote.describe().to_owned(),
-        outputs: 0,
-        files: 0,
-        chunks: 0,
-        bytes: 0,
-        packs: None,
-        error,
+impl PushedTo {
+    fn none(remote: &str, url: Option<String>) -> Self {
+        Self {
+            remote: remote.to_owned(),
+            url,
+            outputs: 0,
+            files: 0,
+            chunks: 0,
+            bytes: 0,
+            packs: None,
+            error: None,
+        }
     }
 }

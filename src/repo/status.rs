@@ -166,8 +166,9 @@ impl Repository {
             .collect::<Result<_>>()?;
         if let Some(name) = &request.remote {
             let every = targets.iter().map(|target| &target.output).enumerate().collect();
-            for (remote, some) in self.by_remote(name.as_deref(), every, |(_, output)| output)? {
-                for (i, output) in some {
+            for group in self.by_remote(name.as_deref(), every, |(_, output)| output)? {
+                let remote = group.remote?;
+                for (i, output) in group.items {
                     outputs[i].in_remote = Some(remote.has(&output.root().id())?);
                 }
             }
@@ -395,10 +396,11 @@ impl Look<'_> {
             status.state = OutputState::Unchanged;
             return Ok(());
         }
-        status.counts = Some(FileCounts::of(&changes));
+        let path = &target.output.path;
+        let files: Vec<FileDiff> = changes.iter().map(|change| FileDiff::new(path, change)).collect();
+        status.counts = Some(FileCounts::of(&files));
         if self.granular {
-            let path = &target.output.path;
-            status.files = Some(changes.iter().map(|change| FileDiff::new(path, change)).collect());
+            status.files = Some(files);
         }
         Ok(())
     }

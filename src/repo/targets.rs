@@ -16,11 +16,15 @@ pub struct Target {
     pub parts: Vec<RepoPath>,
     /// Whether the user named it (rather than a directory above it, or nothing).
     pub named: bool,
+    /// One commit that has this version of it; `None` for what the work tree has.
+    pub commit: Option<String>,
 }
 
 /// What the user named.
 #[derive(Debug, Default)]
 pub struct Selected {
+    /// All outputs there are to choose from.
+    pub all: Vec<Output>,
     /// The outputs, by path.
     pub targets: Vec<Target>,
     /// Pointers among them that cannot be read: what they stand for is left alone.
@@ -80,7 +84,11 @@ impl Repository {
         } else {
             Vec::new()
         };
-        Ok(Selected { targets, broken })
+        Ok(Selected {
+            all: found.outputs,
+            targets,
+            broken,
+        })
     }
 
     /// Whether a target means one of these: by its own path, its pointer's, or a directory it is in.
@@ -106,9 +114,8 @@ impl Repository {
         Ok(all.into_iter().filter(is_meant).collect())
     }
 
-    /// As [`Repository::targets`], of these outputs alone.
+    /// As [`Repository::targets`], of these outputs alone, which may be versions of one.
     pub(crate) fn select(&self, outputs: &[Output], inputs: &[PathBuf]) -> Result<Vec<Target>> {
-        let mut targets: Vec<Target> = Vec::new();
         if inputs.is_empty() {
             return Ok(outputs
                 .iter()
@@ -116,16 +123,17 @@ impl Repository {
                     output: output.clone(),
                     parts: Vec::new(),
                     named: false,
+                    commit: None,
                 })
                 .collect());
         }
+        let mut targets: Vec<Option<Target>> = vec![None; outputs.len()];
         for input in inputs {
             let typed = self.path_of(input)?;
             let stem = git::output_path(&typed).filter(|stem| outputs.iter().any(|output| output.path == *stem));
             let path = stem.unwrap_or(typed);
-            let before = targets.len();
             let mut known = false;
-            for output in outputs {
+            for (output, target) in outputs.iter().zip(&mut targets) {
                 let (part, named) = if let Some(inside) = path.strip_prefix(&output.path) {
                     (inside, true)
                 } else if output.path.starts_with(&path) {
@@ -134,26 +142,30 @@ impl Repository {
                     continue;
                 };
                 known = true;
-                merge(&mut targets, output, part, named);
+                merge(target, output, part, named);
             }
-            if !known && targets.len() == before {
+            if !known {
                 let nearest = nearest(&path, outputs);
                 return Err(RepoError::NotTracked { path, nearest });
             }
         }
+        let mut targets: Vec<Target> = targets.into_iter().flatten().collect();
         targets.sort_by(|a, b| a.output.path.cmp(&b.output.path));
         Ok(targets)
     }
 }
 
-fn merge(targets: &mut Vec<Target>, output: &Output, part: RepoPath, named: bool) {
+fn merge(target: &mut Option<Target>, output: &Output, part: RepoPath, named: bool) {
     let whole = part.is_root();
-    match targets.iter_mut().find(|target| target.output.path == output.path) {
-        None => targets.push(Target {
-            output: output.clone(),
-            parts: if whole { Vec::new() } else { vec![part] },
-            named,
-        }),
+    match target {
+        None => {
+            *target = Some(Target {
+                output: output.clone(),
+                parts: if whole { Vec::new() } else { vec![part] },
+                named,
+                commit: None,
+            });
+        }
         Some(target) => {
             target.named |= named;
             if whole {

@@ -16,13 +16,13 @@ pub(super) const MAX_PATHS: usize = 20;
 
 impl Repository {
     /// Puts things by the remotes that their outputs belong to: `remote` if it is given, or else the output's own, or
-    /// else the default one.
+    /// else the default one. Why a remote cannot be used is in its group.
     pub(super) fn by_remote<T>(
         &self,
         remote: Option<&str>,
         items: Vec<T>,
         output: impl Fn(&T) -> &Output,
-    ) -> Result<Vec<(Arc<RemoteStore>, Vec<T>)>> {
+    ) -> Result<Vec<Group<T>>> {
         let mut groups: BTreeMap<String, Vec<T>> = BTreeMap::new();
         for item in items {
             let name = match remote.or(output(&item).pointer.remote.as_deref()) {
@@ -31,11 +31,23 @@ impl Repository {
             };
             groups.entry(name).or_default().push(item);
         }
-        groups
+        Ok(groups
             .into_iter()
-            .map(|(name, items)| Ok((self.remote(Some(&name))?, items)))
-            .collect()
+            .map(|(name, items)| Group {
+                remote: self.remote(Some(&name)),
+                name,
+                items,
+            })
+            .collect())
     }
+}
+
+/// Things that belong to one remote.
+pub(super) struct Group<T> {
+    pub(super) name: String,
+    /// The remote, or why it cannot be used.
+    pub(super) remote: Result<Arc<RemoteStore>>,
+    pub(super) items: Vec<T>,
 }
 
 /// Paths in an output.

@@ -97,7 +97,7 @@ impl Repository {
     /// When a target is no import, or the workspace cannot be read.
     pub fn update(&self, options: &UpdateOptions) -> Result<UpdateOutcome> {
         let mut imports = Vec::new();
-        let Selected { targets, broken } = self.targets(&options.targets)?;
+        let Selected { targets, broken, .. } = self.targets(&options.targets)?;
         for target in targets {
             if target.output.pointer.import.is_some() {
                 imports.push(target.output);

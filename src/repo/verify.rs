@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::transfer::in_one_line;
 use super::{FetchOptions, Output, Repository, Result};
+use crate::git::Scope;
 use crate::hash::ChunkId;
 use crate::object::Root;
 use crate::path::RepoPath;
@@ -152,8 +153,11 @@ impl Repository {
         }
         // What the index no longer knows is missing without having been damaged.
         let options = FetchOptions {
+            scope: Scope::workspace(),
+            targets: Vec::new(),
+            remote: None,
+            dry_run: false,
             present_parts: true,
-            ..FetchOptions::default()
         };
         if !self.config.remotes().is_empty() && self.fetch(&options).is_err() {
             self.progress.check()?;

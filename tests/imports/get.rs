@@ -202,7 +202,6 @@ fn what_is_tracked_there_can_be_listed() {
     // From inside a repository, and never mistaken for something of it.
     assert_eq!(s.repo().modver(["ls", "../source", "code"]).ok(), "weights.bin");
     s.repo().modver(["ls", "nothing"]).fails(1);
-    s.repo().modver(["ls", "--rev", "v1"]).fails(2);
     o.modver(["ls", &url, "nothing"]).fails(1);
 }
 

@@ -18,11 +18,15 @@ use crate::store::StoreError;
 #[command(after_help = "\
 Examples:
   modver cat data/labels.csv | head
-  modver cat data/images/cat.png > cat.png")]
+  modver cat data/images/cat.png > cat.png
+  modver cat --rev v1.0 data/labels.csv")]
 pub(crate) struct Args {
     /// A tracked file, or a file inside a tracked directory
     #[arg(value_name = "PATH")]
     path: PathBuf,
+    /// The file as it is in a git revision (default: as the pointer in the workspace says)
+    #[arg(long, value_name = "REV")]
+    rev: Option<String>,
     /// The remote to use (default: the one that `modver remote default` shows)
     #[arg(short, long, value_name = "NAME")]
     remote: Option<String>,
@@ -35,7 +39,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Nothing, CliError> {
     }
     let repository = context.repository()?;
     let mut out = io::stdout().lock();
-    let done = repository.cat::<Stop>(&args.path, args.remote.as_deref(), &mut |bytes| {
+    let done = repository.cat::<Stop>(&args.path, args.rev.as_deref(), args.remote.as_deref(), &mut |bytes| {
         out.write_all(bytes).map_err(Stop::Output)
     });
     match done.map(|_| ()).and_then(|()| out.flush().map_err(Stop::Output)) {

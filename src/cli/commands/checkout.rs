@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, broken, human};
-use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome};
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, Standing, shell_word};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
@@ -15,15 +15,23 @@ use crate::workspace::ConflictReason;
 /// Writes missing and changed files from the cache and removes files that are tracked no more, also whole outputs that
 /// no pointer names since `git checkout`. Files whose content is stored nowhere are never overwritten or removed,
 /// unless --force is given.
+///
+/// With --rev, targets are brought to what they are in that revision, beside the code and the pointers as they are now:
+/// `modver status` shows them as outdated or modified, `modver checkout TARGET` brings them back to the pointer, `modver
+/// commit TARGET` makes them its new content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   git checkout main~3 && modver checkout
-  modver checkout data/images/cats")]
+  modver checkout data/images/cats
+  modver checkout --rev v1.0 data/labels.csv")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
     targets: Vec<PathBuf>,
+    /// Bring the targets to what they are in a git revision, without changing pointers
+    #[arg(long, value_name = "REV", requires = "targets")]
+    rev: Option<String>,
     /// Also replace files whose content is stored nowhere else
     #[arg(short, long)]
     force: bool,
@@ -36,6 +44,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let outcome = context.repository()?.checkout(&CheckoutOptions {
         targets: args.targets.clone(),
+        rev: args.rev.clone(),
         force: args.force,
         dry_run: args.dry_run,
     })?;
@@ -69,7 +78,7 @@ impl Render for Shown {
                 parts.push("directories only".to_owned());
             }
             let (path, parts) = (&output.path, parts.join(", "));
-            match (output.orphaned, self.0.dry_run) {
+            match (output.standing == Standing::Orphaned, self.0.dry_run) {
                 (true, true) => writeln!(out, "would remove {path} ({parts})")?,
                 (true, false) => writeln!(out, "removed {path} ({parts})")?,
                 (false, true) => writeln!(out, "would update {path} ({parts}; {})", human::bytes(done.bytes))?,
@@ -86,7 +95,9 @@ impl Render for Shown {
                 let path = output.path.join_path(&conflict.path);
                 let reason = match conflict.reason {
                     ConflictReason::Modified => "has changes that are stored nowhere",
-                    ConflictReason::Untracked if output.orphaned => "was never tracked and is stored nowhere",
+                    ConflictReason::Untracked if output.standing == Standing::Orphaned => {
+                        "was never tracked and is stored nowhere"
+                    }
                     ConflictReason::Untracked => "is in the way and stored nowhere",
                     ConflictReason::Ignored => "is in the way and ignored",
                     ConflictReason::Special => "is in the way and not a file",
@@ -110,8 +121,8 @@ impl Render for Shown {
         }
         let force = "modver checkout --force TARGET";
         let has_conflicts = |orphaned| {
-            let mut outputs = outputs.iter().filter(|output| output.orphaned == orphaned);
-            outputs.any(|output| !output.conflicts.is_empty())
+            let mut outputs = outputs.iter().filter(|output| !output.conflicts.is_empty());
+            outputs.any(|output| (output.standing == Standing::Orphaned) == orphaned)
         };
         if has_conflicts(false) {
             writeln!(
@@ -129,11 +140,27 @@ impl Render for Shown {
             .iter()
             .any(|output| output.failures.iter().any(|failure| failure.missing))
         {
-            writeln!(out, "hint: modver pull")?;
+            match &self.0.rev {
+                None => writeln!(out, "hint: modver pull")?,
+                Some(rev) => writeln!(out, "hint: modver fetch --rev {} TARGET", shell_word(rev))?,
+            }
         }
         broken::notes(&self.0.broken, out, style)?;
         if outputs.is_empty() && self.0.is_complete() {
-            writeln!(out, "everything is as the pointers say")?;
+            match &self.0.rev {
+                None => writeln!(out, "everything is as the pointers say")?,
+                Some(rev) => writeln!(out, "everything is as it is in revision {rev}")?,
+            }
+        }
+        for output in outputs
+            .iter()
+            .filter(|output| output.standing == Standing::Untracked && !output.done.is_empty())
+        {
+            writeln!(
+                out,
+                "note: {} is not tracked now; modver add {0} tracks it",
+                output.path
+            )?;
         }
         Ok(())
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::scope::{exit_with_unreadable, place, show_unreadable};
 use crate::cli::ui::human::{bytes, number};
 use crate::cli::ui::{Render, Style};
 use crate::repo::{DuOutcome, Usage};
@@ -12,22 +14,26 @@ use crate::repo::{DuOutcome, Usage};
 /// Show how much space tracked files take
 ///
 /// Shows the size of each as files, the bytes it takes in the cache (compressed, equal pieces once), how many of these
-/// no other output of this work tree uses, and the size of files that are not in the cache.
+/// no other output of this work tree (with --rev, of that revision) uses, and the size of files that are not in the cache.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   modver du
-  modver du data/")]
+  modver du data/
+  modver du --rev v1.0")]
 pub(crate) struct Args {
     /// What to measure (default: everything tracked)
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Measure what is tracked in a git revision (default: what the pointers in the workspace say)
+    #[arg(long, value_name = "REV")]
+    rev: Option<String>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     Ok(Shown {
-        outcome: context.repository()?.du(&args.paths)?,
+        outcome: context.repository()?.du(&args.paths, args.rev.as_deref())?,
     })
 }
 
@@ -40,7 +46,7 @@ pub(crate) struct Shown {
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
-        let DuOutcome { outputs, total } = &self.outcome;
+        let DuOutcome { outputs, total, .. } = &self.outcome;
         if outputs.is_empty() {
             return Ok(());
         }
@@ -58,11 +64,15 @@ impl Render for Shown {
         Ok(())
     }
 
-    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         if self.outcome.outputs.is_empty() {
-            writeln!(out, "nothing is tracked here")?;
+            writeln!(out, "nothing is tracked {}", place(self.outcome.rev.as_deref()))?;
         }
-        Ok(())
+        show_unreadable(&self.outcome.broken, out, style)
+    }
+
+    fn exit(&self) -> Exit {
+        exit_with_unreadable(&self.outcome.broken)
     }
 }
 

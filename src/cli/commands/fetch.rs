@@ -6,17 +6,21 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::scope::{ScopeArgs, exit_with_broken, show_broken, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{FetchOptions, FetchOutcome, FetchState};
 
 /// Get content from the remote into the cache
 ///
-/// The workspace stays as it is; `modver checkout` writes the files, `modver pull` does both.
+/// Of the versions in the workspace, and of those in history that the options choose, deleted outputs included. The
+/// workspace stays as it is; `modver checkout` writes the files, `modver pull` does both.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   modver fetch
-  modver fetch data/images/cats")]
+  modver fetch data/images/cats
+  modver fetch --rev v1.0 data/
+  modver fetch --all-branches --since \"2 weeks ago\"")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
@@ -27,11 +31,14 @@ pub(crate) struct Args {
     /// Show what would be fetched and fetch nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let outcome = context.repository()?.fetch(&FetchOptions {
+        scope: args.scope.scope(true),
         targets: args.targets.clone(),
         remote: args.remote.clone(),
         dry_run: args.dry_run,
@@ -64,7 +71,7 @@ impl Shown {
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         if self.0.outputs.is_empty() {
-            return match self.0.broken.is_empty() {
+            return match self.0.broken.is_empty() && self.0.broken_versions.is_empty() {
                 true => writeln!(out, "nothing is tracked"),
                 false => Ok(()),
             };
@@ -98,7 +105,12 @@ impl Render for Shown {
                 _ => "incomplete:",
             };
             let reason = output.reason.as_deref().unwrap_or_default();
-            writeln!(out, "{} {}: {reason}", style.paint(Colour::Bad, label), output.path)?;
+            writeln!(
+                out,
+                "{} {}: {reason}",
+                style.paint(Colour::Bad, label),
+                versioned(&output.path, output.commit.as_deref())
+            )?;
             let listed = output.missing.first.iter().filter(|path| **path != output.path);
             for path in listed {
                 writeln!(out, "  {path}")?;
@@ -119,6 +131,7 @@ impl Render for Shown {
             }
         }
         broken::notes(&self.0.broken, out, style)?;
+        show_broken(&self.0.broken_versions, out, style)?;
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
@@ -137,6 +150,6 @@ impl Render for Shown {
             (true, false, true) => Exit::Corruption,
             (true, false, false) => Exit::Failure,
         };
-        broken::exit(&self.0.broken, exit)
+        exit_with_broken(broken::exit(&self.0.broken, exit), &self.0.broken_versions)
     }
 }

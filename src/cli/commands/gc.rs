@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, human};
-use crate::git::GcScope;
+use crate::git::Scope;
 use crate::repo::{GcOptions, GcOutcome, OnlyCopies};
 
 /// Remove stored content that is not needed
@@ -31,6 +31,12 @@ pub(crate) struct Args {
     /// Keep what any commit needs
     #[arg(short = 'A', long)]
     all_commits: bool,
+    /// Keep what every commit since DATE (as `git log --since`) needs: of HEAD, or of the branches and tags with -a and -T
+    #[arg(long, value_name = "DATE")]
+    since: Option<String>,
+    /// Keep what a revision needs, or all commits of a range such as A..B; may be given more than once
+    #[arg(long = "rev", value_name = "REV")]
+    revs: Vec<String>,
     /// Keep what was stored in the last N days
     #[arg(long, value_name = "N")]
     keep_days: Option<u32>,
@@ -51,11 +57,15 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let outcome = context.repository()?.gc(&GcOptions {
-        scope: GcScope {
-            workspace_head: args.workspace,
+        scope: Scope {
+            workspace: args.workspace,
             all_branches: args.all_branches,
             all_tags: args.all_tags,
             all_commits: args.all_commits,
+            tracking_branches: true,
+            since: args.since.clone(),
+            revs: args.revs.clone(),
+            unsent: None,
         },
         keep_days: args.keep_days,
         remote: args.remote.clone(),

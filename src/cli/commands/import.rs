@@ -99,6 +99,7 @@ impl Render for Shown {
         checkout::Shown(CheckoutOutcome {
             outputs,
             dry_run: false,
+            rev: None,
             broken: Vec::new(),
         })
         .notes(out, style)

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::scope::{exit_with_unreadable, place, show_unreadable};
 use crate::cli::ui::human::bytes;
 use crate::cli::ui::{Render, Style};
 use crate::fs::{FileKind, stat};
@@ -24,6 +26,7 @@ use crate::repo::{ContentKind, LsOutcome, LsRequest, Repository, SourceRequest, 
 Examples:
   modver ls
   modver ls -R --size --hash data/
+  modver ls --rev main~3
   modver ls https://github.com/lab/data.git images --rev v2")]
 pub(crate) struct Args {
     /// What to list (default: the working directory), or another repository
@@ -32,7 +35,8 @@ pub(crate) struct Args {
     /// What to list of the other repository (default: everything)
     #[arg(value_name = "PATH")]
     inside: Option<PathBuf>,
-    /// A branch, tag or commit of the other repository (default: its newest commit)
+    /// List what is tracked in a revision (default: what the pointers in the workspace say; of another repository, its
+    /// newest commit)
     #[arg(long, value_name = "REV")]
     rev: Option<String>,
     /// Also list what is inside directories
@@ -65,12 +69,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         let found = ls_source(&context.open_options(), &request)?;
         return Ok(shown(found.listing, Some(found.url), Some(found.commit)));
     }
-    if args.rev.is_some() {
-        return Err(CliError::RevOfWhat);
-    }
     let outcome = context.repository()?.ls(&LsRequest {
         path: args.path.clone(),
         recursive: args.recursive,
+        rev: args.rev.clone(),
     })?;
     Ok(shown(outcome, None, None))
 }
@@ -130,11 +132,17 @@ impl Render for Shown {
         Ok(())
     }
 
-    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         if self.outcome.entries.is_empty() {
-            let place = if self.url.is_some() { "there" } else { "here" };
-            writeln!(out, "nothing is tracked {place}")?;
+            match self.url {
+                Some(_) => writeln!(out, "nothing is tracked there")?,
+                None => writeln!(out, "nothing is tracked {}", place(self.outcome.rev.as_deref()))?,
+            }
         }
-        Ok(())
+        show_unreadable(&self.outcome.broken, out, style)
+    }
+
+    fn exit(&self) -> Exit {
+        exit_with_unreadable(&self.outcome.broken)
     }
 }

@@ -18,6 +18,7 @@ mod help;
 mod import;
 mod import_url;
 mod init;
+mod log;
 mod ls;
 mod r#move;
 mod pull;
@@ -86,6 +87,7 @@ commands! {
     Status = status "status", progress;
     Checkout = checkout "checkout", progress;
     Diff = diff "diff", progress;
+    Log = log "log";
     Push = push "push", progress;
     Fetch = fetch "fetch", progress;
     Pull = pull "pull", progress;

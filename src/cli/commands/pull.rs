@@ -7,18 +7,20 @@ use super::{checkout, fetch};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::scope::ScopeArgs;
 use crate::cli::ui::{Render, Style};
 use crate::repo::PullOptions;
 
 /// Get content from the remote and write it into the workspace
 ///
 /// As `modver fetch` followed by `modver checkout` of the same targets. A part of a tracked directory can be pulled
-/// alone; the rest stays absent.
+/// alone; the rest stays absent. Of other versions than those in the workspace the content is brought into the cache.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   modver pull
-  modver pull data/images/cats")]
+  modver pull data/images/cats
+  modver pull --all-branches")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
@@ -32,11 +34,14 @@ pub(crate) struct Args {
     /// Show what would be fetched and changed and do neither
     #[arg(short = 'n', long)]
     dry_run: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let outcome = context.repository()?.pull(&PullOptions {
+        scope: args.scope.scope(true),
         targets: args.targets.clone(),
         remote: args.remote.clone(),
         force: args.force,

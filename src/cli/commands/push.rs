@@ -6,18 +6,23 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::scope::{ScopeArgs, exit_with_broken, show_broken, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{PushOptions, PushOutcome, PushState, PushedTo};
 
 /// Send content to the remote
 ///
-/// Sends what the tracked files need and the remote does not have.
+/// Sends what the tracked files need and the remote does not have: of the versions in the workspace, and of those in
+/// history that the options choose, deleted outputs included. A version whose content is not here is named and does not
+/// keep the others from being sent.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   modver push
   modver push data/ --remote backup
-  modver push --dry-run")]
+  modver push --dry-run
+  modver push --all-branches --all-tags
+  modver push --rev v1.0..main")]
 pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
@@ -31,11 +36,14 @@ pub(crate) struct Args {
     /// Leave out what was imported: its source has it
     #[arg(long)]
     no_imports: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let outcome = context.repository()?.push(&PushOptions {
+        scope: args.scope.scope(false),
         targets: args.targets.clone(),
         remote: args.remote.clone(),
         dry_run: args.dry_run,
@@ -58,6 +66,11 @@ fn count(outcome: &PushOutcome, state: PushState, remote: &str) -> u64 {
 
 fn line(outcome: &PushOutcome, sent: &PushedTo) -> String {
     let up_to_date = count(outcome, PushState::UpToDate, &sent.remote);
+    // Several versions of one output are several.
+    let (one, many) = match outcome.outputs.iter().any(|output| output.commit.is_some()) {
+        true => ("version", "versions"),
+        false => ("output", "outputs"),
+    };
     if sent.outputs == 0 {
         return format!(
             "nothing to push to {}; {} up to date",
@@ -72,7 +85,7 @@ fn line(outcome: &PushOutcome, sent: &PushedTo) -> String {
     };
     let mut line = format!(
         "{would}{}, {}, {} in {packs} to {}",
-        human::count(sent.outputs, "output", "outputs"),
+        human::count(sent.outputs, one, many),
         human::count(sent.files, "file", "files"),
         human::bytes(sent.bytes),
         sent.remote
@@ -100,7 +113,7 @@ impl Render for Shown {
 /// Writes what was pushed; `modver add --to-remote` shows the same.
 pub(super) fn text(outcome: &PushOutcome, out: &mut dyn Write) -> io::Result<()> {
     if outcome.outputs.is_empty() {
-        return match outcome.broken.is_empty() {
+        return match outcome.broken.is_empty() && outcome.broken_versions.is_empty() {
             true => writeln!(out, "nothing is tracked"),
             false => Ok(()),
         };
@@ -128,7 +141,7 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
             out,
             "{} {} was not pushed: {what} is not in the cache, nor known to be on {}",
             style.paint(Colour::Bad, "incomplete:"),
-            output.path,
+            versioned(&output.path, output.commit.as_deref()),
             output.remote
         )?;
     }
@@ -150,7 +163,8 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
             )?;
         }
     }
-    broken::notes(&outcome.broken, out, style)
+    broken::notes(&outcome.broken, out, style)?;
+    show_broken(&outcome.broken_versions, out, style)
 }
 
 /// How a push ended.
@@ -165,5 +179,5 @@ pub(super) fn exit(outcome: &PushOutcome) -> Exit {
         (true, false) => Exit::Partial,
         (true, true) => Exit::Failure,
     };
-    broken::exit(&outcome.broken, exit)
+    exit_with_broken(broken::exit(&outcome.broken, exit), &outcome.broken_versions)
 }

@@ -33,6 +33,7 @@ impl Repository {
         for target in imports {
             let mut fetched = FetchedOutput {
                 path: target.output.path.clone(),
+                commit: target.commit.clone(),
                 parts: target.parts.clone(),
                 remote: String::new(),
                 state: FetchState::Absent,
@@ -44,7 +45,8 @@ impl Repository {
         }
         let mut outputs = std::mem::take(&mut outcome.outputs);
         for fetched in &mut outputs {
-            let target = others.iter().find(|target| target.output.path == fetched.path);
+            let is_it = |target: &&Target| target.output.path == fetched.path && target.commit == fetched.commit;
+            let target = others.iter().find(is_it);
             if let Some(target) = target.filter(|target| target.output.pointer.import.is_some())
                 && fetched.state != FetchState::Complete
             {
@@ -69,11 +71,9 @@ impl Repository {
                 if !was_here {
                     fetched.remote.clone_from(&url);
                     outcome.remotes.push(FetchedFrom {
-                        remote: url.clone(),
-                        url,
                         files: super::super::observe::pointer_node(output).files(),
                         bytes: output.pointer.size,
-                        error: None,
+                        ..FetchedFrom::none(&url, Some(url.clone()))
                     });
                 }
             }

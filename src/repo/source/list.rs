@@ -72,7 +72,12 @@ pub fn ls_source(options: &OpenOptions, request: &SourceRequest) -> Result<Sourc
     Ok(SourceListing {
         url: shown(&request.url),
         commit: source.commit,
-        listing: LsOutcome { path, entries },
+        listing: LsOutcome {
+            path,
+            rev: request.rev.clone(),
+            entries,
+            broken: Vec::new(),
+        },
     })
 }
 

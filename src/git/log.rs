@@ -1,0 +1,337 @@
+//! The commits that touched a pointer, as `git log -- POINTER` finds them, in one process for each name it had.
+
+use std::collections::HashMap;
+use std::io::BufRead as _;
+use std::sync::Arc;
+
+use super::discover::GitRepo;
+use super::error::{GitError, Result};
+use super::lineage::next_change;
+use super::pointer::{POINTER_SUFFIX, Pointer};
+use super::program::Run;
+use super::resolve::Spec;
+use super::revision::read_pointer;
+use crate::path::RepoPath;
+use crate::progress::Progress;
+
+/// Memory for objects that others are stored as a difference to.
+const OBJECT_CACHE: usize = 4 * 1024 * 1024;
+/// Pointers that went away in one commit and are read to see whether one of them is the one that came.
+const MAX_CANDIDATES: usize = 1000;
+const FORMAT: &str = "--format=%x01%H%x00%aI%x00%aN%x00%aE%x00%s";
+
+/// A commit as a log shows it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct LoggedCommit {
+    /// Its id, in hex.
+    pub commit: String,
+    /// When it was written, as ISO 8601 with the author's time zone.
+    pub date: String,
+    /// Who wrote it.
+    pub author: String,
+    /// Their address.
+    pub email: String,
+    /// The first line of its message.
+    pub subject: String,
+}
+
+/// What a pointer file is in a commit: what it says, or why it cannot be read.
+pub type LoggedPointer = std::result::Result<Arc<Pointer>, String>;
+
+/// A commit that touched a pointer; of a merge, as compared with its first parent.
+#[derive(Debug, Clone)]
+pub struct Touch {
+    /// The commit.
+    pub commit: LoggedCommit,
+    /// The pointer's file.
+    pub path: RepoPath,
+    /// What it was before; `None` if there was none.
+    pub before: Option<LoggedPointer>,
+    /// What it is since; `None` if it went.
+    pub after: Option<LoggedPointer>,
+    /// The other name, if the same content came from there or went there.
+    pub other: Option<RepoPath>,
+}
+
+impl GitRepo {
+    /// Hands the commits that touched a pointer to `each`, newest first, until it says stop. Where the pointer came
+    /// from another name with the same content, goes on with that name. `rev` is where to begin, or a range.
+    ///
+    /// # Errors
+    /// When the revision is not known, or history cannot be read.
+    pub fn log(
+        &self,
+        pointer: &RepoPath,
+        rev: Option<&str>,
+        progress: &Progress,
+        each: &mut dyn FnMut(Touch) -> bool,
+    ) -> Result<()> {
+        let mut repo = self.local();
+        repo.object_cache_size_if_unset(OBJECT_CACHE);
+        if rev.is_none() && self.head()?.commit().is_none() {
+            return Ok(());
+        }
+        let mut start = match rev {
+            None => vec!["HEAD".to_owned()],
+            Some(rev) => walk_args(&self.resolve(&repo, rev)?),
+        };
+        let mut log = Log {
+            git: self,
+            repo: &repo,
+            pointers: HashMap::new(),
+        };
+        let mut path = pointer.clone();
+        loop {
+            let mut run = self.git_start(&log_args(&start, &path), Vec::new())?;
+            let mut fields = Fields::new(&mut run);
+            let mut moved = None;
+            while let Some((commit, [old, new])) = fields.next_record(&path)? {
+                progress.check()?;
+                let mut touch = Touch {
+                    before: log.read(old, &path)?,
+                    after: log.read(new, &path)?,
+                    commit,
+                    path: path.clone(),
+                    other: None,
+                };
+                if touch.before.is_none() || touch.after.is_none() {
+                    touch.other = log.other_name(&touch, [old, new])?;
+                }
+                if touch.before.is_none() && touch.other.is_some() {
+                    touch.before.clone_from(&touch.after);
+                    moved = touch.other.clone().map(|from| (touch.commit.commit.clone(), from));
+                }
+                if !each(touch) {
+                    return Ok(());
+                }
+                if moved.is_some() {
+                    break;
+                }
+            }
+            let Some((commit, from)) = moved else {
+                return run.finish();
+            };
+            drop(run);
+            let not = start.iter().filter(|arg| arg.starts_with('^')).cloned();
+            start = std::iter::once(format!("{commit}^@")).chain(not).collect();
+            path = from;
+        }
+    }
+
+    /// Which of these pointer files a commit of a revision touched last; `None` if none ever did.
+    ///
+    /// # Errors
+    /// As [`GitRepo::log`].
+    pub fn last_touched(&self, pointers: &[RepoPath], rev: Option<&str>) -> Result<Option<RepoPath>> {
+        use std::os::unix::ffi::OsStringExt as _;
+        if rev.is_none() && self.head()?.commit().is_none() {
+            return Ok(None);
+        }
+        let start = match rev {
+            None => vec!["HEAD".to_owned()],
+            Some(rev) => walk_args(&self.resolve(&self.local(), rev)?),
+        };
+        let mut args: Vec<std::ffi::OsString> = Vec::new();
+        args.extend(["--literal-pathspecs", "log", "-1", "--format=", "--name-only", "-z"].map(Into::into));
+        args.extend(
+            [
+                "--no-renames",
+                "--no-show-signature",
+                "--diff-merges=first-parent",
+                "--root",
+            ]
+            .map(Into::into),
+        );
+        args.extend(start.into_iter().map(Into::into));
+        args.push("--".into());
+        args.extend(
+            pointers
+                .iter()
+                .map(|path| std::ffi::OsString::from_vec(path.as_bytes().to_vec())),
+        );
+        let out = self.git(&args, Vec::new())?;
+        let names: Vec<&[u8]> = out.split(|&b| b == 0).map(<[u8]>::trim_ascii_start).collect();
+        Ok(pointers.iter().find(|path| names.contains(&path.as_bytes())).cloned())
+    }
+
+    /// Whether history ends early, as in a shallow clone.
+    #[must_use]
+    pub fn is_shallow(&self) -> bool {
+        self.local().is_shallow().unwrap_or_default()
+    }
+}
+
+fn walk_args(spec: &Spec) -> Vec<String> {
+    match spec {
+        Spec::One(id) => vec![id.to_string()],
+        Spec::Not(id) => vec!["HEAD".to_owned(), format!("^{id}")],
+        Spec::Range { from, to } => vec![to.to_string(), format!("^{from}")],
+        Spec::Symmetric { left, right } => vec![format!("{left}...{right}")],
+        Spec::Set { from, not } => {
+            let not = not.iter().map(|id| format!("^{id}"));
+            from.iter().map(ToString::to_string).chain(not).collect()
+        }
+    }
+}
+
+fn log_args(start: &[String], path: &RepoPath) -> Vec<std::ffi::OsString> {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut args: Vec<std::ffi::OsString> = vec!["--literal-pathspecs".into(), "log".into(), FORMAT.into()];
+    args.extend(
+        "-z --raw --no-abbrev --no-renames --no-follow --no-show-signature --no-color --no-relative \
+         --diff-merges=first-parent --root --encoding=UTF-8"
+            .split_ascii_whitespace()
+            .map(Into::into),
+    );
+    args.extend(start.iter().map(Into::into));
+    args.push("--".into());
+    args.push(std::ffi::OsString::from_vec(path.as_bytes().to_vec()));
+    args
+}
+
+struct Log<'a> {
+    git: &'a GitRepo,
+    repo: &'a gix::Repository,
+    /// A pointer is read twice: as what came, and as what was there before the next.
+    pointers: HashMap<gix::ObjectId, LoggedPointer>,
+}
+
+impl Log<'_> {
+    fn read(&mut self, blob: gix::ObjectId, path: &RepoPath) -> Result<Option<LoggedPointer>> {
+        if blob.is_null() {
+            return Ok(None);
+        }
+        if let Some(known) = self.pointers.get(&blob) {
+            return Ok(Some(known.clone()));
+        }
+        let read = match read_pointer(self.repo, blob, path) {
+            Ok(Ok(pointer)) => Ok(Arc::new(pointer)),
+            Ok(Err(error)) => Err(error.problem.to_string()),
+            // A partial clone does not have it.
+            Err(GitError::Object { id, .. }) if !self.repo.has_object(blob) => {
+                Err(format!("git's object {id} is not here"))
+            }
+            Err(error) => return Err(error),
+        };
+        self.pointers.insert(blob, read.clone());
+        Ok(Some(read))
+    }
+
+    /// Where a pointer that came was before, or one that went is since: the same content in the same commit.
+    fn other_name(&mut self, touch: &Touch, [old, new]: [gix::ObjectId; 2]) -> Result<Option<RepoPath>> {
+        let came = old.is_null();
+        let blob = if came { new } else { old };
+        let content = |pointer: &LoggedPointer| pointer.as_ref().ok().map(|pointer| pointer.content);
+        let wanted = if came { &touch.after } else { &touch.before };
+        let Some(wanted) = wanted.as_ref().and_then(content) else {
+            return Ok(None);
+        };
+        let mut args: Vec<std::ffi::OsString> = vec!["--glob-pathspecs".into()];
+        args.extend(
+            "diff-tree --stdin -r --diff-merges=first-parent --raw -z --no-abbrev --no-renames --no-commit-id --"
+                .split(' ')
+                .map(Into::into),
+        );
+        args.push(format!("**/*{POINTER_SUFFIX}").into());
+        let mut run = self
+            .git
+            .git_start(&args, format!("{}\n", touch.commit.commit).into_bytes())?;
+        let mut candidates = Vec::new();
+        while let Some(([after, before], path)) = next_change(&mut run)? {
+            let (there, gone) = if came { (before, after) } else { (after, before) };
+            if !gone.is_null() || there.is_null() {
+                continue;
+            }
+            if let Ok(path) = RepoPath::new(&path) {
+                candidates.push((there, path));
+            }
+        }
+        run.finish()?;
+        if let Some((_, path)) = candidates.iter().find(|(there, _)| *there == blob) {
+            return Ok(Some(path.clone()));
+        }
+        for (there, path) in candidates.into_iter().take(MAX_CANDIDATES) {
+            if self.read(there, &path)?.as_ref().and_then(content) == Some(wanted) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The output of `git log`, by NUL-terminated fields.
+struct Fields<'a> {
+    run: &'a mut Run,
+    next: Option<Vec<u8>>,
+}
+
+impl<'a> Fields<'a> {
+    fn new(run: &'a mut Run) -> Self {
+        Self { run, next: None }
+    }
+
+    /// The next field; `None` at the end.
+    fn take(&mut self) -> Result<Option<Vec<u8>>> {
+        if let Some(field) = self.next.take() {
+            return Ok(Some(field));
+        }
+        let mut field = Vec::new();
+        let read = self.run.stdout.read_until(0, &mut field);
+        if read.map_err(self.run.failed_io())? == 0 {
+            return Ok(None);
+        }
+        if field.last() == Some(&0) {
+            field.pop();
+        }
+        Ok(Some(field))
+    }
+
+    fn text(&mut self) -> Result<String> {
+        let field = self.take()?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&field).into_owned())
+    }
+
+    /// The next commit that changed the file at `path`, with its old and new blob.
+    fn next_record(&mut self, path: &RepoPath) -> Result<Option<(LoggedCommit, [gix::ObjectId; 2])>> {
+        loop {
+            let Some(first) = self.take()? else { return Ok(None) };
+            let Some(id) = first.strip_prefix(b"\x01") else {
+                return Err(self.run.unexpected(&first));
+            };
+            let commit = LoggedCommit {
+                commit: String::from_utf8_lossy(id).into_owned(),
+                date: self.text()?,
+                author: self.text()?,
+                email: self.text()?,
+                subject: self.text()?,
+            };
+            let mut blobs = None;
+            while let Some(field) = self.take()? {
+                let Some(change) = field.trim_ascii_start().strip_prefix(b":") else {
+                    self.next = Some(field);
+                    break;
+                };
+                let mut words = change.split(|&b| b == b' ');
+                let blob = |mode: &[u8], id: Option<&[u8]>| {
+                    let id = id.and_then(|hex| gix::ObjectId::from_hex(hex).ok())?;
+                    // Only a file can be a pointer.
+                    let is_file = mode.starts_with(b"100");
+                    Some(if is_file { id } else { gix::ObjectId::null(id.kind()) })
+                };
+                let modes = [words.next(), words.next()].map(Option::unwrap_or_default);
+                let ids = [words.next(), words.next()];
+                let pair = blob(modes[0], ids[0]).zip(blob(modes[1], ids[1]));
+                let Some((old, new)) = pair else {
+                    return Err(self.run.unexpected(&field));
+                };
+                if self.take()?.is_some_and(|name| name == path.as_bytes()) {
+                    blobs = Some([old, new]);
+                }
+            }
+            match blobs {
+                Some([old, new]) if !(old.is_null() && new.is_null()) => return Ok(Some((commit, [old, new]))),
+                _ => {}
+            }
+        }
+    }
+}
