@@ -34,7 +34,7 @@ pub struct Pointer {
     /// The remote it belongs to, if not the default one.
     pub remote: Option<String>,
     /// Where it was imported from, if it was.
-    pub import: Option<Import>,
+    pub import: Option<Box<Import>>,
 }
 
 /// What kind of content a pointer names, and which.
@@ -273,7 +273,7 @@ fn parse(bytes: &[u8]) -> Parsed<Pointer> {
         desc: keys.string("desc")?,
         labels: keys.strings("labels")?,
         remote: keys.string("remote")?,
-        import: keys.table("import")?.map(import::parse).transpose()?,
+        import: keys.table("import")?.map(import::parse).transpose()?.map(Box::new),
     };
     keys.finish("")?;
     Ok(pointer)
@@ -432,7 +432,7 @@ mod tests {
             desc: None,
             labels: Vec::new(),
             remote: None,
-            import: Some(import),
+            import: Some(Box::new(import)),
             ..full_dir()
         }
     }
@@ -649,7 +649,7 @@ mod tests {
                     modified,
                 })
             });
-        let import = proptest::option::of(prop_oneof![repository, plain]);
+        let import = proptest::option::of(prop_oneof![repository, plain].prop_map(Box::new));
         (
             content,
             number,

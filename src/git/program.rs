@@ -69,18 +69,31 @@ impl GitRepo {
     }
 }
 
-/// Starts `git ARGS` for the repository `git_dir`, which is not the user's, or for none. Objects that a partial clone
-/// lacks are fetched when they are read, if `lazy`.
+/// How `git` runs for another repository than the user's.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Elsewhere {
+    /// Whether objects that a partial clone lacks are fetched when they are read.
+    pub(super) lazy: bool,
+    /// Whether the URL was in a file rather than typed: then programs that serve unusual kinds of URLs are not started
+    /// by it, unless the user's configuration allows that.
+    pub(super) not_from_user: bool,
+}
+
+/// Starts `git ARGS` for the repository `git_dir`, which is not the user's, or for none.
 pub(super) fn start_elsewhere<A: AsRef<OsStr>>(
     dir: &Path,
     git_dir: Option<&Path>,
-    lazy: bool,
+    how: Elsewhere,
     args: &[A],
     stdin: Vec<u8>,
 ) -> Result<Run> {
     let mut command = command_in(dir);
-    if !lazy {
+    if !how.lazy {
         command.env("GIT_NO_LAZY_FETCH", "1");
+    }
+    if how.not_from_user {
+        command.env("GIT_PROTOCOL_FROM_USER", "0");
+        command.args(["-c", "protocol.file.allow=always"]);
     }
     if let Some(git_dir) = git_dir {
         command.arg("--git-dir").arg(git_dir);

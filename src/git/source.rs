@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
-use super::program::{Run, start_elsewhere};
+use super::program::{Elsewhere, Run, start_elsewhere};
 use crate::fs::{self, FileLock, LockKind};
 use crate::hash::FileId;
 use crate::path::RepoPath;
@@ -45,6 +45,16 @@ pub struct SourceRepo {
 struct Origin {
     url: String,
     lock: PathBuf,
+    from_user: bool,
+}
+
+impl Origin {
+    const fn how(&self) -> Elsewhere {
+        Elsewhere {
+            lazy: false,
+            not_from_user: !self.from_user,
+        }
+    }
 }
 
 /// What kind of entry a tree of git has.
@@ -100,11 +110,12 @@ impl SourceRepo {
         }
     }
 
-    /// The copy of what is at `url`, among the copies in `dir`; there need not be one yet.
+    /// The copy of what is at `url`, among the copies in `dir`; there need not be one yet. `from_user` says whether the
+    /// user typed the URL; other URLs cannot start programs that git has no need for.
     ///
     /// # Errors
     /// When `dir` cannot be made.
-    pub fn copy_of(url: &str, dir: &Path) -> Result<Self> {
+    pub fn copy_of(url: &str, dir: &Path, from_user: bool) -> Result<Self> {
         fs::create_dir_all(dir)?;
         let name = FileId::of(url.as_bytes()).short();
         Ok(Self {
@@ -112,6 +123,7 @@ impl SourceRepo {
             origin: Some(Origin {
                 url: url.to_owned(),
                 lock: dir.join(format!("{name}.lock")),
+                from_user,
             }),
         })
     }
@@ -182,7 +194,7 @@ impl SourceRepo {
         let mut args = vec!["ls-remote", "--quiet", "--", &origin.url];
         args.extend(names.iter().map(String::as_str));
         let dir = origin.lock.parent().unwrap_or(Path::new("/"));
-        let printed = start_elsewhere(dir, None, false, &args, Vec::new())?.output()?;
+        let printed = start_elsewhere(dir, None, origin.how(), &args, Vec::new())?.output()?;
         let lines: Vec<(&str, &str)> = std::str::from_utf8(&printed)
             .unwrap_or_default()
             .lines()
@@ -218,7 +230,7 @@ impl SourceRepo {
             format.as_ref(),
             path,
         ];
-        start_elsewhere(parent, None, false, &init, Vec::new())?.output()?;
+        start_elsewhere(parent, None, Elsewhere::default(), &init, Vec::new())?.output()?;
         for (key, value) in [
             ("remote.origin.url", origin.url.as_str()),
             ("remote.origin.promisor", "true"),
@@ -226,9 +238,9 @@ impl SourceRepo {
         ] {
             let args = ["config", "set", key, value];
             let old = ["config", key, value];
-            let set = start_elsewhere(parent, Some(&aside), false, &args, Vec::new())?.output();
+            let set = start_elsewhere(parent, Some(&aside), Elsewhere::default(), &args, Vec::new())?.output();
             if set.is_err() {
-                start_elsewhere(parent, Some(&aside), false, &old, Vec::new())?.output()?;
+                start_elsewhere(parent, Some(&aside), Elsewhere::default(), &old, Vec::new())?.output()?;
             }
         }
         Ok(fs::rename(&aside, &self.git_dir)?)
@@ -279,8 +291,11 @@ impl SourceRepo {
     }
 
     fn start(&self, args: &[&str], lazy: bool, stdin: Vec<u8>) -> Result<Run> {
-        let lazy = lazy && self.origin.is_some();
-        start_elsewhere(&self.git_dir, Some(&self.git_dir), lazy, args, stdin)
+        let how = match &self.origin {
+            Some(origin) => Elsewhere { lazy, ..origin.how() },
+            None => Elsewhere::default(),
+        };
+        start_elsewhere(&self.git_dir, Some(&self.git_dir), how, args, stdin)
     }
 
     fn has(&self, commit: &str) -> Result<bool> {

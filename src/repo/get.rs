@@ -5,7 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::source::{Desk, Fetched, SourceRepository, UrlSource, last_name, path_inside, repository_around, shown};
+use super::source::{
+    Desk, Fetched, NamedBy, SourceRepository, UrlSource, last_name, path_inside, repository_around, shown,
+};
 use super::{OpenOptions, RepoError, Result};
 use crate::fs::{self, FileKind};
 use crate::hash::{FileId, RootId};
@@ -63,7 +65,7 @@ pub fn get(options: &OpenOptions, request: &GetOptions) -> Result<GetOutcome> {
 
 fn from_repository(desk: &Desk<'_>, request: &GetOptions, path: &Path) -> Result<GetOutcome> {
     let path = path_inside(path)?;
-    let source = SourceRepository::open(desk, &request.url, &desk.cwd, request.rev.as_deref())?;
+    let source = SourceRepository::open(desk, &request.url, &desk.cwd, NamedBy::User, request.rev.as_deref())?;
     let path = source.path(path);
     let name = match (&request.out, path.is_root()) {
         (Some(_), true) => String::new(),

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::record::Record;
 use super::source::{
-    Desk, Fetched, SourceRepository, UrlSource, last_name, of_source, path_inside, remember, repository, shown,
-    without_credentials,
+    Desk, Fetched, NamedBy, SourceRepository, UrlSource, last_name, of_source, path_inside, remember, repository,
+    shown, without_credentials,
 };
 use super::{CheckedOut, CheckoutOptions, Output, RepoError, Repository, Result, remotes};
 use crate::fs::{self, FileKind};
@@ -91,7 +91,7 @@ impl Repository {
             return Err(RepoError::WholeRepository);
         }
         let desk = Desk::of(self);
-        let source = SourceRepository::open(&desk, &options.url, self.cwd(), options.rev.as_deref())?;
+        let source = SourceRepository::open(&desk, &options.url, self.cwd(), NamedBy::User, options.rev.as_deref())?;
         let inside = source.path(inside);
         let path = self.import_path(options.out.as_deref(), || last_name(&inside))?;
         self.check_import(&path, options.force)?;
@@ -200,6 +200,7 @@ impl Repository {
             import: output
                 .pointer
                 .import
+                .map(|import| *import)
                 .ok_or_else(|| RepoError::NotAnImport { path: path.clone() })?,
             checkout,
         })
@@ -238,7 +239,7 @@ impl Repository {
     /// # Errors
     /// When the source cannot be read, or has something else now.
     pub(crate) fn fetch_import(&self, output: &Output, parts: &[RepoPath], only_look: bool) -> Result<()> {
-        let Some(import) = &output.pointer.import else {
+        let Some(import) = output.pointer.import.as_deref() else {
             return Err(RepoError::NotAnImport {
                 path: output.path.clone(),
             });
@@ -250,7 +251,8 @@ impl Repository {
         };
         match import {
             Import::Repository(import) => {
-                let source = SourceRepository::open(&desk, &import.url, self.root(), Some(&import.commit))?;
+                let source =
+                    SourceRepository::open(&desk, &import.url, self.root(), NamedBy::Pointer, Some(&import.commit))?;
                 let found = source.find(&import.path)?;
                 if root_of(&found.node) != Some(output.root()) {
                     return Err(changed());
@@ -321,7 +323,7 @@ fn pointer(node: &Node, import: Import, desc: &Option<String>, labels: &[String]
         desc: desc.clone(),
         labels: labels.to_vec(),
         remote: None,
-        import: Some(import),
+        import: Some(Box::new(import)),
     }
 }
 

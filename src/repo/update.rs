@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::import::{content_of, root_of, shown_source};
 use super::record::Record;
-use super::source::{Desk, Fetched, SourceRepository, UrlSource, remember};
+use super::source::{Desk, Fetched, NamedBy, SourceRepository, UrlSource, remember};
 use super::transfer::in_one_line;
 use super::{BrokenPointer, CheckedOut, Output, OutputState, RepoError, Repository, Result, Selected, StatusRequest};
 use crate::git::{Import, Pointer, PointerContent, RepositoryImport};
@@ -113,7 +113,7 @@ impl Repository {
             broken,
         };
         for output in imports {
-            let Some(import) = output.pointer.import.clone() else {
+            let Some(import) = output.pointer.import.as_deref().cloned() else {
                 continue;
             };
             let mut updated = Updated {
@@ -144,7 +144,7 @@ impl Repository {
     ) -> Result<()> {
         let import = follow(import, options.rev.as_deref())?;
         let moved = self.has_moved_on(&import)?;
-        if !moved && output.pointer.import.as_ref() == Some(&import) {
+        if !moved && output.pointer.import.as_deref() == Some(&import) {
             updated.after.clone_from(&updated.before);
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl Repository {
         let pointer = Pointer {
             content: content_of(&newer.node),
             size: newer.node.size(),
-            import: Some(newer.import),
+            import: Some(Box::new(newer.import)),
             ..output.pointer.clone()
         };
         self.replace_pointer(output, pointer)?;
@@ -193,7 +193,8 @@ impl Repository {
         let desk = Desk::of(self);
         match import {
             Import::Repository(import) => {
-                let source = SourceRepository::open(&desk, &import.url, self.root(), import.rev.as_deref())?;
+                let source =
+                    SourceRepository::open(&desk, &import.url, self.root(), NamedBy::Pointer, import.rev.as_deref())?;
                 let found = source.find(&import.path)?;
                 source.fetch(&found, &[])?;
                 Ok(Newer {

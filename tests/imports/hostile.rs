@@ -27,7 +27,7 @@ fn what_a_broken_repository_holds_is_refused_by_name() {
         .sh("ln -s /etc/passwd out; ln -s ../../x up; ln -s code/run.py in; mkdir links; ln -s ../../x links/x")
         .ok();
     commit(other, "hostile");
-    other.modver(["push", "--quiet", "data"]).fails(1);
+    other.modver(["push", "--quiet", "data"]).ok();
     let fails = |path: &str, what: &str| {
         for source in ["../source", &url(&source)] {
             let failed = o.modver(["get", source, path]);
@@ -50,6 +50,40 @@ fn what_a_broken_repository_holds_is_refused_by_name() {
     assert_eq!(o.read("in"), b"print(1)\n");
     // One bad pointer does not keep the others from being had.
     o.modver(["get", "../source", "model.bin"]).ok();
+    let listed = o.modver(["ls", "../source"]);
+    assert!(listed.err().contains("conflict.mv"), "{listed}");
+    assert_eq!(listed.fails(3), "absent\ncode/weights.bin\ndata/\nmodel.bin");
+}
+
+#[test]
+fn a_pointer_starts_no_program_by_its_url() {
+    let (mut s, _, out) = scratch();
+    s.write("../bin/git-remote-evil", "#!/bin/sh\ntouch \"$HOME/started\"\n");
+    s.sh("chmod +x ../bin/git-remote-evil").ok();
+    let path = s.sh("echo \"$PWD/../bin:$PATH\"").ok();
+    s.set_env("PATH", path);
+    let id = modver::hash::FileId::of(b"x");
+    for (i, url) in ["evil::x", &*format!("ext::touch {}/started", s.home().display())]
+        .iter()
+        .enumerate()
+    {
+        s.write(
+            format!("x{i}.mv"),
+            format!(
+                "version = 1\nkind = \"file\"\nid = \"{id}\"\nsize = 1\n\n[import]\nurl = \"{url}\"\n\
+                 path = \"x\"\ncommit = \"{}\"\n",
+                "0".repeat(40)
+            ),
+        );
+        s.repo().modver(["pull", &format!("x{i}")]).fails(1);
+        s.repo().modver(["update", &format!("x{i}")]).fails(1);
+        s.repo().modver(["cat", &format!("x{i}")]).fails(1);
+        s.repo().modver(["status", "--imports"]).ok();
+    }
+    assert!(!s.at(&s.home()).has("started"));
+    // A user who types such a URL means it.
+    s.at(&out).modver(["get", "evil::x", "x"]).fails(1);
+    assert!(s.at(&s.home()).has("started"));
 }
 
 #[test]

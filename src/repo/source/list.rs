@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use super::copy::Depth;
 use super::desk::Desk;
-use super::repository::SourceRepository;
+use super::repository::{NamedBy, SourceRepository};
 use super::{of_source, path_inside, shown};
 use crate::git::GitError;
 use crate::object::{self, Node, Root, Visit};
 use crate::path::RepoPath;
 use crate::repo::observe::pointer_node;
-use crate::repo::{Content, Listed, LsOutcome, OpenOptions, Output, RepoError, Repository, Result};
+use crate::repo::{BrokenPointer, Content, Listed, LsOutcome, OpenOptions, Output, RepoError, Repository, Result};
 
 /// What to list of another repository.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub fn ls_source(options: &OpenOptions, request: &SourceRequest) -> Result<Sourc
     let repository = repository_around(options)?;
     let desk = Desk::at(options, repository.as_ref())?;
     let base = desk.cwd.clone();
-    let source = SourceRepository::open(&desk, &request.url, &base, request.rev.as_deref())?;
+    let source = SourceRepository::open(&desk, &request.url, &base, NamedBy::User, request.rev.as_deref())?;
     let path = request
         .path
         .as_deref()
@@ -66,7 +66,7 @@ pub fn ls_source(options: &OpenOptions, request: &SourceRequest) -> Result<Sourc
         source: &source,
         recursive: request.recursive,
     };
-    let entries = lister
+    let (entries, broken) = lister
         .list(&path, request.path.is_some())
         .map_err(of_source(&request.url))?;
     Ok(SourceListing {
@@ -76,7 +76,7 @@ pub fn ls_source(options: &OpenOptions, request: &SourceRequest) -> Result<Sourc
             path,
             rev: request.rev.clone(),
             entries,
-            broken: Vec::new(),
+            broken,
         },
     })
 }
@@ -88,13 +88,14 @@ struct Lister<'a> {
 }
 
 impl Lister<'_> {
-    fn list(&self, path: &RepoPath, named: bool) -> Result<Vec<Listed>> {
+    fn list(&self, path: &RepoPath, named: bool) -> Result<(Vec<Listed>, Vec<BrokenPointer>)> {
         let mut entries = Vec::new();
         if let Some((output, inside)) = self.source.output_around(path)? {
             self.inside(&output, &inside, &mut entries)?;
-            return Ok(entries);
+            return Ok((entries, Vec::new()));
         }
-        for output in self.source.outputs(path)? {
+        let (outputs, broken) = self.source.outputs(path)?;
+        for output in outputs {
             let node = pointer_node(&output);
             let name = output.path.strip_prefix(path).unwrap_or_default();
             entries.push(Listed {
@@ -107,10 +108,10 @@ impl Lister<'_> {
                 self.below(&output, &RepoPath::root(), &name, &node, &mut entries)?;
             }
         }
-        if entries.is_empty() && named {
+        if entries.is_empty() && broken.is_empty() && named {
             return Err(self.source.nothing_at(path));
         }
-        Ok(entries)
+        Ok((entries, broken.iter().map(BrokenPointer::from).collect()))
     }
 
     fn inside(&self, output: &Output, inside: &RepoPath, entries: &mut Vec<Listed>) -> Result<()> {

@@ -20,7 +20,7 @@ mod url;
 pub(super) use desk::Desk;
 pub(super) use list::repository_around;
 pub use list::{SourceListing, SourceRequest, ls_source};
-pub(super) use repository::SourceRepository;
+pub(super) use repository::{NamedBy, SourceRepository};
 pub(super) use url::{Fetched, UrlSource, remember};
 
 use std::path::Path;

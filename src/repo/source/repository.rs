@@ -68,14 +68,23 @@ pub(in crate::repo) struct Found {
     outputs: Vec<(Output, Vec<RepoPath>)>,
 }
 
+/// Who named a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::repo) enum NamedBy {
+    /// The user, just now; relative paths start where they stand.
+    User,
+    /// A pointer; relative paths start at the root of its repository.
+    Pointer,
+}
+
 /// Opens the repository that `url` names: a URL, or a path from `base`.
-fn open(desk: &Desk<'_>, url: &str, base: &Path) -> Result<(SourceRepo, Place)> {
+fn open(desk: &Desk<'_>, url: &str, base: &Path, by: NamedBy) -> Result<(SourceRepo, Place)> {
     without_credentials(url)?;
     if url.starts_with('-') || url.chars().any(char::is_control) {
         return Err(RepoError::BadSource { url: super::shown(url) });
     }
     if is_git_url(url) {
-        let git = SourceRepo::copy_of(url, &desk.user_dir("repositories")?)?;
+        let git = SourceRepo::copy_of(url, &desk.user_dir("repositories")?, by == NamedBy::User)?;
         let path = match Location::parse(url, Path::new("/")) {
             Ok(Location::Dir(path)) if url.starts_with("file:") => Some(path),
             _ => None,
@@ -137,11 +146,11 @@ fn check_rev(rev: Option<&str>) -> Result<()> {
     }
 }
 
-/// The commit that a revision of a repository names now, asked as cheaply as possible.
-pub(in crate::repo) fn newest(desk: &Desk<'_>, url: &str, base: &Path, rev: Option<&str>) -> Result<String> {
+/// The commit that a revision of a repository, which a pointer names, is now; asked as cheaply as possible.
+pub(in crate::repo) fn newest(desk: &Desk<'_>, url: &str, root: &Path, rev: Option<&str>) -> Result<String> {
     let ask = || {
         check_rev(rev)?;
-        let (git, _) = open(desk, url, base)?;
+        let (git, _) = open(desk, url, root, NamedBy::Pointer)?;
         Ok(git.newest(rev, |holder| (desk.waiting)(holder))?)
     };
     desk.progress.start(Phase::Comparing, 0, 0);
@@ -150,10 +159,16 @@ pub(in crate::repo) fn newest(desk: &Desk<'_>, url: &str, base: &Path, rev: Opti
 
 impl<'a> SourceRepository<'a> {
     /// The repository at a revision; without one, at its newest commit.
-    pub(in crate::repo) fn open(desk: &'a Desk<'a>, url: &str, base: &Path, rev: Option<&str>) -> Result<Self> {
+    pub(in crate::repo) fn open(
+        desk: &'a Desk<'a>,
+        url: &str,
+        base: &Path,
+        by: NamedBy,
+        rev: Option<&str>,
+    ) -> Result<Self> {
         let work = || {
             check_rev(rev)?;
-            let (git, place) = open(desk, url, base)?;
+            let (git, place) = open(desk, url, base, by)?;
             let commit = git.resolve(rev, |holder| (desk.waiting)(holder))?;
             let entries = git.entries(&commit)?;
             Ok(Self {
@@ -203,8 +218,8 @@ impl<'a> SourceRepository<'a> {
         Ok(Output { path, pointer })
     }
 
-    /// The outputs at or below a path.
-    pub(super) fn outputs(&self, path: &RepoPath) -> Result<Vec<Output>> {
+    /// The outputs at or below a path, and the pointers that cannot be read.
+    pub(super) fn outputs(&self, path: &RepoPath) -> Result<(Vec<Output>, Vec<PointerError>)> {
         let pointers: Vec<&SourceEntry> = self
             .entries
             .iter()
@@ -212,12 +227,16 @@ impl<'a> SourceRepository<'a> {
             .filter(|entry| git::output_path(&entry.path).is_some_and(|output| output.starts_with(path)))
             .collect();
         self.prefetch(&pointers)?;
-        let mut outputs = pointers
-            .into_iter()
-            .map(|pointer| self.output(pointer))
-            .collect::<Result<Vec<_>>>()?;
+        let (mut outputs, mut broken) = (Vec::new(), Vec::new());
+        for pointer in pointers {
+            match self.output(pointer) {
+                Ok(output) => outputs.push(output),
+                Err(RepoError::Pointer(error)) => broken.push(error),
+                Err(error) => return Err(error),
+            }
+        }
         outputs.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(outputs)
+        Ok((outputs, broken))
     }
 
     /// The output at a path or around it.
@@ -242,7 +261,10 @@ impl<'a> SourceRepository<'a> {
         if let Some(entry) = self.entry(path) {
             return Ok(Picked::File(entry.clone()));
         }
-        let outputs = self.outputs(path)?;
+        let (outputs, broken) = self.outputs(path)?;
+        if let Some(error) = broken.into_iter().next() {
+            return Err(error.into());
+        }
         let below = |entry: &&SourceEntry| {
             let is_output =
                 git::output_path(&entry.path).is_some_and(|output| outputs.iter().any(|known| known.path == output));
@@ -493,7 +515,7 @@ impl<'a> SourceRepository<'a> {
         let mut tried = Vec::new();
         for remote in &remotes {
             tried.push(remote.name.to_string());
-            match self.from_remote(remote, cache, &wanted, depth) {
+            match self.fetch_from_remote(remote, cache, &wanted, depth) {
                 Ok(()) if is_complete(cache, &wanted, depth)? => return Ok(()),
                 Ok(()) => {}
                 Err(error) => {
@@ -510,7 +532,7 @@ impl<'a> SourceRepository<'a> {
         })
     }
 
-    fn from_remote(&self, remote: &RemoteConfig, cache: &Cache, wanted: &Wanted, depth: Depth) -> Result<()> {
+    fn fetch_from_remote(&self, remote: &RemoteConfig, cache: &Cache, wanted: &Wanted, depth: Depth) -> Result<()> {
         let store = self.desk.remote_store(remote)?;
         let plan = store.plan_fetch(cache, std::slice::from_ref(wanted))?;
         let fail = |source| {
