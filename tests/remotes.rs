@@ -13,6 +13,10 @@ mod crash;
 mod damage;
 #[path = "remotes/gc.rs"]
 mod gc;
+#[path = "remotes/hostile.rs"]
+mod hostile;
+#[path = "remotes/repair.rs"]
+mod repair;
 #[path = "remotes/requests.rs"]
 mod requests;
 #[path = "support/s3.rs"]

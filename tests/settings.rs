@@ -136,6 +136,7 @@ fn remotes_are_added_changed_and_removed() {
         "added store: ../store, the default remote"
     );
     assert_eq!(s.git(["diff", "--cached", "--name-only"]).ok(), "mv.toml");
+    assert!(s.root().join("store").is_dir());
     let taken = modver("remote add store s3://bucket");
     assert_eq!(
         taken.err(),
@@ -229,7 +230,10 @@ fn the_doctor_names_what_is_wrong_and_what_helps() {
 
     s.git(["init", "--quiet"]).ok();
     s.repo().modver(["init"]).ok();
-    s.repo().modver(["remote", "add", "store", "../store"]).ok();
+    let added = s.repo().modver(["remote", "add", "store", "../no/store"]);
+    let hint = format!("hint: mkdir -p {}\n", s.root().join("no/store").display());
+    assert!(added.err().ends_with(&hint), "{added}");
+    added.ok();
     let missing = s.repo().modver(["doctor"]);
     assert!(
         missing
@@ -239,7 +243,7 @@ fn the_doctor_names_what_is_wrong_and_what_helps() {
     );
     missing.fails(1);
 
-    s.sh("mkdir ../store").ok();
+    s.sh("mkdir -p ../no/store").ok();
     s.write("data", "1");
     s.repo().modver(["add", "data"]).ok();
     let healthy = s.repo().modver(["doctor", "--json"]);

@@ -1,10 +1,7 @@
 //! The options that say which versions a transfer is about.
 
 use crate::git::Scope;
-use crate::repo::{BrokenPointer, BrokenVersion};
-
-use super::exit::Exit;
-use super::ui::{Colour, Style};
+use crate::path::RepoPath;
 
 /// Which versions.
 #[derive(Debug, clap::Args)]
@@ -54,60 +51,14 @@ pub(crate) fn short(commit: &str) -> &str {
 }
 
 /// An output, and the commit that has this version of it.
-pub(crate) fn versioned(path: &crate::path::RepoPath, commit: Option<&str>) -> String {
+pub(crate) fn versioned(path: &RepoPath, commit: Option<&str>) -> String {
     match commit {
         Some(commit) => format!("{path} of {}", short(commit)),
         None => path.to_string(),
     }
 }
 
-/// Names the pointers in history that cannot be read.
-pub(crate) fn show_broken(
-    broken: &[BrokenVersion],
-    out: &mut dyn std::io::Write,
-    style: Style,
-) -> std::io::Result<()> {
-    for BrokenVersion {
-        path, commit, reason, ..
-    } in broken
-    {
-        let label = style.paint(Colour::Bad, "unreadable:");
-        writeln!(out, "{label} pointer {path} of {}: {reason}", short(commit))?;
-    }
-    Ok(())
-}
-
-/// How a command ends that passed over pointers in history: what was no pointer is no data that was left out.
-pub(crate) fn exit_with_broken(exit: Exit, broken: &[BrokenVersion]) -> Exit {
-    if exit == Exit::Ok && broken.iter().any(|broken| broken.promises) {
-        Exit::Partial
-    } else {
-        exit
-    }
-}
-
 /// Where nothing is.
 pub(crate) fn place(rev: Option<&str>) -> String {
     rev.map_or_else(|| "here".to_owned(), |rev| format!("here in revision {rev}"))
-}
-
-/// Names the pointers of a revision that cannot be read.
-pub(crate) fn show_unreadable(
-    broken: &[BrokenPointer],
-    out: &mut dyn std::io::Write,
-    style: Style,
-) -> std::io::Result<()> {
-    for BrokenPointer { path, problem, .. } in broken {
-        writeln!(
-            out,
-            "{} pointer {path}: {problem}",
-            style.paint(Colour::Bad, "unreadable:")
-        )?;
-    }
-    Ok(())
-}
-
-/// How a command ends that shows everything else.
-pub(crate) fn exit_with_unreadable(broken: &[BrokenPointer]) -> Exit {
-    if broken.is_empty() { Exit::Ok } else { Exit::Partial }
 }

@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::BufRead as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
 use super::lineage::next_change;
-use super::pointer::{POINTER_SUFFIX, Pointer};
+use super::pointer::{MAX_POINTER, POINTER_SUFFIX, Pointer, PointerProblem};
 use super::program::Run;
 use super::resolve::Spec;
-use super::revision::read_pointer;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 
@@ -18,6 +17,11 @@ use crate::progress::Progress;
 const OBJECT_CACHE: usize = 4 * 1024 * 1024;
 /// Pointers that went away in one commit and are read to see whether one of them is the one that came.
 const MAX_CANDIDATES: usize = 1000;
+/// Commits whose pointers are read by one task.
+const BATCH: usize = 256;
+/// Commits that are asked for at once, when all are wanted and when a few are.
+const AT_ONCE: usize = 1 << 16;
+const FEW_AT_ONCE: usize = 32;
 const FORMAT: &str = "--format=%x01%H%x00%aI%x00%aN%x00%aE%x00%s";
 
 /// A commit as a log shows it.
@@ -55,7 +59,8 @@ pub struct Touch {
 
 impl GitRepo {
     /// Hands the commits that touched a pointer to `each`, newest first, until it says stop. Where the pointer came
-    /// from another name with the same content, goes on with that name. `rev` is where to begin, or a range.
+    /// from another name with the same content, goes on with that name. `rev` is where to begin, or a range; `few` says that
+    /// it will be told to stop soon.
     ///
     /// # Errors
     /// When the revision is not known, or history cannot be read.
@@ -63,6 +68,7 @@ impl GitRepo {
         &self,
         pointer: &RepoPath,
         rev: Option<&str>,
+        few: bool,
         progress: &Progress,
         each: &mut dyn FnMut(Touch) -> bool,
     ) -> Result<()> {
@@ -80,13 +86,22 @@ impl GitRepo {
             repo: &repo,
             pointers: HashMap::new(),
         };
+        let at_once = if few { FEW_AT_ONCE } else { AT_ONCE };
         let mut path = pointer.clone();
         loop {
             let mut run = self.git_start(&log_args(&start, &path), Vec::new())?;
             let mut fields = Fields::new(&mut run);
             let mut moved = None;
-            while let Some((commit, [old, new])) = fields.next_record(&path)? {
-                progress.check()?;
+            let mut records = Vec::<Record>::new().into_iter();
+            loop {
+                let Some((commit, [old, new])) = records.next() else {
+                    progress.check()?;
+                    records = log.next_records(&mut fields, &path, at_once)?.into_iter();
+                    if records.len() == 0 {
+                        break;
+                    }
+                    continue;
+                };
                 let mut touch = Touch {
                     before: log.read(old, &path)?,
                     after: log.read(new, &path)?,
@@ -179,7 +194,7 @@ fn log_args(start: &[String], path: &RepoPath) -> Vec<std::ffi::OsString> {
     let mut args: Vec<std::ffi::OsString> = vec!["--literal-pathspecs".into(), "log".into(), FORMAT.into()];
     args.extend(
         "-z --raw --no-abbrev --no-renames --no-follow --no-show-signature --no-color --no-relative \
-         --diff-merges=first-parent --root --encoding=UTF-8"
+         -c --root --encoding=UTF-8"
             .split_ascii_whitespace()
             .map(Into::into),
     );
@@ -197,6 +212,41 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
+    /// The next records, at most `count`; none at the end. While git finds more of them, other threads read the
+    /// pointers of those that came.
+    fn next_records(&mut self, fields: &mut Fields<'_>, path: &RepoPath, count: usize) -> Result<Vec<Record>> {
+        let git = self.git;
+        let found = Mutex::new(Vec::new());
+        let mut records: Vec<Record> = Vec::new();
+        rayon::in_place_scope(|scope| {
+            let mut begun = 0;
+            while records.len() < count
+                && let Some(record) = fields.next_record(path)?
+            {
+                records.push(record);
+                if records.len() - begun < BATCH {
+                    continue;
+                }
+                // Neighbours in history are neighbours in a pack, too. What was there before is the next one's own.
+                let blobs: Vec<gix::ObjectId> = records[begun..].iter().map(|(_, [_, new])| *new).collect();
+                begun = records.len();
+                let found = &found;
+                scope.spawn(move |_| {
+                    let mut repo = git.local();
+                    repo.object_cache_size_if_unset(OBJECT_CACHE);
+                    let blobs = blobs.into_iter().filter(|blob| !blob.is_null());
+                    // What cannot be read is tried again, and said, when its turn comes.
+                    let read: Vec<_> = blobs.filter_map(|id| Some((id, read(&repo, id, path).ok()?))).collect();
+                    found.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
+                });
+            }
+            Ok::<(), GitError>(())
+        })?;
+        self.pointers
+            .extend(found.into_inner().unwrap_or_else(PoisonError::into_inner));
+        Ok(records)
+    }
+
     fn read(&mut self, blob: gix::ObjectId, path: &RepoPath) -> Result<Option<LoggedPointer>> {
         if blob.is_null() {
             return Ok(None);
@@ -204,15 +254,7 @@ impl Log<'_> {
         if let Some(known) = self.pointers.get(&blob) {
             return Ok(Some(known.clone()));
         }
-        let read = match read_pointer(self.repo, blob, path) {
-            Ok(Ok(pointer)) => Ok(Arc::new(pointer)),
-            Ok(Err(error)) => Err(error.problem.to_string()),
-            // A partial clone does not have it.
-            Err(GitError::Object { id, .. }) if !self.repo.has_object(blob) => {
-                Err(format!("git's object {id} is not here"))
-            }
-            Err(error) => return Err(error),
-        };
+        let read = read(self.repo, blob, path)?;
         self.pointers.insert(blob, read.clone());
         Ok(Some(read))
     }
@@ -259,6 +301,25 @@ impl Log<'_> {
     }
 }
 
+fn read(repo: &gix::Repository, blob: gix::ObjectId, path: &RepoPath) -> Result<LoggedPointer> {
+    // Without asking for the size first, which for an object in a pack is half the work of reading it.
+    let object = match repo.try_find_object(blob) {
+        Ok(Some(object)) => object,
+        // A partial clone does not have it.
+        Ok(None) => return Ok(Err(format!("git's object {blob} is not here"))),
+        Err(error) => return Err(GitError::object(blob, error)),
+    };
+    if object.data.len() as u64 > MAX_POINTER {
+        return Ok(Err(PointerProblem::TooLarge(object.data.len() as u64).to_string()));
+    }
+    Ok(Pointer::parse(&object.data, path)
+        .map(Arc::new)
+        .map_err(|error| error.problem.to_string()))
+}
+
+/// A commit, and the old and new blob of the pointer.
+type Record = (LoggedCommit, [gix::ObjectId; 2]);
+
 /// The output of `git log`, by NUL-terminated fields.
 struct Fields<'a> {
     run: &'a mut Run,
@@ -291,8 +352,8 @@ impl<'a> Fields<'a> {
         Ok(String::from_utf8_lossy(&field).into_owned())
     }
 
-    /// The next commit that changed the file at `path`, with its old and new blob.
-    fn next_record(&mut self, path: &RepoPath) -> Result<Option<(LoggedCommit, [gix::ObjectId; 2])>> {
+    /// The next commit that changed the file at `path`.
+    fn next_record(&mut self, path: &RepoPath) -> Result<Option<Record>> {
         loop {
             let Some(first) = self.take()? else { return Ok(None) };
             let Some(id) = first.strip_prefix(b"\x01") else {
@@ -307,21 +368,26 @@ impl<'a> Fields<'a> {
             };
             let mut blobs = None;
             while let Some(field) = self.take()? {
-                let Some(change) = field.trim_ascii_start().strip_prefix(b":") else {
+                // A merge has one more terminator.
+                if field.is_empty() {
+                    continue;
+                }
+                let change = field.trim_ascii_start();
+                let parents = change.iter().take_while(|&&b| b == b':').count();
+                if parents == 0 {
                     self.next = Some(field);
                     break;
-                };
-                let mut words = change.split(|&b| b == b' ');
-                let blob = |mode: &[u8], id: Option<&[u8]>| {
-                    let id = id.and_then(|hex| gix::ObjectId::from_hex(hex).ok())?;
+                }
+                // A mode and an id for each parent, then those of the result.
+                let words: Vec<&[u8]> = change[parents..].split(|&b| b == b' ').collect();
+                let blob = |at: usize| {
+                    let id = words.get(parents + 1 + at)?;
+                    let id = gix::ObjectId::from_hex(id).ok()?;
                     // Only a file can be a pointer.
-                    let is_file = mode.starts_with(b"100");
+                    let is_file = words[at].starts_with(b"100");
                     Some(if is_file { id } else { gix::ObjectId::null(id.kind()) })
                 };
-                let modes = [words.next(), words.next()].map(Option::unwrap_or_default);
-                let ids = [words.next(), words.next()];
-                let pair = blob(modes[0], ids[0]).zip(blob(modes[1], ids[1]));
-                let Some((old, new)) = pair else {
+                let Some((old, new)) = blob(0).zip(blob(parents)) else {
                     return Err(self.run.unexpected(&field));
                 };
                 if self.take()?.is_some_and(|name| name == path.as_bytes()) {

@@ -73,9 +73,9 @@ impl Scope {
 /// from `known` nor from a remote-tracking branch of `remote`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unsent {
-    /// What is pushed: ids in hex.
+    /// What is pushed: ids in hex. All zeros, as of a branch that is deleted, are passed over.
     pub tips: Vec<String>,
-    /// What the other side has: ids in hex. Those that are not here are passed over.
+    /// What the other side has: ids in hex. Those that are not here are passed over, too.
     pub known: Vec<String>,
     /// A remote of git.
     pub remote: Option<String>,
@@ -114,7 +114,11 @@ impl GitRepo {
         }
         self.add_revs(repo, &scope.revs, &mut found)?;
         if let Some(unsent) = &scope.unsent {
-            let ids = |ids: &[String]| ids.iter().map(|id| hex(id)).collect::<Result<Vec<_>>>();
+            // A branch that is deleted, or does not exist yet, is all zeros.
+            let ids = |ids: &[String]| -> Result<Vec<gix::ObjectId>> {
+                let ids = ids.iter().map(|id| hex(id)).collect::<Result<Vec<_>>>()?;
+                Ok(ids.into_iter().filter(|id| !id.is_null()).collect())
+            };
             let mut walk = Walk {
                 from: ids(&unsent.tips)?,
                 not: ids(&unsent.known)?,

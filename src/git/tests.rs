@@ -411,6 +411,68 @@ fn everything_that_git_keeps_is_live() {
 }
 
 #[test]
+fn the_versions_of_commits_that_are_about_to_be_pushed() {
+    let sandbox = Sandbox::new();
+    let id = |rev: &str| sandbox.git(&["rev-parse", rev]).trim().to_owned();
+    for (name, content) in [
+        ("p.mv", "one"),
+        ("p.mv", "two"),
+        ("sub/q.mv", "three"),
+        ("p.mv", "four"),
+    ] {
+        sandbox.write_pointer(name, content);
+        sandbox.commit_all(content);
+    }
+    sandbox.git(&["rm", "-q", "p.mv"]);
+    sandbox.commit_all("gone");
+    let versions = |unsent: Unsent| {
+        let scope = Scope {
+            unsent: Some(unsent),
+            ..Scope::default()
+        };
+        let found = sandbox.open().versions(&scope, &Progress::new()).unwrap();
+        assert!(found.broken.is_empty());
+        let shown = found
+            .versions
+            .iter()
+            .map(|v| (v.path.to_string(), (*v.pointer).clone()));
+        shown.collect::<HashSet<_>>()
+    };
+    let expected = |all: &[(&str, &str)]| -> HashSet<_> {
+        all.iter()
+            .map(|(path, content)| ((*path).to_owned(), pointer(content)))
+            .collect()
+    };
+    let all = [
+        ("p.mv", "one"),
+        ("p.mv", "two"),
+        ("p.mv", "four"),
+        ("sub/q.mv", "three"),
+    ];
+    let zeros = "0".repeat(40);
+    // A new branch: all there is. What the other side has and we do not know says nothing.
+    let new = Unsent {
+        tips: vec![id("HEAD"), zeros.clone()],
+        known: vec![zeros, "1".repeat(40)],
+        remote: Some("origin".to_owned()),
+    };
+    assert_eq!(versions(new.clone()), expected(&all));
+    // What goes with the commits that are not there yet, also in what they did not change.
+    let some = Unsent {
+        known: vec![id("HEAD~2")],
+        ..new.clone()
+    };
+    assert_eq!(versions(some), expected(&all[2..]));
+    sandbox.git(&["update-ref", "refs/remotes/origin/main", "HEAD~1"]);
+    assert_eq!(versions(new.clone()), expected(&all[3..]));
+    let elsewhere = Unsent {
+        remote: Some("backup".to_owned()),
+        ..new
+    };
+    assert_eq!(versions(elsewhere), expected(&all));
+}
+
+#[test]
 fn both_sides_of_a_conflict_are_live() {
     let sandbox = Sandbox::new();
     sandbox.write_pointer("p.mv", "base");

@@ -6,6 +6,7 @@
 mod error;
 mod fetch;
 mod push;
+mod repair;
 mod store;
 pub mod transport;
 mod verify;
@@ -13,5 +14,6 @@ mod verify;
 pub use error::{RemoteError, Result};
 pub use fetch::{FetchOutcome, FetchPlan, Wanted};
 pub use push::{Incomplete, PushOutcome, PushPlan, PushRoot};
+pub use repair::RemoteRepair;
 pub use store::RemoteStore;
-pub use verify::{RemoteFinding, RemoteReport};
+pub use verify::{RemoteDamage, RemoteFinding, RemoteReport};

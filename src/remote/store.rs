@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::{RemoteError, Result};
-use super::transport::{Body, PutMode, Transport, TransportError};
+use super::transport::{Body, ObjectMeta, PutMode, PutOutcome, Transport, TransportError};
 use crate::fs;
 use crate::hash::{PackId, RootId, RunId, ShardId};
 use crate::progress::Progress;
+use crate::store::StoreError;
 use crate::store::marker;
 use crate::store::run::CatalogRun;
 use crate::store::shard::Shard;
@@ -31,10 +32,18 @@ pub struct RemoteStore {
     state: Mutex<State>,
 }
 
+/// The runs in force.
+#[derive(Default, Clone)]
+struct Catalog {
+    sound: Vec<Arc<CatalogRun>>,
+    /// Those that cannot be used, and why. What only they name is not known.
+    damaged: Vec<(RunId, &'static str)>,
+}
+
 #[derive(Default)]
 struct State {
     marker_seen: bool,
-    runs: Option<Vec<Arc<CatalogRun>>>,
+    catalog: Option<Catalog>,
     shards: HashMap<ShardId, Arc<Shard>>,
 }
 
@@ -134,22 +143,38 @@ impl RemoteStore {
         Ok(())
     }
 
-    /// The runs in force. Asked once, until [`RemoteStore::refresh`].
+    /// The runs in force that can be used. Asked once, until [`RemoteStore::refresh`].
     ///
     /// # Errors
-    /// When the remote cannot be asked, or a run is damaged.
+    /// When the remote cannot be asked.
     pub fn runs(&self) -> Result<Vec<Arc<CatalogRun>>> {
-        if let Some(runs) = &self.state().runs {
-            return Ok(runs.clone());
+        Ok(self.catalog()?.sound)
+    }
+
+    /// The runs in force that cannot be used, and why.
+    ///
+    /// # Errors
+    /// When the remote cannot be asked.
+    pub fn damaged_runs(&self) -> Result<Vec<(RunId, &'static str)>> {
+        Ok(self.catalog()?.damaged)
+    }
+
+    fn catalog(&self) -> Result<Catalog> {
+        if let Some(catalog) = &self.state().catalog {
+            return Ok(catalog.clone());
         }
-        let runs = if self.exists()? { self.load_runs()? } else { Vec::new() };
-        self.state().runs = Some(runs.clone());
-        Ok(runs)
+        let catalog = if self.exists()? {
+            self.load_runs()?
+        } else {
+            Catalog::default()
+        };
+        self.state().catalog = Some(catalog.clone());
+        Ok(catalog)
     }
 
     /// Asks for the runs again next time.
     pub fn refresh(&self) {
-        self.state().runs = None;
+        self.state().catalog = None;
     }
 
     /// Names of the runs on the remote now.
@@ -162,16 +187,19 @@ impl RemoteStore {
             .collect())
     }
 
-    fn load_runs(&self) -> Result<Vec<Arc<CatalogRun>>> {
+    fn load_runs(&self) -> Result<Catalog> {
         let dir = self.meta_dir("runs")?;
         let mut attempt = 0;
-        let runs = 'again: loop {
+        let (ids, catalog) = 'again: loop {
             attempt += 1;
             let ids = self.list_runs()?;
-            let mut runs = Vec::with_capacity(ids.len());
-            for id in ids {
+            let mut catalog = Catalog::default();
+            for &id in &ids {
                 match self.run(&dir, id) {
-                    Ok(run) => runs.push(Arc::new(run)),
+                    Ok(run) => catalog.sound.push(Arc::new(run)),
+                    Err(RemoteError::Store(StoreError::DamagedRun { run, defect })) => {
+                        catalog.damaged.push((run, defect));
+                    }
                     // Merged into another run since it was listed.
                     Err(RemoteError::Transport(TransportError::NotFound { .. })) if attempt < LIST_ATTEMPTS => {
                         continue 'again;
@@ -179,17 +207,16 @@ impl RemoteStore {
                     Err(error) => return Err(error),
                 }
             }
-            break runs;
+            break (ids, catalog);
         };
-        let in_force: BTreeSet<_> = runs.iter().map(|run| run.id().to_string()).collect();
         for name in fs::list(&dir)? {
             // Temporary files may be another process's.
-            let is_run = |name: &str| name.parse::<RunId>().is_ok() && !in_force.contains(name);
-            if name.to_str().is_some_and(is_run) {
+            let is_old = |name: &str| name.parse::<RunId>().is_ok_and(|id| !ids.contains(&id));
+            if name.to_str().is_some_and(is_old) {
                 fs::remove_file(&dir.join(name))?;
             }
         }
-        Ok(runs)
+        Ok(catalog)
     }
 
     fn run(&self, dir: &std::path::Path, id: RunId) -> Result<CatalogRun> {
@@ -200,11 +227,28 @@ impl RemoteStore {
         {
             return Ok(run);
         }
-        let bytes = self.transport.get(&run_key(id), MAX_META)?;
-        let run = CatalogRun::parse(id, bytes)?;
-        run.verify_hash()?;
+        let run = self.run_again(id)?;
         fs::write_atomic(&path, run.bytes())?;
         Ok(run)
+    }
+
+    /// A run from the remote, whether there is a copy or not.
+    pub(super) fn run_again(&self, id: RunId) -> Result<CatalogRun> {
+        let run = CatalogRun::parse(id, self.run_bytes(id)?)?;
+        run.verify_hash()?;
+        Ok(run)
+    }
+
+    /// What stands on the remote under the name of a run.
+    pub(super) fn run_bytes(&self, id: RunId) -> Result<Vec<u8>> {
+        match self.transport.get(&run_key(id), MAX_META) {
+            Err(TransportError::TooLarge { .. }) => Err(StoreError::DamagedRun {
+                run: id,
+                defect: "it is larger than runs are",
+            }
+            .into()),
+            other => Ok(other?),
+        }
     }
 
     /// The shards that restore a root, for each run that names it; empty when the remote does not have it.
@@ -256,11 +300,7 @@ impl RemoteStore {
             return Ok(Arc::clone(shard));
         }
         let path = self.meta_dir("shards")?.join(id.to_string());
-        let kept = match Shard::open(&path, id) {
-            Ok(shard) if shard.verify_hash().is_ok() => Some(shard),
-            _ => None,
-        };
-        let shard = match kept {
+        let shard = match self.kept_shard(id)? {
             Some(shard) => shard,
             None => {
                 fs::write_atomic(&path, self.shard_again(id)?.bytes())?;
@@ -272,10 +312,17 @@ impl RemoteStore {
         Ok(shard)
     }
 
-    /// A shard from the remote, whether there is a copy or not.
+    /// The local copy of a shard, if there is a sound one.
+    pub(super) fn kept_shard(&self, id: ShardId) -> Result<Option<Shard>> {
+        let path = self.meta_dir("shards")?.join(id.to_string());
+        Ok(Shard::open(&path, id).ok().filter(|shard| shard.verify_hash().is_ok()))
+    }
+
+    /// A shard from the remote, whether there is a copy or not; every record in it is sound.
     pub(super) fn shard_again(&self, id: ShardId) -> Result<Shard> {
         let shard = Shard::parse(id, self.transport.get(&shard_key(id), MAX_META)?)?;
-        shard.verify_hash()?;
+        // All of it, so that what is wrong in it shows here and not in the middle of something.
+        shard.verify()?;
         Ok(shard)
     }
 
@@ -284,23 +331,35 @@ impl RemoteStore {
     /// # Errors
     /// When the remote cannot be listed.
     pub fn packs(&self) -> Result<HashMap<PackId, u64>> {
-        let objects = self.transport.list("packs/")?;
-        Ok(objects
-            .iter()
-            .filter_map(|object| Some((object.key.rsplit('/').next()?.parse().ok()?, object.size)))
-            .collect())
+        Ok(ids_of(&self.transport.list("packs/")?))
     }
 
-    /// Every shard that some run names.
+    /// The shards in force that can be used and are listed in full length: a copy here is no proof that others can
+    /// have them.
     ///
     /// # Errors
-    /// When one is missing or damaged.
-    pub fn all_shards(&self) -> Result<Vec<Arc<Shard>>> {
+    /// When the remote cannot be asked.
+    pub fn shards_there(&self) -> Result<Vec<Arc<Shard>>> {
+        let listed: HashMap<ShardId, u64> = ids_of(&self.transport.list("shards/")?);
+        let mut shards = self.sound_shards()?;
+        shards.retain(|shard| listed.get(&shard.id()) == Some(&(shard.bytes().len() as u64)));
+        Ok(shards)
+    }
+
+    /// Every shard that some run names and that can be used.
+    ///
+    /// # Errors
+    /// When the remote cannot be asked.
+    pub(super) fn sound_shards(&self) -> Result<Vec<Arc<Shard>>> {
         let mut ids = BTreeSet::new();
         for run in self.runs()? {
             ids.extend(run.shards());
         }
-        ids.into_iter().map(|id| self.shard(id)).collect()
+        let mut sound = Vec::with_capacity(ids.len());
+        for id in ids {
+            sound.extend(of_one_object(self.shard(id))?);
+        }
+        Ok(sound)
     }
 
     /// The shards in force of which there is a copy here: what they say costs no request.
@@ -313,7 +372,7 @@ impl RemoteStore {
         let mut kept = Vec::new();
         for id in ids {
             if fs::stat(&dir.join(id.to_string()))?.is_some() {
-                kept.push(self.shard(id)?);
+                kept.extend(of_one_object(self.shard(id))?);
             }
         }
         Ok(kept)
@@ -324,9 +383,68 @@ impl RemoteStore {
         let id = ShardId::of(&bytes);
         let path = self.meta_dir("shards")?.join(id.to_string());
         fs::write_atomic(&path, &bytes)?;
-        self.transport
-            .put(&shard_key(id), &Body::from(bytes), PutMode::IfAbsent)?;
+        self.put_meta(&shard_key(id), bytes)?;
         self.shard(id)
+    }
+
+    /// Removes an object, if that is allowed here.
+    pub(super) fn delete_if_allowed(&self, key: &str) -> Result<()> {
+        match self.transport.delete(key) {
+            Ok(())
+            | Err(
+                TransportError::NotFound(_)
+                | TransportError::Denied { .. }
+                | TransportError::Refused { .. }
+                | TransportError::Unsupported { .. },
+            ) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Uploads a run or shard. What has its name already is compared: with a damaged one, nobody would see what was
+    /// pushed.
+    pub(super) fn put_meta(&self, key: &str, bytes: Vec<u8>) -> Result<()> {
+        let len = bytes.len() as u64;
+        let body = Body::from(bytes);
+        if self.transport.put(key, &body, PutMode::IfAbsent)? == PutOutcome::Existed {
+            let there = match self.transport.get(key, len) {
+                Ok(there) => Some(there),
+                Err(TransportError::NotFound(_) | TransportError::TooLarge { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+            if !matches!((&body, there), (Body::Bytes(bytes), Some(there)) if *bytes == there) {
+                self.transport.put(key, &body, PutMode::Overwrite)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Uploads an object that is named by its content. One that has the name and not the length is a wreck of the same
+    /// object, and is replaced.
+    pub(super) fn put_named(&self, key: &str, body: &Body, len: u64) -> Result<()> {
+        if self.transport.put(key, body, PutMode::IfAbsent)? == PutOutcome::Existed
+            && self.transport.stat(key)?.is_none_or(|object| object.size != len)
+        {
+            self.transport.put(key, body, PutMode::Overwrite)?;
+        }
+        Ok(())
+    }
+}
+
+/// Objects by the ids at the end of their keys, with their sizes.
+fn ids_of<I: std::str::FromStr + Eq + std::hash::Hash>(objects: &[ObjectMeta]) -> HashMap<I, u64> {
+    objects
+        .iter()
+        .filter_map(|object| Some((object.key.rsplit('/').next()?.parse().ok()?, object.size)))
+        .collect()
+}
+
+/// `None` when one object is missing or damaged; what concerns the whole remote stays an error.
+pub(super) fn of_one_object<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_of_one_object() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

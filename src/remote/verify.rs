@@ -2,27 +2,52 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::error::Result;
-use super::store::{RemoteStore, pack_key, shard_key};
+use super::error::{RemoteError, Result};
+use super::push::Known;
+use super::store::{RemoteStore, of_one_object, pack_key, run_key, shard_key};
 use super::transport::TransportError;
-use crate::hash::{Hasher, PackId};
-use crate::object::Root;
+use crate::hash::{FileId, Hasher, PackId, RunId, ShardId};
+use crate::object::{Node, ObjectError, Root, Trees as _};
 use crate::progress::Phase;
+use crate::store::Cache;
 
 /// Bytes of a pack that are read at once.
 const PIECE: u64 = 8 << 20;
 
+/// An object on a remote that is missing or damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteDamage {
+    /// A catalog run.
+    Run(RunId),
+    /// A shard.
+    Shard(ShardId),
+    /// A pack.
+    Pack(PackId),
+}
+
 /// An object on a remote that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteFinding {
-    /// Its key.
-    pub key: String,
+    /// The object.
+    pub damage: RemoteDamage,
     /// What is wrong with it.
     pub problem: String,
 }
 
+impl RemoteFinding {
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self.damage {
+            RemoteDamage::Run(id) => run_key(id),
+            RemoteDamage::Shard(id) => shard_key(id),
+            RemoteDamage::Pack(id) => pack_key(id),
+        }
+    }
+}
+
 /// What was looked at and found.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct RemoteReport {
     /// Packs looked at.
     pub packs: u64,
@@ -37,24 +62,35 @@ pub struct RemoteReport {
 }
 
 impl RemoteStore {
-    /// Checks the marker, all runs, the shards of `roots` and that every pack these describe is there in full length;
+    /// Checks the marker, all runs, the shards that any of them names for `roots`, and that every pack these describe is there in full length;
     /// unless `quick`, also reads all of these packs and compares them with their names.
     ///
     /// # Errors
-    /// When the remote cannot be asked, or a run is damaged.
+    /// When the remote cannot be asked.
     pub fn verify(&self, roots: &[Root], quick: bool) -> Result<RemoteReport> {
         let mut report = RemoteReport::default();
-        let mut ids = BTreeSet::new();
-        for root in roots {
-            match self.lookup(&root.id())?.into_iter().next() {
-                Some(shards) => ids.extend(shards),
-                None => drop(report.absent.insert(*root)),
+        let mut find = |damage, problem: String| report.findings.push(RemoteFinding { damage, problem });
+        if self.exists()? {
+            for id in self.list_runs()? {
+                // A local copy says nothing about the remote's.
+                match self.run_again(id) {
+                    // Merged into another one since it was listed.
+                    Ok(_) | Err(RemoteError::Transport(TransportError::NotFound(_))) => {}
+                    Err(error) if error.is_of_one_object() => find(RemoteDamage::Run(id), error.to_string()),
+                    Err(error) => return Err(error),
+                }
             }
         }
+        let mut ids = BTreeSet::new();
+        for root in roots {
+            let named = self.lookup(&root.id())?;
+            if named.is_empty() {
+                report.absent.insert(*root);
+            }
+            ids.extend(named.into_iter().flatten());
+        }
         let mut packs: BTreeMap<PackId, (u64, u64)> = BTreeMap::new();
-        let mut find = |key: String, problem: String| report.findings.push(RemoteFinding { key, problem });
         for id in ids {
-            // A local copy says nothing about the remote's.
             match self.shard_again(id) {
                 Ok(shard) => {
                     let sizes = shard
@@ -62,7 +98,7 @@ impl RemoteStore {
                         .map(|pack| (pack.id, (pack.file_len, u64::from(pack.slots))));
                     packs.extend(sizes);
                 }
-                Err(error) if error.is_of_one_object() => find(shard_key(id), error.to_string()),
+                Err(error) if error.is_of_one_object() => find(RemoteDamage::Shard(id), error.to_string()),
                 Err(error) => return Err(error),
             }
         }
@@ -91,11 +127,65 @@ impl RemoteStore {
                 Some(_) => self.check_pack(id, len)?.then(|| "its content is damaged".to_owned()),
             };
             if let Some(problem) = problem {
-                find(pack_key(id), problem);
+                find(RemoteDamage::Pack(id), problem);
             }
             self.progress.advance(1, 0);
         }
         Ok(report)
+    }
+
+    /// Files and trees of a root of which one of the catalog's entries for it does not say where they are. Looks as far
+    /// as the trees are in the cache. Nothing if the catalog does not name the root.
+    ///
+    /// # Errors
+    /// When the remote cannot be asked or the cache not be read.
+    pub fn undescribed(&self, cache: &Cache, root: Root) -> Result<BTreeSet<FileId>> {
+        let mut undescribed = BTreeSet::new();
+        let entries = self.lookup(&root.id())?;
+        let mut usable = entries.is_empty();
+        for ids in entries {
+            let shards = ids.into_iter().map(|id| self.shard(id)).collect::<Result<Vec<_>>>();
+            // A reader takes another entry.
+            let Some(shards) = of_one_object(shards)? else { continue };
+            usable = true;
+            let known = Known::of(shards);
+            let mut seen = HashSet::from([root.as_file()]);
+            let mut trees = Vec::new();
+            if !known.describes(&root.as_file())? {
+                undescribed.insert(root.as_file());
+            }
+            if let Root::Tree(id) = root {
+                trees.push(id);
+            }
+            while let Some(id) = trees.pop() {
+                self.progress.check()?;
+                let tree = match cache.tree(id) {
+                    Ok(tree) => tree,
+                    Err(ObjectError::Store(error)) if error.is_of_content() => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                for entry in tree.entries() {
+                    let file = match entry.node {
+                        Node::File { id, .. } => id,
+                        Node::Dir { id, .. } => id.as_file(),
+                        Node::Symlink { .. } => continue,
+                    };
+                    if !seen.insert(file) {
+                        continue;
+                    }
+                    if let Node::Dir { id, .. } = entry.node {
+                        trees.push(id);
+                    }
+                    if !known.describes(&file)? {
+                        undescribed.insert(file);
+                    }
+                }
+            }
+        }
+        if !usable {
+            undescribed.insert(root.as_file());
+        }
+        Ok(undescribed)
     }
 
     /// Reads a pack; `true` when it is damaged.

@@ -1,15 +1,12 @@
 //! `checkout`: cache → workspace, as the pointers say.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::observe::pointer_node;
 use super::orphans::Orphans;
 use super::transfer::in_one_line;
-use super::{BrokenPointer, Output, RepoError, Repository, Result, Selected, Target};
+use super::{BrokenPointer, RepoError, Repository, Result, Selected, Target};
 use crate::fs;
-use crate::git::{Pointer, PointerContent};
-use crate::object::Node;
 use crate::path::RepoPath;
 use crate::progress::Phase;
 use crate::workspace::{
@@ -29,25 +26,15 @@ pub struct CheckoutOptions {
     pub dry_run: bool,
 }
 
-/// Whether a pointer of the work tree names what was checked out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Standing {
-    /// One does.
-    Tracked,
-    /// None does any more, so that it goes.
-    Orphaned,
-    /// None does; it was tracked in the revision that was asked for.
-    Untracked,
-}
-
 /// What happened to one output.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct CheckedOut {
     /// The output, or what in a revision was one.
     pub path: RepoPath,
-    /// Whether a pointer names it.
-    pub standing: Standing,
+    /// Whether it is tracked now.
+    pub tracked: bool,
+    /// Whether no pointer names it any more, so that it goes.
+    pub orphaned: bool,
     /// What was (or would be) done.
     pub done: PlanCounts,
     /// What is in the way and exists nowhere else; nothing was done to this output then.
@@ -72,10 +59,10 @@ pub struct CheckoutFailure {
 pub struct CheckoutOutcome {
     /// The outputs.
     pub outputs: Vec<CheckedOut>,
-    /// Pointers that cannot be read: what they stand for was left alone.
-    pub broken: Vec<BrokenPointer>,
     /// The revision they were brought to; `null` for what the pointers of the work tree say.
     pub rev: Option<String>,
+    /// Pointers that cannot be read: what they stand for was left alone.
+    pub broken: Vec<BrokenPointer>,
     /// Whether nothing was written because that was asked.
     pub dry_run: bool,
 }
@@ -93,75 +80,65 @@ impl CheckoutOutcome {
 }
 
 impl Repository {
-    /// Makes the workspace match the pointers, or what the pointers were in a revision. Outputs with conflicts are left
-    /// alone, the others are done. What was brought here and no pointer names any more is removed, unless a revision is
-    /// asked for.
+    /// Makes the workspace match the pointers. Outputs with conflicts are left alone, the others are done. What was
+    /// brought here and no pointer names any more is removed. With a revision, brings the targets to what they are there,
+    /// and does nothing else.
     ///
     /// # Errors
     /// When targets are not tracked, or the workspace cannot be read. What concerns single paths is in the outcome.
     pub fn checkout(&self, options: &CheckoutOptions) -> Result<CheckoutOutcome> {
         let _lock = self.lock_workspace()?;
-        let mut work = Work::default();
-        let broken = match &options.rev {
-            Some(rev) => {
-                let (targets, untracked) = self
-                    .targets_of(rev, &options.targets)
-                    .map_err(|error| error.at(Some(rev)))?;
-                self.progress.start(Phase::Scanning, 0, 0);
-                for target in targets {
-                    let standing = if untracked.contains(&target.output.path) {
-                        Standing::Untracked
-                    } else {
-                        Standing::Tracked
-                    };
-                    let plan = self.plan_checkout(&target, options.force);
-                    work.note(target.output.path, standing, plan)?;
-                }
-                Vec::new()
-            }
-            None => self.plan_by_pointers(options, &mut work)?,
-        };
-        let Work { plans, mut outputs } = work;
-        let (files, bytes) = plans.iter().fold((0, 0), |(files, bytes), (_, _, plan)| {
-            let counts = &plan.counts;
-            (files + counts.created + counts.replaced, bytes + counts.bytes)
-        });
-        self.progress.start(Phase::CheckingOut, files, bytes);
-        for (path, standing, plan) in plans {
-            outputs.push(self.execute_checkout(path, standing, plan, options)?);
+        if let Some(rev) = &options.rev {
+            return self.checkout_at(rev, options).map_err(|error| error.at(Some(rev)));
         }
-        outputs.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(CheckoutOutcome {
-            outputs,
-            broken,
-            rev: options.rev.clone(),
-            dry_run: options.dry_run,
-        })
-    }
-
-    /// Plans everything that the pointers of the work tree ask for; returns those that cannot be read.
-    fn plan_by_pointers(&self, options: &CheckoutOptions, work: &mut Work) -> Result<Vec<BrokenPointer>> {
         let mut found = self.outputs()?;
         if !options.dry_run {
             self.remove_leftovers(&found);
         }
         let Orphans { here, stale } = self.orphans(&mut found)?;
         let here: Vec<RepoPath> = here.into_iter().map(|orphan| orphan.path).collect();
-        let Selected { targets, broken, .. } = self.select_among(found, &options.targets, &here)?;
+        let Selected { targets, broken } = self.select_among(found, &options.targets, &here)?;
         for file in stale.iter().filter(|_| !options.dry_run) {
             let _ = fs::remove_file(file);
         }
+        let mut plans = Vec::with_capacity(targets.len());
+        let mut outputs = Vec::new();
         self.progress.start(Phase::Scanning, 0, 0);
         // First, since something else may have the place now.
         for path in self.meant(here, &options.targets, |path| path)? {
             let plan = self.plan_removal(&path, options.force);
-            work.note(path, Standing::Orphaned, plan.map(Some))?;
+            note_plan(path, true, plan.map(Some), &mut plans, &mut outputs)?;
         }
         for target in targets {
             let plan = self.plan_checkout(&target, options.force);
-            work.note(target.output.path, Standing::Tracked, plan)?;
+            note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
         }
-        Ok(broken)
+        let outputs = self.execute_all(plans, outputs, options)?;
+        Ok(CheckoutOutcome {
+            outputs,
+            rev: None,
+            broken,
+            dry_run: options.dry_run,
+        })
+    }
+
+    /// Does what was planned of each output.
+    pub(super) fn execute_all(
+        &self,
+        plans: Vec<(RepoPath, bool, CheckoutPlan)>,
+        mut outputs: Vec<CheckedOut>,
+        options: &CheckoutOptions,
+    ) -> Result<Vec<CheckedOut>> {
+        let (files, bytes) = plans.iter().fold((0, 0), |(files, bytes), (_, _, plan)| {
+            let counts = &plan.counts;
+            (files + counts.created + counts.replaced, bytes + counts.bytes)
+        });
+        self.progress.start(Phase::CheckingOut, files, bytes);
+        for (path, orphaned, plan) in plans {
+            outputs.push(self.execute_checkout(path, orphaned, plan, options)?);
+        }
+        outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(outputs)
     }
 
     /// What it takes to remove everything that was brought to `path`.
@@ -192,83 +169,8 @@ impl Repository {
         }
     }
 
-    /// What the user means as it is in a revision, as targets of the outputs there are now; and which of them are not
-    /// tracked now.
-    fn targets_of(&self, rev: &str, inputs: &[PathBuf]) -> Result<(Vec<Target>, HashSet<RepoPath>)> {
-        if inputs.is_empty() {
-            return Err(RepoError::NoTarget { rev: rev.to_owned() });
-        }
-        let now = self.outputs()?.outputs;
-        let mut untracked = HashSet::new();
-        let mut targets = Vec::new();
-        for target in self.select_at(Some(rev), inputs)?.targets {
-            let output = &target.output;
-            if now.iter().any(|now| now.path == output.path) {
-                for part in &target.parts {
-                    self.tracked_node(output, &output.path.join_path(part))?;
-                }
-                targets.push(target);
-                continue;
-            }
-            // It was tracked in other pieces.
-            let parts = if target.parts.is_empty() {
-                vec![RepoPath::root()]
-            } else {
-                target.parts.clone()
-            };
-            let mut alone = Vec::new();
-            for part in parts {
-                let path = output.path.join_path(&part);
-                if let Some(around) = now.iter().find(|now| path.starts_with(&now.path) && path != now.path) {
-                    return Err(RepoError::InsideOutputNow {
-                        path,
-                        rev: rev.to_owned(),
-                        output: around.path.clone(),
-                    });
-                }
-                if let Some(inside) = now.iter().find(|now| now.path.starts_with(&path) && path != now.path) {
-                    return Err(RepoError::ContainsOutput {
-                        path,
-                        output: inside.path.clone(),
-                    });
-                }
-                if !now.iter().any(|now| now.path == path) {
-                    self.tracked_node(output, &path)?;
-                    alone.push(part);
-                    continue;
-                }
-                let (node, path) = self.tracked_node(output, &path)?;
-                targets.push(Target {
-                    output: Output {
-                        pointer: Pointer {
-                            content: match node {
-                                Node::File { id, executable, .. } => PointerContent::File { id, executable },
-                                Node::Dir { id, files, .. } => PointerContent::Dir { id, files },
-                                Node::Symlink { .. } => return Err(RepoError::IsLink(path)),
-                            },
-                            size: node.size(),
-                            ..output.pointer.clone()
-                        },
-                        path,
-                    },
-                    parts: Vec::new(),
-                    named: target.named,
-                    commit: None,
-                });
-            }
-            if !alone.is_empty() {
-                untracked.insert(output.path.clone());
-                targets.push(Target {
-                    parts: alone.into_iter().filter(|part| !part.is_root()).collect(),
-                    ..target
-                });
-            }
-        }
-        Ok((targets, untracked))
-    }
-
     /// `None`: the output is as it should be.
-    fn plan_checkout(&self, target: &Target, force: bool) -> Result<Option<CheckoutPlan>> {
+    pub(super) fn plan_checkout(&self, target: &Target, force: bool) -> Result<Option<CheckoutPlan>> {
         let node = pointer_node(&target.output);
         let observed = self.observe(&target.output.path, Some(target.output.root()))?;
         let present = observed.last.map(|_| observed.scopes.clone());
@@ -306,14 +208,14 @@ impl Repository {
     fn execute_checkout(
         &self,
         path: RepoPath,
-        standing: Standing,
+        orphaned: bool,
         plan: CheckoutPlan,
         options: &CheckoutOptions,
     ) -> Result<CheckedOut> {
         let mut outcome = CheckedOut {
             done: plan.counts,
             conflicts: plan.conflicts.clone(),
-            ..CheckedOut::new(path, standing)
+            ..CheckedOut::new(path, orphaned)
         };
         let failures = if options.dry_run || !(plan.conflicts.is_empty() || options.force) {
             if !options.dry_run {
@@ -335,11 +237,8 @@ impl Repository {
                 outcome.conflicts.clear();
             }
             self.progress.check()?;
-            match standing {
-                Standing::Orphaned if checked.failures.is_empty() => self.forget(&outcome.path),
-                // With a state it would count as brought here by a pointer, and go with the next checkout.
-                Standing::Untracked => drop(fs::remove_file(&self.state_file(&outcome.path))),
-                _ => {}
+            if orphaned && checked.failures.is_empty() {
+                self.forget(&outcome.path);
             }
             checked.failures
         };
@@ -371,10 +270,11 @@ impl Repository {
 }
 
 impl CheckedOut {
-    fn new(path: RepoPath, standing: Standing) -> Self {
+    fn new(path: RepoPath, orphaned: bool) -> Self {
         Self {
             path,
-            standing,
+            tracked: !orphaned,
+            orphaned,
             done: PlanCounts::default(),
             conflicts: Vec::new(),
             failures: Vec::new(),
@@ -382,26 +282,23 @@ impl CheckedOut {
     }
 }
 
-/// What is to be done, and what could not be looked at.
-#[derive(Default)]
-struct Work {
-    plans: Vec<(RepoPath, Standing, CheckoutPlan)>,
-    outputs: Vec<CheckedOut>,
-}
-
-impl Work {
-    /// Keeps a plan, or notes that the output could not be looked at.
-    fn note(&mut self, path: RepoPath, standing: Standing, plan: Result<Option<CheckoutPlan>>) -> Result<()> {
-        match plan {
-            Ok(plan) => self.plans.extend(plan.map(|plan| (path, standing, plan))),
-            Err(error) => {
-                let mut outcome = CheckedOut::new(path, standing);
-                outcome.failures.push(failure_of(&outcome.path, error)?);
-                self.outputs.push(outcome);
-            }
+/// Keeps a plan, or notes that the output could not be looked at.
+pub(super) fn note_plan(
+    path: RepoPath,
+    orphaned: bool,
+    plan: Result<Option<CheckoutPlan>>,
+    plans: &mut Vec<(RepoPath, bool, CheckoutPlan)>,
+    outputs: &mut Vec<CheckedOut>,
+) -> Result<()> {
+    match plan {
+        Ok(plan) => plans.extend(plan.map(|plan| (path, orphaned, plan))),
+        Err(error) => {
+            let mut outcome = CheckedOut::new(path, orphaned);
+            outcome.failures.push(failure_of(&outcome.path, error)?);
+            outputs.push(outcome);
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// What the file system refused of one output does not keep the others from being done; everything else does.

@@ -260,7 +260,8 @@ impl Repository {
                     broken: unreadable,
                     ..Outputs::default()
                 };
-                return Err(found.not_in(rev, path));
+                found.readable(&path)?;
+                return Err(RepoError::NotInRevision { path, rev: rev.clone() });
             }
             (targets, _) => targets?,
         };

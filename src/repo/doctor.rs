@@ -338,15 +338,21 @@ impl Repository {
         }
         for name in remotes.keys() {
             let asked = self.remote(Some(name.as_str())).and_then(|remote| {
-                let runs = if remote.exists()? {
-                    Some(remote.runs()?.len())
+                let damaged = if remote.exists()? {
+                    Some(remote.damaged_runs()?.len())
                 } else {
                     None
                 };
-                Ok((remote.describe().to_owned(), runs))
+                Ok((remote.describe().to_owned(), damaged))
             });
             match asked {
-                Ok((place, Some(_))) => found.ok(about, format!("{name}: {place} can be read")),
+                Ok((place, Some(0))) => found.ok(about, format!("{name}: {place} can be read")),
+                Ok((place, Some(damaged))) => found.say(
+                    about,
+                    Level::Problem,
+                    format!("{name}: {place} can be read, but runs of its catalog are damaged: {damaged}"),
+                    Some(format!("modver verify --remote={name} --repair")),
+                ),
                 Ok((place, None)) => found.ok(
                     about,
                     format!("{name}: {place} can be reached and holds nothing yet; the first push sets it up"),

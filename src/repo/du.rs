@@ -59,11 +59,7 @@ impl Repository {
     }
 
     fn du_at(&self, inputs: &[PathBuf], rev: Option<&str>) -> Result<DuOutcome> {
-        let Selected {
-            all: outputs,
-            targets,
-            broken,
-        } = self.select_at(rev, inputs)?;
+        let (outputs, Selected { targets, broken }) = self.select_at(rev, inputs)?;
         let cache = self.cache()?;
         let mut users = Users::default();
         for output in &outputs {

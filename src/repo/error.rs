@@ -104,12 +104,12 @@ pub enum RepoError {
     Exists { path: RepoPath },
     #[error("`{path}` has changes that are not stored")]
     Modified { path: RepoPath },
-    #[error("cannot remove `{path}`")]
-    NotRemoved { path: RepoPath, source: Box<FailureReason> },
     #[error("no commit tracks `{path}`, or ever did")]
     NeverTracked { path: RepoPath },
     #[error("nothing says what to bring back from revision `{rev}`")]
     NoTarget { rev: String },
+    #[error("cannot remove `{path}`")]
+    NotRemoved { path: RepoPath, source: Box<FailureReason> },
     #[error("nothing says what is still needed")]
     NoGcScope,
     #[error("cannot ask remote `{remote}` what it has")]

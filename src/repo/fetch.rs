@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::transfer::{Group, Paths, in_one_line, paths_of};
-use super::versions::Orphaned;
-use super::{BrokenPointer, BrokenVersion, RepoError, Repository, Result, Target};
+use super::transfer::{Paths, in_one_line, paths_of};
+use super::{BrokenPointer, Outputs, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::hash::FileId;
 use crate::object::{self, Root};
@@ -26,7 +25,7 @@ pub struct FetchOptions {
     /// Only find out what would be fetched (listings of directories are fetched all the same).
     pub dry_run: bool,
     /// For a checkout of the same targets: of an output that is partly present in the workspace and was not named, only
-    /// these parts (of its version in the work tree; of others, all); of one that no pointer names any more, nothing.
+    /// these parts (of other versions than the work tree's, all of it); of one that no pointer names any more, nothing.
     pub present_parts: bool,
 }
 
@@ -41,8 +40,6 @@ pub struct FetchOutcome {
     pub outputs: Vec<FetchedOutput>,
     /// Pointers that cannot be read: what they stand for was not fetched.
     pub broken: Vec<BrokenPointer>,
-    /// Pointers in history that cannot be read.
-    pub broken_versions: Vec<BrokenVersion>,
 }
 
 /// What came from a remote.
@@ -102,15 +99,19 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`FetchState::Failed`].
     pub fn fetch(&self, options: &FetchOptions) -> Result<FetchOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let orphaned = if options.present_parts {
-            Orphaned::Known
+        let mut found = if options.scope.workspace {
+            self.outputs()?
         } else {
-            Orphaned::Unknown
+            Outputs::default()
         };
-        let mut chosen = self.targets_in(&options.scope, &options.targets, orphaned)?;
+        let mut orphans = Vec::new();
         if options.present_parts {
-            let targets = chosen.targets.iter_mut();
-            for target in targets.filter(|target| !target.named && target.commit.is_none()) {
+            orphans.extend(self.orphans(&mut found)?.here.into_iter().map(|orphan| orphan.path));
+        }
+        let Selected { mut targets, broken } = self.targets_in(&options.scope, found, &options.targets, &orphans)?;
+        if options.present_parts {
+            let here = targets.iter_mut().filter(|target| target.commit.is_none());
+            for target in here.filter(|target| !target.named) {
                 if let Some(present) = self.present_parts(&target.output.path)?
                     && !present.is_whole()
                 {
@@ -122,45 +123,41 @@ impl Repository {
             dry_run: options.dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
-            broken: chosen.broken,
-            broken_versions: chosen.broken_versions,
+            broken,
         };
-        let mut targets = chosen.targets;
         let imports = self.imports_without_remote(options.remote.as_deref(), &mut targets)?;
         let others = targets.clone();
-        let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
-        let count = groups.len();
-        let mut failed = Vec::new();
-        for Group { name, remote, items } in groups {
-            let url = remote.as_ref().ok().map(|remote| remote.describe().to_owned());
-            match remote.and_then(|remote| self.fetch_from(&remote, &items, options.dry_run, &mut outcome)) {
-                Ok(()) => {}
-                Err(error @ RepoError::NoEntry { .. }) => return Err(error),
-                Err(error) => {
-                    self.progress.check()?;
-                    let reason = in_one_line(&error);
-                    outcome.outputs.extend(items.into_iter().map(|target| FetchedOutput {
-                        path: target.output.path,
-                        commit: target.commit,
-                        parts: target.parts,
-                        remote: name.clone(),
-                        state: FetchState::Failed,
-                        missing: Paths::default(),
-                        reason: None,
-                    }));
-                    outcome.remotes.push(FetchedFrom {
-                        error: Some(reason),
-                        ..FetchedFrom::none(&name, url)
-                    });
-                    failed.push(error);
-                }
-            }
-        }
+        let asked = self.with_remotes(
+            options.remote.as_deref(),
+            targets,
+            |target| &target.output,
+            &mut outcome,
+            |remote, targets, outcome| self.fetch_from(remote, targets, options.dry_run, outcome),
+            |(name, url), targets, error, outcome| {
+                outcome.outputs.extend(targets.into_iter().map(|target| FetchedOutput {
+                    path: target.output.path,
+                    commit: target.commit,
+                    parts: target.parts,
+                    remote: name.to_owned(),
+                    state: FetchState::Failed,
+                    missing: Paths::default(),
+                    reason: None,
+                }));
+                outcome.remotes.push(FetchedFrom {
+                    error: Some(error),
+                    ..FetchedFrom::none(name, url)
+                });
+            },
+        );
+        // Whatever failed with single remotes is in the outcome; other errors are not.
+        let is_told = !outcome.outputs.is_empty() && !matches!(asked, Err(RepoError::NoEntry { .. }));
+        let failed = match asked {
+            Err(error) if is_told => Some(error),
+            asked => asked.map(|()| None)?,
+        };
         self.fetch_from_sources(imports, &others, &mut outcome)?;
-        let nothing = outcome.outputs.iter().all(|output| output.state == FetchState::Failed);
-        if failed.len() == count
-            && nothing
-            && let Some(error) = failed.into_iter().next()
+        if let Some(error) = failed
+            && outcome.outputs.iter().all(|output| output.state == FetchState::Failed)
         {
             return Err(error);
         }

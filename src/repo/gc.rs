@@ -202,7 +202,7 @@ impl Repository {
         for name in names {
             let ask = || -> Result<Store> {
                 let remote = self.remote(Some(&name))?;
-                Ok((remote.all_shards()?, remote.packs()?))
+                Ok((remote.shards_there()?, remote.packs()?))
             };
             elsewhere.stores.push(ask().map_err(|source| RepoError::CannotAsk {
                 remote: name.clone(),

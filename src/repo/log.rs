@@ -101,14 +101,19 @@ impl Repository {
             }
             Ok(request.limit.is_none_or(|limit| outcome.versions.len() < limit))
         };
-        self.git
-            .log(&pointer, rev, &self.progress, &mut |touch| match take(touch) {
+        self.git.log(
+            &pointer,
+            rev,
+            request.limit.is_some(),
+            &self.progress,
+            &mut |touch| match take(touch) {
                 Ok(more) => more,
                 Err(error) => {
                     failed = Err(error);
                     false
                 }
-            })?;
+            },
+        )?;
         failed.map(|()| outcome)
     }
 

@@ -61,9 +61,7 @@ impl Repository {
             Some(path) => self.path_of(path)?,
             None => self.path_of(self.cwd())?,
         };
-        let Selected {
-            all: outputs, broken, ..
-        } = self.select_at(rev, &[])?;
+        let (outputs, Selected { broken, .. }) = self.select_at(rev, &[])?;
         let stem = git::output_path(&path).filter(|stem| outputs.iter().any(|output| output.path == *stem));
         let path = stem.unwrap_or(path);
         let mut entries = Vec::new();
@@ -84,8 +82,12 @@ impl Repository {
                 }
             }
             if entries.is_empty() && request.path.is_some() {
+                self.outputs_at(rev)?.readable(&path)?;
                 return Err(match rev {
-                    Some(rev) => self.outputs_at(Some(rev))?.not_in(rev, path),
+                    Some(rev) => RepoError::NotInRevision {
+                        path,
+                        rev: rev.to_owned(),
+                    },
                     None => RepoError::NotTracked { path, nearest: None },
                 });
             }

@@ -32,6 +32,7 @@ mod record;
 mod remotes;
 mod remove;
 mod rename;
+mod restore;
 mod settings;
 mod source;
 mod status;
@@ -40,6 +41,7 @@ mod transfer;
 mod unfinished;
 mod update;
 mod verify;
+mod verify_remote;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -47,7 +49,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
-pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome, Standing};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
@@ -64,7 +66,7 @@ pub use ls::{Listed, LsOutcome, LsRequest};
 pub use outputs::{BrokenPointer, Output, Outputs};
 pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
-pub use remotes::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged};
+pub use remotes::{ListedRemote, NewDirectory, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
@@ -74,7 +76,7 @@ pub use targets::{Selected, Target};
 pub use transfer::Paths;
 pub use update::{SourceState, UpdateOptions, UpdateOutcome, UpdateState, Updated};
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
-pub use versions::BrokenVersion;
+pub use verify_remote::{LostOutput, RemoteRepaired};
 
 use orphans::Orphan;
 

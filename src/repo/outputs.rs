@@ -53,6 +53,8 @@ pub(crate) fn pointer_root(pointer: &Pointer) -> Root {
 pub struct BrokenPointer {
     /// The pointer file, relative to the repository.
     pub path: RepoPath,
+    /// One commit that has it; `null` in the work tree, or when the command is about one revision.
+    pub commit: Option<String>,
     /// What is wrong with it.
     pub problem: String,
     /// The command that helps, if there is one.
@@ -63,6 +65,7 @@ impl From<&PointerError> for BrokenPointer {
     fn from(error: &PointerError) -> Self {
         Self {
             path: error.path.clone(),
+            commit: None,
             problem: error.problem.to_string(),
             hint: error.hint(),
         }
@@ -95,24 +98,20 @@ impl Outputs {
         }
     }
 
+    /// That no pointer that cannot be read stands for `path` or something around it.
+    pub(super) fn readable(mut self, path: &RepoPath) -> Result<()> {
+        match self.broken_around(path) {
+            Some(at) => Err(self.broken.swap_remove(at).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Which of the pointers that cannot be read stands for `path` or something around it.
     #[must_use]
     pub fn broken_around(&self, path: &RepoPath) -> Option<usize> {
         self.broken
             .iter()
             .position(|error| git::output_path(&error.path).is_some_and(|output| path.starts_with(&output)))
-    }
-
-    /// Why `path` is not to be had from them, when they are of a revision.
-    pub(super) fn not_in(mut self, rev: &str, path: RepoPath) -> RepoError {
-        let named = self.broken.iter().position(|error| error.path == path);
-        match named.or_else(|| self.broken_around(&path)) {
-            Some(at) => self.broken.swap_remove(at).into(),
-            None => RepoError::NotInRevision {
-                path,
-                rev: rev.to_owned(),
-            },
-        }
     }
 
     /// The output at `path` or that `path` is in.
@@ -130,17 +129,6 @@ impl Outputs {
 }
 
 impl Repository {
-    /// Removes what killed processes left; the caller holds the workspace lock.
-    pub(crate) fn remove_leftovers(&self, outputs: &Outputs) {
-        for path in &outputs.leftovers {
-            let on_disk = path.on_disk(self.root());
-            // Whatever cannot be removed is in nobody's way.
-            if !matches!(fs::remove_file(&on_disk), Ok(true)) {
-                let _ = fs::remove_dir_all(&on_disk);
-            }
-        }
-    }
-
     /// The outputs as they are in a revision; none says in the work tree.
     ///
     /// # Errors
@@ -159,27 +147,28 @@ impl Repository {
         Ok(outputs)
     }
 
-    /// What the user means of the outputs of a revision (none: of the work tree). A pointer that cannot be read is an
-    /// error when it is named, and passed over otherwise.
-    pub(super) fn select_at(&self, rev: Option<&str>, inputs: &[PathBuf]) -> Result<Selected> {
+    /// All outputs of a revision (none: of the work tree), and what the user means of them.
+    pub(super) fn select_at(&self, rev: Option<&str>, inputs: &[PathBuf]) -> Result<(Vec<Output>, Selected)> {
         let found = self.outputs_at(rev)?;
-        let Some(rev) = rev else {
-            return self.select_among(found, inputs, &[]);
-        };
-        let targets = match self.select(&found.outputs, inputs) {
-            Err(RepoError::NotTracked { path, .. }) => return Err(found.not_in(rev, path)),
-            targets => targets?,
-        };
-        let typed = inputs
-            .iter()
-            .map(|input| self.path_of(input))
-            .collect::<Result<Vec<_>>>()?;
-        let meant = |error: &&PointerError| typed.is_empty() || typed.iter().any(|path| error.path.starts_with(path));
-        Ok(Selected {
-            targets,
-            broken: found.broken.iter().filter(meant).map(BrokenPointer::from).collect(),
-            all: found.outputs,
-        })
+        let all = found.outputs.clone();
+        match (self.select_among(found, inputs, &[]), rev) {
+            (Err(RepoError::NotTracked { path, .. }), Some(rev)) => Err(RepoError::NotInRevision {
+                path,
+                rev: rev.to_owned(),
+            }),
+            (selected, _) => Ok((all, selected?)),
+        }
+    }
+
+    /// Removes what killed processes left; the caller holds the workspace lock.
+    pub(crate) fn remove_leftovers(&self, outputs: &Outputs) {
+        for path in &outputs.leftovers {
+            let on_disk = path.on_disk(self.root());
+            // Whatever cannot be removed is in nobody's way.
+            if !matches!(fs::remove_file(&on_disk), Ok(true)) {
+                let _ = fs::remove_dir_all(&on_disk);
+            }
+        }
     }
 
     /// Finds and reads all pointers.

@@ -53,7 +53,7 @@ impl Repository {
             dry_run: options.dry_run,
         })?;
         // Once is enough, and the checkout names them too.
-        fetch.broken.clear();
+        fetch.broken.retain(|broken| broken.commit.is_some());
         // What is missing now a dry run would have fetched, and the fetch has named otherwise.
         let named = options.dry_run
             || fetch

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::outputs::pointer_root;
-use super::transfer::{Group, Paths, in_one_line, paths_of};
-use super::versions::Orphaned;
-use super::{BrokenPointer, BrokenVersion, Output, Repository, Result, Target};
+use super::transfer::{Paths, paths_of};
+use super::{BrokenPointer, Output, Outputs, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;
 use crate::progress::Phase;
-use crate::remote::{PushPlan, PushRoot, RemoteStore};
+use crate::remote::{Incomplete, PushPlan, PushRoot, RemoteStore};
 
 /// How many earlier versions of an output are looked at for what the remote has already.
 const LINEAGE: usize = 20;
@@ -43,8 +42,6 @@ pub struct PushOutcome {
     pub outputs: Vec<PushedOutput>,
     /// Pointers that cannot be read: what they stand for was not pushed.
     pub broken: Vec<BrokenPointer>,
-    /// Pointers in history that cannot be read.
-    pub broken_versions: Vec<BrokenVersion>,
 }
 
 /// What a remote was sent.
@@ -79,7 +76,7 @@ pub struct PushedOutput {
     pub remote: String,
     /// What became of it.
     pub state: PushState,
-    /// What is neither in the cache nor known to be on the remote, if the output is incomplete: the first of it.
+    /// What is neither in the cache nor known to be on the remote (the first of it), or is damaged in the cache.
     pub missing: Paths,
 }
 
@@ -93,6 +90,8 @@ pub enum PushState {
     UpToDate,
     /// Some of it is not here.
     Incomplete,
+    /// Some of it is damaged here.
+    Damaged,
     /// The remote could not be used.
     Failed,
 }
@@ -104,46 +103,41 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let mut chosen = self.targets_in(&options.scope, &options.targets, Orphaned::Unknown)?;
+        let found = if options.scope.workspace {
+            self.outputs()?
+        } else {
+            Outputs::default()
+        };
+        let Selected { mut targets, broken } = self.targets_in(&options.scope, found, &options.targets, &[])?;
         if options.no_imports {
-            chosen.targets.retain(|target| target.output.pointer.import.is_none());
+            targets.retain(|target| target.output.pointer.import.is_none());
         }
         let mut outcome = PushOutcome {
             dry_run: options.dry_run,
             remotes: Vec::new(),
             outputs: Vec::new(),
-            broken: chosen.broken,
-            broken_versions: chosen.broken_versions,
+            broken,
         };
-        let groups = self.by_remote(options.remote.as_deref(), chosen.targets, |target| &target.output)?;
-        let mut failed = Vec::new();
-        let count = groups.len();
-        for Group { name, remote, items } in groups {
-            let url = remote.as_ref().ok().map(|remote| remote.describe().to_owned());
-            match remote.and_then(|remote| self.push_to(&remote, &items, options.dry_run, &mut outcome)) {
-                Ok(()) => {}
-                Err(error) => {
-                    self.progress.check()?;
-                    outcome.remotes.push(PushedTo {
-                        error: Some(in_one_line(&error)),
-                        ..PushedTo::none(&name, url)
-                    });
-                    outcome.outputs.extend(items.into_iter().map(|target| PushedOutput {
-                        path: target.output.path,
-                        commit: target.commit,
-                        remote: name.clone(),
-                        state: PushState::Failed,
-                        missing: Paths::default(),
-                    }));
-                    failed.push(error);
-                }
-            }
-        }
-        if failed.len() == count
-            && let Some(error) = failed.into_iter().next()
-        {
-            return Err(error);
-        }
+        self.with_remotes(
+            options.remote.as_deref(),
+            targets,
+            |target| &target.output,
+            &mut outcome,
+            |remote, targets, outcome| self.push_to(remote, targets, options.dry_run, outcome),
+            |(name, url), targets, error, outcome| {
+                outcome.outputs.extend(targets.into_iter().map(|target| PushedOutput {
+                    path: target.output.path,
+                    commit: target.commit,
+                    remote: name.to_owned(),
+                    state: PushState::Failed,
+                    missing: Paths::default(),
+                }));
+                outcome.remotes.push(PushedTo {
+                    error: Some(error),
+                    ..PushedTo::none(name, url)
+                });
+            },
+        )?;
         outcome.outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outcome)
     }
@@ -166,23 +160,28 @@ impl Repository {
         let mut pushed = HashSet::new();
         if !new.is_empty() {
             let plan = remote.plan_push(self.cache()?, &self.with_lineage(&new)?)?;
-            incomplete.extend(plan.incomplete.iter().map(|one| (one.root, one.missing)));
+            let mut lacking = plan.incomplete.clone();
             (sent.files, sent.chunks, sent.bytes) = (plan.files, plan.chunks, plan.bytes);
-            pushed = self.carry_out(plan, remote, dry_run, &mut sent)?;
+            pushed = self.carry_out(plan, remote, dry_run, &mut sent, &mut lacking)?;
+            incomplete.extend(lacking.into_iter().map(|one| (one.root, one)));
         }
         for Target { output, commit, .. } in targets {
             let root = output.root();
-            let missing = match incomplete.get(&root) {
-                Some(missing) => paths_of(self.cache()?, output, &[], &HashSet::from([*missing]))?,
-                None => Paths::default(),
-            };
-            let state = if incomplete.contains_key(&root) {
-                PushState::Incomplete
-            } else if pushed.contains(&root) {
-                sent.outputs += 1;
-                PushState::Pushed
-            } else {
-                PushState::UpToDate
+            let (state, missing) = match incomplete.get(&root) {
+                Some(lacking) => {
+                    let files = lacking.files.iter().copied().collect();
+                    let state = if lacking.damaged {
+                        PushState::Damaged
+                    } else {
+                        PushState::Incomplete
+                    };
+                    (state, paths_of(self.cache()?, output, &[], &files)?)
+                }
+                None if pushed.contains(&root) => {
+                    sent.outputs += 1;
+                    (PushState::Pushed, Paths::default())
+                }
+                None => (PushState::UpToDate, Paths::default()),
             };
             outcome.outputs.push(PushedOutput {
                 path: output.path.clone(),
@@ -202,14 +201,16 @@ impl Repository {
         remote: &Arc<RemoteStore>,
         dry_run: bool,
         sent: &mut PushedTo,
+        lacking: &mut Vec<Incomplete>,
     ) -> Result<HashSet<Root>> {
-        let roots = plan.new_roots().collect();
-        if !dry_run {
-            let done = plan.execute(remote, self.cache()?)?;
-            (sent.files, sent.chunks, sent.bytes) = (done.files, done.chunks, done.bytes);
-            sent.packs = Some(done.packs);
+        if dry_run {
+            return Ok(plan.new_roots().collect());
         }
-        Ok(roots)
+        let done = plan.execute(remote, self.cache()?)?;
+        (sent.files, sent.chunks, sent.bytes) = (done.files, done.chunks, done.bytes);
+        sent.packs = Some(done.packs);
+        lacking.extend(done.damaged);
+        Ok(done.pushed.into_iter().collect())
     }
 
     /// The outputs' roots and those of their versions in history.

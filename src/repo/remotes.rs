@@ -1,9 +1,11 @@
-//! Adding, changing and listing remotes. Only settings are changed: no place is asked.
+//! Adding, changing and listing remotes. Only settings are changed and no place is asked, but that a directory which
+//! is to be a remote is made when it is added; later a missing one is a disk that is not mounted.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::{RepoError, Result, Settings, SettingsEdit};
 use crate::config::{Config, ConfigError, FileLayer, Key, Layer, RemoteConfig, RemoteName};
+use crate::fs;
 use crate::remote::transport::{Location, TransportError};
 
 /// A remote to add.
@@ -32,9 +34,20 @@ pub struct RemoteAdded {
     pub url: String,
     /// Whether it is used when none is named.
     pub default: bool,
+    /// What was found where a directory was named that did not exist.
+    pub directory: Option<NewDirectory>,
     /// The file.
     #[serde(flatten)]
     pub edit: SettingsEdit,
+}
+
+/// A directory that did not exist when it was added as a remote.
+#[derive(Debug, serde::Serialize)]
+pub struct NewDirectory {
+    /// Its path.
+    pub path: PathBuf,
+    /// Whether it was made: not if what it is in does not exist either, or may not be written.
+    pub made: bool,
 }
 
 /// What changing remotes did: the files that were changed.
@@ -73,7 +86,7 @@ impl Settings {
             Self::check(key, value)?;
         }
         let base = self.path(layer).and_then(Path::parent).unwrap_or(&self.cwd);
-        Location::parse(&url, base).map_err(|source| TransportError::Url {
+        let location = Location::parse(&url, base).map_err(|source| TransportError::Url {
             remote: name.to_string(),
             source,
         })?;
@@ -109,6 +122,7 @@ impl Settings {
             default: default_remote(&self.load()?)?.as_ref() == Some(&name),
             name,
             url,
+            directory: make_directory(&location),
             edit,
         })
     }
@@ -297,6 +311,18 @@ pub(super) fn no_default(config: &Config) -> RepoError {
         Some(first) => RepoError::NoDefaultRemote { first },
         None => RepoError::NoRemote,
     }
+}
+
+/// Makes the directory of a new remote if only that is missing.
+fn make_directory(location: &Location) -> Option<NewDirectory> {
+    let Location::Dir(path) = location else { return None };
+    let there = |path: &Path| fs::canonicalize(path).is_ok();
+    if there(path) {
+        return None;
+    }
+    let made = path.parent().is_some_and(there) && fs::create_dir_all(path).is_ok();
+    let path = normal(path);
+    Some(NewDirectory { path, made })
 }
 
 fn remote_key(name: &RemoteName, field: &str) -> Result<Key> {

@@ -34,7 +34,7 @@ impl Repository {
         let gone = found.deleted.iter().filter_map(git::output_path).collect();
         let gone = self.meant(gone, inputs, |path| path)?;
         let also = [&orphans[..], &gone].concat();
-        let Selected { targets, broken, .. } = self.select_among(found, inputs, &also)?;
+        let Selected { targets, broken } = self.select_among(found, inputs, &also)?;
         for target in &targets {
             let path = &target.output.path;
             if !target.parts.is_empty() {

@@ -23,8 +23,6 @@ pub struct Target {
 /// What the user named.
 #[derive(Debug, Default)]
 pub struct Selected {
-    /// All outputs there are to choose from.
-    pub all: Vec<Output>,
     /// The outputs, by path.
     pub targets: Vec<Target>,
     /// Pointers among them that cannot be read: what they stand for is left alone.
@@ -84,11 +82,7 @@ impl Repository {
         } else {
             Vec::new()
         };
-        Ok(Selected {
-            all: found.outputs,
-            targets,
-            broken,
-        })
+        Ok(Selected { targets, broken })
     }
 
     /// Whether a target means one of these: by its own path, its pointer's, or a directory it is in.

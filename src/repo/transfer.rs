@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Output, RepoError, Repository, Result};
 use crate::hash::FileId;
-use crate::object::{Node, Root, Trees as _};
+use crate::object::{Node, ObjectError, Root, Trees as _};
 use crate::path::RepoPath;
 use crate::remote::RemoteStore;
 use crate::store::Cache;
@@ -15,6 +15,43 @@ use crate::store::Cache;
 pub(super) const MAX_PATHS: usize = 20;
 
 impl Repository {
+    /// Does something with each remote that the outputs of these things belong to: `remote` if it is given, or else the
+    /// output's own, or else the default one. Where `work` fails, `failed` is told of which remote (name and address) and
+    /// why, and the next remote has its turn.
+    ///
+    /// # Errors
+    /// When it failed with every remote, or because of what the user named.
+    pub(super) fn with_remotes<T, O>(
+        &self,
+        remote: Option<&str>,
+        items: Vec<T>,
+        output: impl Fn(&T) -> &Output,
+        outcome: &mut O,
+        work: impl Fn(&Arc<RemoteStore>, &[T], &mut O) -> Result<()>,
+        failed: impl Fn((&str, Option<String>), Vec<T>, String, &mut O),
+    ) -> Result<()> {
+        let groups = self.by_remote(remote, items, output)?;
+        let count = groups.len();
+        let mut errors = Vec::new();
+        for Group { name, remote, items } in groups {
+            let url = remote.as_ref().ok().map(|remote| remote.describe().to_owned());
+            match remote.and_then(|remote| work(&remote, &items, outcome)) {
+                Ok(()) => {}
+                Err(error @ RepoError::NoEntry { .. }) => return Err(error),
+                Err(error) => {
+                    self.progress.check()?;
+                    failed((&name, url), items, in_one_line(&error), outcome);
+                    errors.push(error);
+                }
+            }
+        }
+        let all_failed = errors.len() == count;
+        match errors.into_iter().next() {
+            Some(error) if all_failed => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Puts things by the remotes that their outputs belong to: `remote` if it is given, or else the output's own, or
     /// else the default one. Why a remote cannot be used is in its group.
     pub(super) fn by_remote<T>(
@@ -94,6 +131,11 @@ pub(super) fn paths_of(
         let tree = match cache.tree(id) {
             Ok(tree) => tree,
             Err(error) if error.is_missing() => continue,
+            Err(ObjectError::Store(error)) if error.is_of_content() => {
+                // What is wanted may be in it, or be a chunk of its listing.
+                note(at(&dir), id.as_file());
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
         let mut below = Vec::new();

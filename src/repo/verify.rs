@@ -1,14 +1,14 @@
-//! `verify`: whether the cache, or a remote, still has what it says it has; and having damage repaired from elsewhere.
+//! `verify`: whether the cache, or a remote (see `verify_remote`), still has what it says it has; and having damage
+//! repaired from elsewhere.
 
 use std::collections::BTreeMap;
 
 use super::transfer::in_one_line;
-use super::{FetchOptions, Output, Repository, Result};
+use super::verify_remote::RemoteRepaired;
+use super::{FetchOptions, Repository, Result};
 use crate::git::Scope;
-use crate::hash::ChunkId;
-use crate::object::Root;
+use crate::hash::{ChunkId, FileId};
 use crate::path::RepoPath;
-use crate::remote::RemoteFinding;
 use crate::store::{Cache, Damage, Dropped, VerifyReport};
 
 /// What to verify.
@@ -18,7 +18,7 @@ pub struct VerifyOptions {
     pub remote: Option<Option<String>>,
     /// Only sizes and indexes, not every byte.
     pub quick: bool,
-    /// Have damage in the cache repaired.
+    /// Have damage repaired.
     pub repair: bool,
 }
 
@@ -39,6 +39,8 @@ pub struct VerifyOutcome {
     pub absent: Vec<RepoPath>,
     /// What was done about it.
     pub repair: Option<Repaired>,
+    /// What was done about it on a remote.
+    pub remote_repair: Option<RemoteRepaired>,
 }
 
 /// An object that is not what it should be.
@@ -69,9 +71,10 @@ impl VerifyOutcome {
     /// Whether all is well now.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        match &self.repair {
-            Some(repair) => repair.lost.is_empty(),
-            None => self.findings.is_empty(),
+        match (&self.repair, &self.remote_repair) {
+            (Some(repair), _) => repair.lost.is_empty(),
+            (None, Some(repair)) => repair.lost.is_empty(),
+            (None, None) => self.findings.is_empty(),
         }
     }
 }
@@ -83,35 +86,10 @@ impl Repository {
     /// When the cache cannot be locked or read, or the remote not be asked. Damage is in the outcome.
     pub fn verify(&self, options: &VerifyOptions) -> Result<VerifyOutcome> {
         match &options.remote {
-            Some(remote) => self.verify_remote(remote.as_deref(), options.quick),
+            Some(remote) => self.verify_remote(remote.as_deref(), options.quick, options.repair),
             None if options.repair => self.verify_and_repair(options.quick),
             None => Ok(outcome_of(&self.cache()?.verify(options.quick, &self.progress)?)),
         }
-    }
-
-    fn verify_remote(&self, remote: Option<&str>, quick: bool) -> Result<VerifyOutcome> {
-        let outputs = self.outputs()?.sound()?;
-        let remote = self.remote(remote)?;
-        let roots: Vec<Root> = outputs.iter().map(Output::root).collect();
-        let report = remote.verify(&roots, quick)?;
-        let absent = |output: &&Output| report.absent.contains(&output.root());
-        Ok(VerifyOutcome {
-            remote: Some(remote.name().to_owned()),
-            packs: report.packs,
-            chunks: report.chunks,
-            bytes: report.bytes,
-            absent: outputs
-                .iter()
-                .filter(absent)
-                .map(|output| output.path.clone())
-                .collect(),
-            findings: report
-                .findings
-                .into_iter()
-                .map(|RemoteFinding { key, problem }| Flaw { object: key, problem })
-                .collect(),
-            repair: None,
-        })
     }
 
     fn verify_and_repair(&self, quick: bool) -> Result<VerifyOutcome> {
@@ -192,7 +170,8 @@ impl Repository {
 
     fn refill_from(&self, remote: &str, cache: &Cache, chunks: &[ChunkId]) -> Result<()> {
         let remote = self.remote(Some(remote))?;
-        remote.plan_fetch_chunks(chunks)?.execute(&remote, cache)?;
+        let files: Vec<FileId> = chunks.iter().map(ChunkId::as_file).collect();
+        remote.plan_fetch_files(cache, &files)?.execute(&remote, cache)?;
         Ok(())
     }
 }
@@ -232,5 +211,6 @@ fn outcome_of(report: &VerifyReport) -> VerifyOutcome {
         findings: report.damage.iter().map(finding).collect(),
         absent: Vec::new(),
         repair: None,
+        remote_repair: None,
     }
 }

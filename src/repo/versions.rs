@@ -3,87 +3,74 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::{BrokenPointer, Output, Outputs, Repository, Result, Selected, Target};
-use crate::git::{self, PointerProblem, Scope, Version};
+use super::{BrokenPointer, Output, Outputs, RepoError, Repository, Result, Selected};
+use crate::git::{self, Scope, Version};
 use crate::object::Root;
 use crate::path::RepoPath;
 
-/// A pointer in history that cannot be read.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct BrokenVersion {
-    /// The pointer file.
-    pub path: RepoPath,
-    /// One commit that has it.
-    pub commit: String,
-    /// Why it cannot be read.
-    pub reason: String,
-    /// Whether it may stand for data all the same: it is of a newer version, or a conflict.
-    pub promises: bool,
-}
-
-/// What a command is about.
-#[derive(Debug, Default)]
-pub(super) struct Chosen {
-    pub(super) targets: Vec<Target>,
-    /// Pointers of the work tree that cannot be read.
-    pub(super) broken: Vec<BrokenPointer>,
-    /// Pointers in history that cannot be read.
-    pub(super) broken_versions: Vec<BrokenVersion>,
-}
-
-/// Whether data that no pointer names any more may be named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Orphaned {
-    /// It may, and means nothing.
-    Known,
-    /// It is not tracked.
-    Unknown,
-}
-
 impl Repository {
-    /// The outputs in the versions that a scope chooses, as far as the user means them. An output of several versions
-    /// is there several times: first as in the work tree, then the newer ones first.
+    /// What the user means of the outputs in the versions that a scope chooses; `here` are those of the work tree, if it
+    /// chooses them. An output of several versions is there several times: first as in the work tree, then the newer
+    /// ones first. A target that means one of the paths `also` need not mean an output.
     ///
     /// # Errors
-    /// When a target is in none of the versions, its pointer in the work tree cannot be read, or history cannot.
-    pub(super) fn targets_in(&self, scope: &Scope, inputs: &[PathBuf], orphaned: Orphaned) -> Result<Chosen> {
-        let mut found = Outputs::default();
-        let mut orphans = Vec::new();
-        if scope.workspace {
-            found = self.outputs()?;
-            if orphaned == Orphaned::Known {
-                orphans.extend(self.orphans(&mut found)?.here.into_iter().map(|orphan| orphan.path));
-            }
+    /// When a target is in none of the versions, its own pointer in the work tree cannot be read, or history cannot.
+    pub(super) fn targets_in(
+        &self,
+        scope: &Scope,
+        mut here: Outputs,
+        inputs: &[PathBuf],
+        also: &[RepoPath],
+    ) -> Result<Selected> {
+        if !scope.has_history() {
+            return self.select_among(here, inputs, also);
         }
-        let mut broken_versions = Vec::new();
+        let found = self.git.versions(scope, &self.progress)?;
         let mut commits: HashMap<Key, String> = HashMap::new();
-        if scope.has_history() {
-            let history = self.git.versions(scope, &self.progress)?;
-            broken_versions.extend(history.broken.into_iter().map(broken));
-            let mut known: HashSet<Key> = found.outputs.iter().map(key).collect();
-            for Version { path, pointer, commit } in history.versions {
-                let Some(path) = git::output_path(&path) else { continue };
-                let output = Output {
-                    path,
-                    pointer: (*pointer).clone(),
-                };
-                if known.insert(key(&output)) {
-                    commits.insert(key(&output), commit);
-                    found.outputs.push(output);
-                }
+        let mut known: HashSet<Key> = here.outputs.iter().map(key).collect();
+        for Version { path, pointer, commit } in found.versions {
+            let Some(path) = git::output_path(&path) else { continue };
+            let output = Output {
+                path,
+                pointer: (*pointer).clone(),
+            };
+            if known.insert(key(&output)) {
+                commits.insert(key(&output), commit);
+                here.outputs.push(output);
             }
         }
-        let Selected {
-            mut targets, broken, ..
-        } = self.select_among(found, inputs, &orphans)?;
-        for target in &mut targets {
+        let mut broken = Vec::new();
+        for found in found.broken {
+            if self.means(inputs, &found.error.path)? {
+                broken.push(BrokenPointer {
+                    commit: Some(found.commit),
+                    hint: None,
+                    ..BrokenPointer::from(&found.error)
+                });
+            }
+        }
+        let mut selected = match self.select_among(here, inputs, also) {
+            // What was named can be a pointer that was never readable.
+            Err(RepoError::NotTracked { .. }) if !broken.is_empty() => Selected::default(),
+            selected => selected?,
+        };
+        for target in &mut selected.targets {
             target.commit = commits.remove(&key(&target.output));
         }
-        Ok(Chosen {
-            targets,
-            broken,
-            broken_versions,
-        })
+        selected.broken.extend(broken);
+        Ok(selected)
+    }
+
+    /// Whether the user means what this pointer stands for, or something above it; no targets mean all.
+    fn means(&self, inputs: &[PathBuf], pointer: &RepoPath) -> Result<bool> {
+        let output = git::output_path(pointer).unwrap_or_default();
+        for input in inputs {
+            let path = self.path_of(input)?;
+            if path == *pointer || output.starts_with(&path) || path.starts_with(&output) {
+                return Ok(true);
+            }
+        }
+        Ok(inputs.is_empty())
     }
 }
 
@@ -92,16 +79,4 @@ type Key = (RepoPath, Root, Option<String>);
 
 fn key(output: &Output) -> Key {
     (output.path.clone(), output.root(), output.pointer.remote.clone())
-}
-
-fn broken(found: git::BrokenVersion) -> BrokenVersion {
-    BrokenVersion {
-        reason: found.error.problem.to_string(),
-        promises: matches!(
-            found.error.problem,
-            PointerProblem::Version(_) | PointerProblem::Conflict
-        ),
-        path: found.error.path,
-        commit: found.commit,
-    }
 }

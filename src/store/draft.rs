@@ -36,7 +36,12 @@ impl Draft {
 
     /// The next chunk is in a pack that has its name.
     pub fn push_old(&mut self, location: &Location) {
-        self.push(PackRef::Old(location.pack), location.slot);
+        self.push_slot(location.pack, location.slot);
+    }
+
+    /// The next chunk is in this slot of a pack that has its name.
+    pub fn push_slot(&mut self, pack: PackId, slot: u32) {
+        self.push(PackRef::Old(pack), slot);
     }
 
     fn push(&mut self, pack: PackRef, slot: u32) {

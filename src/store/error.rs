@@ -117,3 +117,19 @@ pub enum StoreError {
     #[error("too many chunks for one shard")]
     TooMany,
 }
+
+impl StoreError {
+    /// Whether some stored content is missing or damaged, so that other content is worth trying.
+    #[must_use]
+    pub const fn is_of_content(&self) -> bool {
+        matches!(
+            self,
+            Self::MissingChunk(_)
+                | Self::MissingFile(_)
+                | Self::MissingPack(_)
+                | Self::DamagedChunk { .. }
+                | Self::DamagedPack { .. }
+                | Self::DamagedRecipe(_)
+        )
+    }
+}

@@ -87,6 +87,15 @@ pub struct Term {
     pub count: u32,
 }
 
+impl Term {
+    /// Whether the pack has these slots, as a shard describes it.
+    #[must_use]
+    pub fn is_in(&self, pack: &shard::PackInfo) -> bool {
+        let end = self.first.checked_add(self.count);
+        pack.kind.is_some() && end.is_some_and(|end| end <= pack.slots)
+    }
+}
+
 /// Where an object of this name is below `dir`: `ab/abcdef…`.
 #[must_use]
 pub fn object_path(dir: &Path, id: &str) -> PathBuf {

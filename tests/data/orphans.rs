@@ -55,8 +55,8 @@ fn what_is_tracked_no_more_goes_and_comes_back() {
         assert_eq!(everything(&s), before);
         let done = s.repo().modver(["checkout", "--json"]).json();
         assert_eq!(
-            (&done["outputs"][0]["standing"], &done["outputs"][0]["done"]["deleted"]),
-            (&"orphaned".into(), &3.into())
+            (&done["outputs"][0]["orphaned"], &done["outputs"][0]["done"]["deleted"]),
+            (&true.into(), &3.into())
         );
         assert_eq!(states(&s), 0);
         for gone in ["data", "single", "sub"] {

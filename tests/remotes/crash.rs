@@ -113,6 +113,41 @@ fn what_a_killed_push_has_sent_is_not_sent_again() {
 }
 
 #[test]
+fn a_push_to_a_full_disk_says_so_and_goes_on_when_there_is_space() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    let remote = s.root().join("remote");
+    let counted = copy(&s, &s.path(""), "counted");
+    let n = operations(&s, s.at(&counted), &["push"]);
+    for n in moments(n) {
+        s.sh(&format!("rm -rf '{0}' && mkdir '{0}'", remote.display())).ok();
+        let work = copy(&s, &s.path(""), "work");
+        let mut command = s.at(&work).command(env!("CARGO_BIN_EXE_modver"));
+        let full = Output::of(command.arg("push").env("MODVER_TEST_FAULT", format!("errno=28@{n}+")));
+        if full.code != 0 {
+            let err = full.err().to_lowercase();
+            assert!(
+                err.starts_with("error: ") && err.contains("no space left"),
+                "{n}: {full}"
+            );
+            full.fails(1);
+            let clone = copy(&s, &s.path(""), "clone");
+            s.sh(&format!(
+                "rm -rf '{0}'/.git/modver '{0}'/data '{0}'/big.bin",
+                clone.display()
+            ))
+            .ok();
+            let early = s.at(&clone).modver(["pull"]);
+            // The run may be there already, with all it names.
+            assert!(matches!(early.code, 0 | 1), "{n}: {early}");
+        }
+        s.at(&work).modver(["push"]).ok();
+        s.at(&work).modver(["verify", "--remote"]).ok();
+        s.at(&work).modver(["verify"]).ok();
+    }
+}
+
+#[test]
 fn a_killed_pull_goes_on() {
     let s = with_dir_remote();
     sample_in(&s);
@@ -130,6 +165,57 @@ fn a_killed_pull_goes_on() {
             .ok();
         assert_eq!(digest(&work), digest(&s.path("")), "{n}");
         s.at(&work).modver(["verify"]).ok();
+    }
+}
+
+#[test]
+fn a_killed_repair_makes_nothing_worse_and_goes_on() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    s.repo().modver(["push"]).ok();
+    let remote = s.root().join("remote");
+    let clone = s.clone_to("clone");
+    s.at(&clone).modver(["pull", "--quiet", "data"]).ok();
+    // Of this pack the clone has a part, and the rest can be read from it: it moves to a fresh one.
+    let packs = files(&remote.join("packs"));
+    let (pack, _) = packs.iter().max_by_key(|(_, len)| *len).unwrap();
+    let mut bytes = std::fs::read(pack).unwrap();
+    bytes[100_000] ^= 1;
+    std::fs::write(pack, bytes).unwrap();
+    let args = ["verify", "--remote", "--repair"];
+    let kept = copy(&s, &remote, "kept");
+    let readable = |n: u64| {
+        let fresh = copy(&s, &clone, "fresh");
+        s.sh(&format!("rm -rf '{0}'/.git/modver '{0}'/data", fresh.display()))
+            .ok();
+        s.at(&fresh).modver(["pull", "--quiet", "data"]).ok();
+        assert_eq!(digest(&fresh.join("data")), digest(&s.path("data")), "{n}");
+    };
+    readable(0);
+    // It needs as many operations each time, threads apart.
+    let work = copy(&s, &clone, "work");
+    let count = s.root().join("count");
+    let mut command = s.at(&work).command(env!("CARGO_BIN_EXE_modver"));
+    let fault = format!("count:{}", count.display());
+    Output::of(command.args(args).env("MODVER_TEST_FAULT", fault)).fails(6);
+    let n: u64 = std::fs::read_to_string(count).unwrap().parse().unwrap();
+    for n in moments(n) {
+        copy(&s, &kept, "remote");
+        let work = copy(&s, &clone, "work");
+        let mut command = s.at(&work).command(env!("CARGO_BIN_EXE_modver"));
+        let killed = Output::of(command.args(args).env("MODVER_TEST_FAULT", format!("kill@{n}")));
+        assert!(matches!(killed.code, 6 | -9), "{n}: {killed}");
+        readable(n);
+        s.at(&work).modver(args).fails(6);
+        readable(n);
+        let whole = copy(&s, &s.path(""), "whole");
+        s.at(&whole).modver(args).ok();
+        s.at(&whole).modver(["verify", "--remote"]).ok();
+        let fresh = copy(&s, &clone, "fresh");
+        s.sh(&format!("rm -rf '{0}'/.git/modver '{0}'/data", fresh.display()))
+            .ok();
+        s.at(&fresh).modver(["pull", "--quiet"]).ok();
+        assert_eq!(digest(&fresh), digest(&s.path("")), "{n}");
     }
 }
 

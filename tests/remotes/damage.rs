@@ -131,6 +131,98 @@ fn a_damaged_shard_is_named() {
 }
 
 #[test]
+fn a_push_names_what_is_damaged_here_and_sends_the_rest() {
+    let s = with_dir_remote();
+    s.write("a.bin", noise(1, 900_000));
+    s.write("other/1", "one");
+    add(s.repo(), &["a.bin", "other"]);
+    s.write("data/1", noise(2, 200_000));
+    s.write("data/2", noise(3, 300_000));
+    add(s.repo(), &["data"]);
+    let pack = s.path(".git/modver/cache/packs");
+    // The one of `data`; the other is larger.
+    let packs = files(&pack);
+    let (of_data, _) = packs
+        .iter()
+        .filter(|(_, len)| *len > 400_000)
+        .min_by_key(|(_, len)| *len)
+        .unwrap();
+    damage_file(of_data);
+    let pushed = s.repo().modver(["push"]);
+    let err = pushed.err();
+    assert!(
+        err.starts_with("damaged: data was not pushed to origin: some of it is damaged in the cache\n  data/"),
+        "{err}"
+    );
+    assert!(err.ends_with("\nhint: modver verify --repair\n"), "{err}");
+    assert!(pushed.fails(3).starts_with("2 outputs, "));
+    let clone = s.clone_to("clone");
+    let clone = s.at(&clone);
+    let pulled = clone.modver(["pull"]);
+    assert!(pulled.err().starts_with("absent: data: "), "{pulled}");
+    pulled.fails(3);
+    assert!(clone.has("a.bin") && clone.has("other/1"));
+    // Alone it is corruption, and what was sent of it is not sent again.
+    let json = s.repo().modver(["push", "data", "--json"]).json();
+    assert_eq!(json["exit"], 6);
+    assert_eq!(json["outputs"][0]["state"], "damaged");
+    assert_eq!(json["outputs"][0]["missing"]["count"], 1);
+    s.repo().modver(["verify", "--repair"]).ok();
+    let json = s.repo().modver(["push", "--json"]).json();
+    assert!(json["remotes"][0]["bytes"].as_u64().unwrap() < 400_000, "{json}");
+    clone.modver(["pull", "--quiet"]).ok();
+    assert_eq!(digest(&s.root().join("clone")), digest(&s.path("")));
+    s.repo().modver(["verify", "--remote"]).ok();
+}
+
+#[test]
+fn a_push_with_a_damaged_listing_or_no_pack_names_the_output() {
+    let s = with_dir_remote();
+    sample_in(&s);
+    let packs = files(&s.path(".git/modver/cache/packs"));
+    let (trees, _) = packs.iter().min_by_key(|(_, len)| *len).unwrap();
+    damage_file(trees);
+    let pushed = s.repo().modver(["push"]);
+    assert!(
+        pushed.err().starts_with("damaged: data was not pushed to origin: "),
+        "{pushed}"
+    );
+    pushed.fails(3);
+    s.repo().modver(["verify", "--repair"]).ok();
+    s.repo().modver(["push"]).ok();
+    s.repo().modver(["verify", "--remote"]).ok();
+}
+
+#[test]
+fn one_remote_of_two_that_is_gone_does_not_stop_the_other() {
+    let s = with_dir_remote();
+    fs::create_dir(s.root().join("second")).unwrap();
+    s.repo().modver(["remote", "add", "second", "../second"]).ok();
+    s.repo().modver(["remote", "default", "origin"]).ok();
+    sample_in(&s);
+    let pointer = String::from_utf8(s.read("big.bin.mv")).unwrap();
+    s.write("big.bin.mv", format!("{pointer}remote = \"second\"\n"));
+    fs::remove_dir(s.root().join("second")).unwrap();
+    let pushed = s.repo().modver(["push"]);
+    assert!(
+        pushed
+            .err()
+            .starts_with("failed: 1 output not pushed to second: remote directory does not exist: `"),
+        "{pushed}"
+    );
+    assert!(pushed.fails(3).starts_with("1 output, 81 files, "));
+    let clone = s.clone_to("clone");
+    s.at(&clone).write("big.bin.mv", s.read("big.bin.mv"));
+    let pulled = s.at(&clone).modver(["pull"]);
+    assert!(
+        pulled.err().contains("failed: nothing fetched from second: "),
+        "{pulled}"
+    );
+    pulled.fails(3);
+    assert!(s.at(&clone).has("data/cats/1.txt"));
+}
+
+#[test]
 fn the_cache_is_repaired_from_the_remote_and_from_the_workspace() {
     for (pushed, in_workspace) in [(true, false), (false, true), (false, false)] {
         let s = with_dir_remote();

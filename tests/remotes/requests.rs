@@ -57,6 +57,70 @@ fn many_small_files_cost_few_requests() {
     assert_eq!(digest(&clone), digest(&s.path("")));
 }
 
+/// The most memory a command used, in KiB, where the system tells.
+fn peak_of(mut child: std::process::Child) -> u64 {
+    let mut peak = 0;
+    let status = format!("/proc/{}/status", child.id());
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line
+            .and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok())
+            .unwrap_or(peak);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(child.wait().unwrap().success());
+    peak
+}
+
+/// cargo test --test remotes -- --ignored --nocapture hundred_thousand
+#[test]
+#[ignore = "writes 2 GB and takes minutes"]
+fn a_hundred_thousand_files_of_4_kib_cost_few_requests_and_little_memory() {
+    let server = S3Server::start();
+    let s = with_s3_remote(&server);
+    let content = super::noise(1, 100_000 * 4096);
+    for (i, content) in content.chunks_exact(4096).enumerate() {
+        s.write(format!("data/{i}"), content);
+    }
+    drop(content);
+    add(s.repo(), &["data"]);
+    let clone = s.clone_to("clone");
+    for (what, repo) in [("push", s.repo()), ("pull", s.at(&clone))] {
+        let before = server.total();
+        let mut command = repo.command(env!("CARGO_BIN_EXE_modver"));
+        let peak = peak_of(command.args([what, "--quiet"]).spawn().unwrap());
+        let requests = server.total() - before;
+        eprintln!("{what}: {requests} requests, at most {} MiB of memory", peak / 1024);
+        assert!(requests < 60, "{what}: {:?}", server.requests());
+        assert!(peak <= 400 * 1024, "{what}: {peak} KiB");
+    }
+    assert_eq!(digest(&clone), digest(&s.path("")));
+    eprintln!("all requests: {:?}", server.requests());
+}
+
+#[test]
+fn wrong_credentials_are_named_with_what_to_do() {
+    let server = S3Server::start();
+    let mut s = with_s3_remote(&server);
+    sample_in(&s);
+    s.set_env("AWS_SECRET_ACCESS_KEY", "not-the-secret");
+    for command in ["push", "verify --remote"] {
+        let refused = s.repo().modver(command.split(' '));
+        assert!(
+            refused.err().starts_with("error: credentials were refused by "),
+            "{refused}"
+        );
+        assert!(
+            refused.err().contains("\nhint: modver remote modify NAME profile "),
+            "{refused}"
+        );
+        assert!(!refused.err().contains("not-the-secret"), "{refused}");
+        refused.fails(1);
+    }
+    assert!(super::files(&server.files()).is_empty());
+}
+
 #[test]
 fn a_service_that_is_not_there_is_named() {
     let server = S3Server::start();

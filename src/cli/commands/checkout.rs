@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, broken, human};
-use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, Standing, shell_word};
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, shell_word};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
@@ -78,7 +78,7 @@ impl Render for Shown {
                 parts.push("directories only".to_owned());
             }
             let (path, parts) = (&output.path, parts.join(", "));
-            match (output.standing == Standing::Orphaned, self.0.dry_run) {
+            match (output.orphaned, self.0.dry_run) {
                 (true, true) => writeln!(out, "would remove {path} ({parts})")?,
                 (true, false) => writeln!(out, "removed {path} ({parts})")?,
                 (false, true) => writeln!(out, "would update {path} ({parts}; {})", human::bytes(done.bytes))?,
@@ -95,9 +95,7 @@ impl Render for Shown {
                 let path = output.path.join_path(&conflict.path);
                 let reason = match conflict.reason {
                     ConflictReason::Modified => "has changes that are stored nowhere",
-                    ConflictReason::Untracked if output.standing == Standing::Orphaned => {
-                        "was never tracked and is stored nowhere"
-                    }
+                    ConflictReason::Untracked if output.orphaned => "was never tracked and is stored nowhere",
                     ConflictReason::Untracked => "is in the way and stored nowhere",
                     ConflictReason::Ignored => "is in the way and ignored",
                     ConflictReason::Special => "is in the way and not a file",
@@ -121,8 +119,8 @@ impl Render for Shown {
         }
         let force = "modver checkout --force TARGET";
         let has_conflicts = |orphaned| {
-            let mut outputs = outputs.iter().filter(|output| !output.conflicts.is_empty());
-            outputs.any(|output| (output.standing == Standing::Orphaned) == orphaned)
+            let mut outputs = outputs.iter().filter(|output| output.orphaned == orphaned);
+            outputs.any(|output| !output.conflicts.is_empty())
         };
         if has_conflicts(false) {
             writeln!(
@@ -154,7 +152,7 @@ impl Render for Shown {
         }
         for output in outputs
             .iter()
-            .filter(|output| output.standing == Standing::Untracked && !output.done.is_empty())
+            .filter(|output| !(output.tracked || output.orphaned || output.done.is_empty()))
         {
             writeln!(
                 out,

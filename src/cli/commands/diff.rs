@@ -2,16 +2,16 @@
 
 mod markdown;
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::cli::args::has_separator;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{exit_with_unreadable, show_unreadable};
 use crate::cli::ui::human::{bytes, count, number};
-use crate::cli::ui::{Render, Style};
+use crate::cli::ui::{Render, Style, broken};
 use crate::git::Compared;
 use crate::repo::{
     Changed, Content, ContentKind, DiffOutcome, FileCounts, FileDiff, OutputDiff, RepoError, Repository, Source,
@@ -35,7 +35,7 @@ Examples:
 pub(crate) struct Args {
     /// Up to two revisions, then targets
     #[arg(value_name = "REV|TARGET")]
-    words: Vec<String>,
+    words: Vec<OsString>,
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(last = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
@@ -100,23 +100,26 @@ fn sort_out(
     context: &Context,
     repository: &Repository,
 ) -> Result<(Vec<String>, Vec<PathBuf>), CliError> {
+    let text = |word: &OsStr| word.to_string_lossy().into_owned();
     if has_separator() {
         if args.words.len() > 2 {
             return Err(CliError::TooManyRevisions);
         }
-        return Ok((args.words.clone(), Vec::new()));
+        return Ok((args.words.iter().map(|word| text(word)).collect(), Vec::new()));
     }
     let mut words = args.words.iter().peekable();
     let mut revs = Vec::new();
     while let Some(word) = words.peek() {
-        let is_path = is_path(word, context, repository);
-        let is_revision = repository.git().is_revision(word).map_err(RepoError::from)?;
-        match (is_revision, is_path) {
-            (true, true) => return Err(CliError::Ambiguous((*word).clone())),
+        let is_revision = match word.to_str() {
+            Some(word) => repository.git().is_revision(word).map_err(RepoError::from)?,
+            None => false,
+        };
+        match (is_revision, is_path(word, context, repository)) {
+            (true, true) => return Err(CliError::Ambiguous(text(word))),
             (true, false) if revs.len() == 2 => return Err(CliError::TooManyRevisions),
-            (true, false) => revs.push((*word).clone()),
+            (true, false) => revs.push(text(word)),
             (false, true) => break,
-            (false, false) => return Err(CliError::NeitherRevisionNorPath((*word).clone())),
+            (false, false) => return Err(CliError::NeitherRevisionNorPath(text(word))),
         }
         words.next();
     }
@@ -124,12 +127,9 @@ fn sort_out(
 }
 
 /// Whether something of this name is here, or tracked.
-fn is_path(word: &str, context: &Context, repository: &Repository) -> bool {
-    let on_disk = context.cwd.join(word);
-    if !matches!(crate::fs::stat(&on_disk), Ok(None)) {
-        return true;
-    }
-    repository.targets(&[Path::new(word).to_owned()]).is_ok()
+fn is_path(word: &OsStr, context: &Context, repository: &Repository) -> bool {
+    !matches!(crate::fs::stat(&context.cwd.join(word)), Ok(None))
+        || repository.targets(&[PathBuf::from(word)]).is_ok()
 }
 
 /// What is shown.
@@ -168,9 +168,9 @@ impl Render for Shown {
             counts,
             from,
             to,
-            broken,
+            broken: unreadable,
         } = &self.outcome;
-        show_unreadable(broken, out, style)?;
+        broken::notes(unreadable, out, style)?;
         if outputs.is_empty() {
             return writeln!(out, "nothing is different");
         }
@@ -196,7 +196,7 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        exit_with_unreadable(&self.outcome.broken)
+        broken::exit(&self.outcome.broken, Exit::Ok)
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{exit_with_unreadable, place, show_unreadable};
+use crate::cli::scope::place;
 use crate::cli::ui::human::{bytes, number};
-use crate::cli::ui::{Render, Style};
+use crate::cli::ui::{Render, Style, broken};
 use crate::repo::{DuOutcome, Usage};
 
 /// Show how much space tracked files take
@@ -68,11 +68,11 @@ impl Render for Shown {
         if self.outcome.outputs.is_empty() {
             writeln!(out, "nothing is tracked {}", place(self.outcome.rev.as_deref()))?;
         }
-        show_unreadable(&self.outcome.broken, out, style)
+        broken::notes(&self.outcome.broken, out, style)
     }
 
     fn exit(&self) -> Exit {
-        exit_with_unreadable(&self.outcome.broken)
+        broken::exit(&self.outcome.broken, Exit::Ok)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{ScopeArgs, exit_with_broken, show_broken, versioned};
+use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{FetchOptions, FetchOutcome, FetchState};
 
@@ -71,7 +71,7 @@ impl Shown {
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         if self.0.outputs.is_empty() {
-            return match self.0.broken.is_empty() && self.0.broken_versions.is_empty() {
+            return match self.0.broken.is_empty() {
                 true => writeln!(out, "nothing is tracked"),
                 false => Ok(()),
             };
@@ -111,14 +111,7 @@ impl Render for Shown {
                 style.paint(Colour::Bad, label),
                 versioned(&output.path, output.commit.as_deref())
             )?;
-            let listed = output.missing.first.iter().filter(|path| **path != output.path);
-            for path in listed {
-                writeln!(out, "  {path}")?;
-            }
-            match output.missing.count - output.missing.first.len() as u64 {
-                0 => {}
-                more => writeln!(out, "  … and {} more", human::number(more))?,
-            }
+            super::list_paths(out, &output.missing, &output.path)?;
         }
         for from in &self.0.remotes {
             if let Some(error) = &from.error {
@@ -131,11 +124,10 @@ impl Render for Shown {
             }
         }
         broken::notes(&self.0.broken, out, style)?;
-        show_broken(&self.0.broken_versions, out, style)?;
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
-            "modver verify --remote, then modver push on a machine that has it"
+            "modver verify --remote --repair, on a machine that has it"
         } else {
             return Ok(());
         };
@@ -150,6 +142,6 @@ impl Render for Shown {
             (true, false, true) => Exit::Corruption,
             (true, false, false) => Exit::Failure,
         };
-        exit_with_broken(broken::exit(&self.0.broken, exit), &self.0.broken_versions)
+        broken::exit(&self.0.broken, exit)
     }
 }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{exit_with_unreadable, place, show_unreadable};
+use crate::cli::scope::place;
 use crate::cli::ui::human::bytes;
-use crate::cli::ui::{Render, Style};
+use crate::cli::ui::{Render, Style, broken};
 use crate::fs::{FileKind, stat};
 use crate::git::is_git_url;
 use crate::repo::{ContentKind, LsOutcome, LsRequest, Repository, SourceRequest, ls_source};
@@ -139,10 +139,10 @@ impl Render for Shown {
                 None => writeln!(out, "nothing is tracked {}", place(self.outcome.rev.as_deref()))?,
             }
         }
-        show_unreadable(&self.outcome.broken, out, style)
+        broken::notes(&self.outcome.broken, out, style)
     }
 
     fn exit(&self) -> Exit {
-        exit_with_unreadable(&self.outcome.broken)
+        broken::exit(&self.outcome.broken, Exit::Ok)
     }
 }

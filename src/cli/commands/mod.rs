@@ -31,10 +31,14 @@ mod verify;
 
 pub(crate) use demo::DemoError;
 
+use std::io::{self, Write};
+
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::ui::Ui;
+use super::ui::{Ui, human};
+use crate::path::RepoPath;
+use crate::repo::Paths;
 
 /// Declares each command once: for clap, for the name rule and for running it.
 macro_rules! commands {
@@ -109,4 +113,15 @@ commands! {
     Completions = completions "completions";
     Demo = demo "demo";
     Help = help "help";
+}
+
+/// Lists the first of some paths of an output, and how many more there are. The output itself is named already.
+fn list_paths(out: &mut dyn Write, paths: &Paths, output: &RepoPath) -> io::Result<()> {
+    for path in paths.first.iter().filter(|path| *path != output) {
+        writeln!(out, "  {path}")?;
+    }
+    match paths.count.saturating_sub(paths.first.len() as u64) {
+        0 => Ok(()),
+        more => writeln!(out, "  … and {} more", human::number(more)),
+    }
 }

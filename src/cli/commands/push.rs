@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::scope::{ScopeArgs, exit_with_broken, show_broken, versioned};
+use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{PushOptions, PushOutcome, PushState, PushedTo};
 
@@ -113,7 +113,7 @@ impl Render for Shown {
 /// Writes what was pushed; `modver add --to-remote` shows the same.
 pub(super) fn text(outcome: &PushOutcome, out: &mut dyn Write) -> io::Result<()> {
     if outcome.outputs.is_empty() {
-        return match outcome.broken.is_empty() && outcome.broken_versions.is_empty() {
+        return match outcome.broken.is_empty() {
             true => writeln!(out, "nothing is tracked"),
             false => Ok(()),
         };
@@ -145,6 +145,25 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
             output.remote
         )?;
     }
+    let mut damaged = false;
+    for output in outcome
+        .outputs
+        .iter()
+        .filter(|output| output.state == PushState::Damaged)
+    {
+        damaged = true;
+        writeln!(
+            out,
+            "{} {} was not pushed to {}: some of it is damaged in the cache",
+            style.paint(Colour::Bad, "damaged:"),
+            output.path,
+            output.remote
+        )?;
+        super::list_paths(out, &output.missing, &output.path)?;
+    }
+    if damaged {
+        writeln!(out, "{} modver verify --repair", style.paint(Colour::Hint, "hint:"))?;
+    }
     if incomplete {
         writeln!(
             out,
@@ -163,13 +182,12 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
             )?;
         }
     }
-    broken::notes(&outcome.broken, out, style)?;
-    show_broken(&outcome.broken_versions, out, style)
+    broken::notes(&outcome.broken, out, style)
 }
 
 /// How a push ended.
 pub(super) fn exit(outcome: &PushOutcome) -> Exit {
-    let bad = |state| matches!(state, PushState::Incomplete | PushState::Failed);
+    let bad = |state| matches!(state, PushState::Incomplete | PushState::Damaged | PushState::Failed);
     let outputs = &outcome.outputs;
     let exit = match (
         outputs.iter().any(|output| bad(output.state)),
@@ -177,7 +195,8 @@ pub(super) fn exit(outcome: &PushOutcome) -> Exit {
     ) {
         (false, _) => Exit::Ok,
         (true, false) => Exit::Partial,
+        (true, true) if outputs.iter().any(|output| output.state == PushState::Damaged) => Exit::Corruption,
         (true, true) => Exit::Failure,
     };
-    exit_with_broken(broken::exit(&outcome.broken, exit), &outcome.broken_versions)
+    broken::exit(&outcome.broken, exit)
 }

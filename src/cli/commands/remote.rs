@@ -1,13 +1,15 @@
 //! `modver remote`.
 
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt as _;
 
 use super::config::{edited, overridden};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::ui::{Render, Style};
+use crate::cli::ui::{Colour, Render, Style};
 use crate::config::{FileLayer, RemoteName};
-use crate::repo::{ListedRemote, NewRemote, RemoteAdded, RemotesChanged, SettingsEdit};
+use crate::path::quote;
+use crate::repo::{ListedRemote, NewDirectory, NewRemote, RemoteAdded, RemotesChanged, SettingsEdit};
 
 /// Manage remotes
 ///
@@ -197,7 +199,7 @@ impl Render for Shown {
         }
     }
 
-    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         match self {
             Self::Added(added) => {
                 let next = match added.edit.layer {
@@ -205,6 +207,15 @@ impl Render for Shown {
                     _ => "",
                 };
                 writeln!(out, "wrote {}{next}", added.edit.file)?;
+                if let Some(NewDirectory { path, made }) = &added.directory {
+                    let path = quote(path.as_os_str().as_bytes());
+                    if *made {
+                        writeln!(out, "made the directory {path}")?;
+                    } else {
+                        writeln!(out, "the directory does not exist and was not made: {path}")?;
+                        writeln!(out, "{} mkdir -p {path}", style.paint(Colour::Hint, "hint:"))?;
+                    }
+                }
                 overridden(out, &added.edit)
             }
             Self::List { remotes } if remotes.is_empty() => {

@@ -16,13 +16,14 @@ use crate::repo::{VerifyOptions, VerifyOutcome};
 Examples:
   modver verify
   modver verify --remote --quick
-  modver verify --repair")]
+  modver verify --repair
+  modver verify --remote --repair")]
 pub(crate) struct Args {
     /// Check a remote instead of the cache
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "NAME")]
     remote: Option<Option<String>>,
-    /// Replace damaged content with a good copy from the cache, the remote or the workspace
-    #[arg(long, conflicts_with = "remote")]
+    /// Replace what is damaged with a good copy, from wherever there is one: the cache, a remote, the workspace
+    #[arg(long)]
     repair: bool,
     /// Check sizes and indexes only, not every byte
     #[arg(long)]
@@ -81,6 +82,25 @@ impl Render for Shown {
                 writeln!(out, "{} chunk {chunk}", style.paint(Colour::Bad, "lost:"))?;
             }
         }
+        if let Some(repair) = &outcome.remote_repair {
+            writeln!(
+                out,
+                "{} written again, {} replaced; {} and {} sent",
+                human::count(repair.restored.len() as u64, "object", "objects"),
+                human::number(repair.replaced.len() as u64),
+                human::count(repair.chunks, "chunk", "chunks"),
+                human::bytes(repair.bytes)
+            )?;
+            for lost in &repair.lost {
+                writeln!(
+                    out,
+                    "{} {}: the remote cannot give all of it, nor can the cache, another remote or the workspace",
+                    style.paint(Colour::Bad, "lost:"),
+                    lost.path
+                )?;
+                super::list_paths(out, &lost.missing, &lost.path)?;
+            }
+        }
         Ok(())
     }
 
@@ -99,17 +119,27 @@ impl Render for Shown {
                 damaged => format!("{} damaged", human::count(damaged, "object", "objects")),
             }
         )?;
-        for (remote, error) in outcome.repair.iter().flat_map(|repair| &repair.unreachable) {
+        let local = outcome.repair.iter().flat_map(|repair| &repair.unreachable);
+        let others = outcome.remote_repair.iter().flat_map(|repair| &repair.unreachable);
+        for (remote, error) in local.chain(others) {
             writeln!(
                 out,
                 "{} {remote} could not be asked: {error}",
                 style.paint(Colour::Bad, "failed:")
             )?;
         }
-        let hint = if outcome.remote.is_some() && !outcome.findings.is_empty() {
-            "take the damaged object off the remote and push from a machine that has the data"
-        } else if outcome.repair.is_none() && !outcome.findings.is_empty() {
-            "modver verify --repair"
+        let repaired = outcome.repair.is_some() || outcome.remote_repair.is_some();
+        let lost = outcome
+            .remote_repair
+            .as_ref()
+            .is_some_and(|repair| !repair.lost.is_empty());
+        let hint = if lost {
+            "modver verify --remote --repair, on a machine that has it"
+        } else if !repaired && !outcome.findings.is_empty() {
+            match outcome.remote {
+                Some(_) => "modver verify --remote --repair",
+                None => "modver verify --repair",
+            }
         } else if !outcome.absent.is_empty() {
             "modver push"
         } else {

@@ -4,13 +4,18 @@ use std::io::{self, Write};
 
 use super::{Colour, Style};
 use crate::cli::exit::Exit;
+use crate::cli::scope::short;
 use crate::repo::BrokenPointer;
 
 /// Names them, with what is wrong and what helps.
 pub(crate) fn notes(broken: &[BrokenPointer], out: &mut dyn Write, style: Style) -> io::Result<()> {
     for pointer in broken {
         let label = style.paint(Colour::Bad, "broken:");
-        writeln!(out, "{label} {}: {}", pointer.path, pointer.problem)?;
+        let place = match &pointer.commit {
+            Some(commit) => format!(" of {}", short(commit)),
+            None => String::new(),
+        };
+        writeln!(out, "{label} {}{place}: {}", pointer.path, pointer.problem)?;
         if let Some(hint) = &pointer.hint {
             writeln!(out, "{} {hint}", style.paint(Colour::Hint, "hint:"))?;
         }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::super::error::{RemoteError, Result};
 use super::super::store::RemoteStore;
-use crate::hash::{ChunkId, FileId, PackId, RootId, ShardId, TreeId};
+use crate::hash::{FileId, PackId, RootId, ShardId, TreeId};
 use crate::object::{Node, Root, Trees};
 use crate::path::RepoPath;
 use crate::progress::Phase;
 use crate::store::shard::{PackInfo, Shard};
-use crate::store::{Cache, Location, Recipe};
+use crate::store::{Cache, Location, Recipe, StoreError};
 
 /// One root, or parts of it.
 #[derive(Debug, Clone)]
@@ -97,17 +97,28 @@ impl Needs {
         let Some(recipe) = index.recipe(file)? else {
             return Ok(None);
         };
+        let (mut size, before) = (0_u64, self.slots.len());
         for term in &recipe.terms {
             let Some(number) = self.number(index, &term.pack) else {
+                self.slots.truncate(before);
                 return Ok(None);
             };
             let (shard, pack) = self.packs[number as usize].clone();
-            for slot in term.first..term.first.saturating_add(term.count) {
+            if !term.is_in(&pack) {
+                self.slots.truncate(before);
+                return Ok(None);
+            }
+            for slot in term.first..term.first + term.count {
                 let location = shard.slot_in(&pack, slot)?;
+                size += u64::from(location.chunk.raw_len);
                 if cache.locate(&location.chunk.chunk)?.is_none() {
                     self.slots.push((number, slot));
                 }
             }
+        }
+        if size != recipe.size {
+            self.slots.truncate(before);
+            return Ok(None);
         }
         Ok(Some(Source::Recipe))
     }
@@ -176,19 +187,18 @@ impl RemoteStore {
         planner.finish()
     }
 
-    /// Finds these chunks, wherever the remote has them. Those that it does not have are left out.
+    /// Finds these files (a chunk alone is a file, too), wherever the remote has them. Those that it does not have are
+    /// left out.
     ///
     /// # Errors
-    /// When the remote cannot be asked or its metadata is damaged.
-    pub fn plan_fetch_chunks(&self, chunks: &[ChunkId]) -> Result<FetchPlan> {
+    /// When the remote cannot be asked.
+    pub fn plan_fetch_files(&self, cache: &Cache, files: &[FileId]) -> Result<FetchPlan> {
         self.progress.start(Phase::Comparing, 0, 0);
         let mut plan = FetchPlan::default();
-        plan.index.shards = self.all_shards()?;
-        for chunk in chunks {
-            if let Some(location) = plan.index.find(&chunk.as_file())?
-                && let Some(number) = plan.needs.number(&plan.index, &location.pack)
-            {
-                plan.needs.slots.push((number, location.slot));
+        plan.index.shards = self.sound_shards()?;
+        for file in files {
+            if !cache.contains(file)? {
+                plan.add_file(cache, file)?;
             }
         }
         plan.sort()?;
@@ -262,7 +272,14 @@ impl Planner<'_> {
                 let new = shards.into_iter().filter(|shard| self.shards.insert(shard.id()));
                 self.plan.index.shards.extend(new);
             }
-            Ok(None) => self.plan.absent.push(root),
+            Ok(None) => match self.remote.damaged_runs()?.first() {
+                // It may have named it.
+                Some(&(run, defect)) => {
+                    let error = RemoteError::from(StoreError::DamagedRun { run, defect });
+                    self.plan.broken.push((root, Arc::new(error)));
+                }
+                None => self.plan.absent.push(root),
+            },
             Err(error) if error.is_of_one_object() => self.plan.broken.push((root, Arc::new(error))),
             Err(error) => return Err(error),
         }
@@ -280,21 +297,10 @@ impl Planner<'_> {
             return Ok(());
         }
         self.ask(number)?;
-        if !self.find(id)? {
+        if !self.plan.add_file(self.cache, id)? {
             self.unfound.insert(*id);
         }
         Ok(())
-    }
-
-    /// Plans a missing file if the index knows where it is.
-    fn find(&mut self, id: &FileId) -> Result<bool> {
-        match self.plan.needs.add_file(self.cache, &self.plan.index, id)? {
-            Some(Source::Chunk(pack, slot)) => self.plan.singles.push((*id, pack, slot)),
-            Some(Source::Recipe) => self.plan.recipes.push(*id),
-            None => return Ok(false),
-        }
-        self.plan.files += 1;
-        Ok(true)
     }
 
     /// Brings the trees of one level into the cache, all in one go.
@@ -314,10 +320,8 @@ impl Planner<'_> {
             ..FetchPlan::default()
         };
         for id in missing {
-            match part.needs.add_file(self.cache, &part.index, &id)? {
-                Some(Source::Chunk(pack, slot)) => part.singles.push((id, pack, slot)),
-                Some(Source::Recipe) => part.recipes.push(id),
-                None => self.plan.lost.push(id),
+            if !part.add_file(self.cache, &id)? {
+                self.plan.lost.push(id);
             }
         }
         part.sort()?;
@@ -328,7 +332,7 @@ impl Planner<'_> {
 
     fn finish(mut self) -> Result<FetchPlan> {
         for id in std::mem::take(&mut self.unfound) {
-            if !self.find(&id)? {
+            if !self.plan.add_file(self.cache, &id)? {
                 self.plan.lost.push(id);
             }
         }
@@ -338,6 +342,17 @@ impl Planner<'_> {
 }
 
 impl FetchPlan {
+    /// Plans a missing file if the index knows where it is.
+    fn add_file(&mut self, cache: &Cache, id: &FileId) -> Result<bool> {
+        match self.needs.add_file(cache, &self.index, id)? {
+            Some(Source::Chunk(pack, slot)) => self.singles.push((*id, pack, slot)),
+            Some(Source::Recipe) => self.recipes.push(*id),
+            None => return Ok(false),
+        }
+        self.files += 1;
+        Ok(true)
+    }
+
     /// Puts what is needed into the order of the packs, each once, and adds up the bytes.
     fn sort(&mut self) -> Result<()> {
         self.needs.slots.sort_unstable();

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use super::super::error::{RemoteError, Result};
 use super::super::store::RemoteStore;
-use super::plan::{Item, PushPlan, RootPlan};
+use super::catalog::Replace;
+use super::plan::{Incomplete, Item, PushPlan, RootPlan};
 use super::upload::Uploader;
 use crate::fs;
 use crate::hash::{ChunkId, FileId, PackId, RootId, ShardId};
 use crate::object::Root;
 use crate::progress::Phase;
 use crate::store::draft::{Draft, Place};
-use crate::store::pack::{PackWriter, PageCache};
+use crate::store::pack::{PackFiller, PageCache};
 use crate::store::shard::{self, Shard, ShardBuilder};
 use crate::store::{Cache, Location, PackKind, Reader, StoreError};
 
@@ -37,14 +38,17 @@ pub struct PushOutcome {
     pub bytes: u64,
     /// Packs sent.
     pub packs: u64,
+    /// Roots that were not completed because some of them is damaged here.
+    pub damaged: Vec<Incomplete>,
 }
 
 impl PushPlan {
-    /// Sends everything and writes the catalog. `remote` must be the one the plan was made for.
+    /// Sends everything and writes the catalog. `remote` must be the one the plan was made for. A root of which a chunk
+    /// is damaged here is not named there; the others are.
     ///
     /// # Errors
-    /// When something cannot be read or sent. Nothing is visible on the remote then, but packs that arrived are
-    /// remembered and not sent again.
+    /// When something cannot be sent. Nothing is visible on the remote then, but packs that arrived are remembered and
+    /// not sent again.
     pub fn execute(mut self, remote: &Arc<RemoteStore>, cache: &Cache) -> Result<PushOutcome> {
         if self.roots.is_empty() {
             return Ok(PushOutcome::default());
@@ -58,8 +62,7 @@ impl PushPlan {
             reader: Reader::new(cache),
             buffer: Vec::new(),
             uploader: Uploader::start(remote),
-            next_number: 0,
-            open: [None, None],
+            packs: PackFiller::new(cache.tmp_dir(), PageCache::Keep),
             sent: HashMap::new(),
             drafts: Vec::new(),
             names: HashMap::new(),
@@ -76,7 +79,17 @@ impl PushPlan {
         };
         let mut placed = Vec::with_capacity(roots.len());
         for root in roots {
-            placed.push(sender.root(root)?);
+            match sender.root(root)? {
+                Ok(root) => placed.push(root),
+                Err(damaged) => sender.outcome.damaged.push(damaged),
+            }
+        }
+        if placed.is_empty() {
+            // What was sent is remembered, so that it is not sent again when the rest is repaired.
+            sender.seal(PackKind::Data)?;
+            sender.seal(PackKind::Tree)?;
+            sender.uploader.finish()?;
+            return Ok(sender.outcome);
         }
         sender.finish(placed)
     }
@@ -96,8 +109,7 @@ struct Sender<'a> {
     reader: Reader,
     buffer: Vec<u8>,
     uploader: Uploader,
-    next_number: u32,
-    open: [Option<(u32, PackWriter)>; 2],
+    packs: PackFiller,
     /// Chunks of the current group: what one new shard will describe.
     sent: HashMap<ChunkId, Place>,
     drafts: Vec<(FileId, u64, Draft)>,
@@ -106,14 +118,16 @@ struct Sender<'a> {
     journal_packs: BTreeSet<PackId>,
     /// All of those that some shard of this push describes.
     journaled: BTreeSet<PackId>,
-    journal_files: Vec<PathBuf>,
+    /// What was noted of packs of this push, with their groups.
+    journal_files: Vec<(usize, PathBuf)>,
     group: usize,
     new_shards: Vec<Arc<Shard>>,
     outcome: PushOutcome,
 }
 
 impl Sender<'_> {
-    fn root(&mut self, plan: RootPlan) -> Result<Placed> {
+    fn root(&mut self, plan: RootPlan) -> Result<std::result::Result<Placed, Incomplete>> {
+        let mut bad = BTreeSet::new();
         let mut placed = Placed {
             root: plan.root,
             shards: plan.shards,
@@ -121,17 +135,34 @@ impl Sender<'_> {
         };
         for (items, kind) in [(plan.files, PackKind::Data), (plan.trees, PackKind::Tree)] {
             for item in items {
-                match item {
+                let (file, done) = match item {
                     Item::Chunk(pack, slot) => {
                         let location = self.cache.index().slot(&self.plan.packs[pack as usize], slot)?;
-                        self.chunk(&location, kind, &mut placed, None)?;
+                        let file = location.chunk.chunk.as_file();
+                        (file, self.chunk(&location, kind, &mut placed, None))
                     }
-                    Item::Large(number) => self.large(self.plan.large[number as usize], kind, &mut placed)?,
+                    Item::Large(number) => {
+                        let file = self.plan.large[number as usize];
+                        (file, self.large(file, kind, &mut placed))
+                    }
+                };
+                match done {
+                    Ok(()) => {}
+                    Err(RemoteError::Store(error)) if error.is_of_content() => drop(bad.insert(file)),
+                    Err(error) => return Err(error),
                 }
                 self.remote.progress.advance(u64::from(kind == PackKind::Data), 0);
             }
         }
-        Ok(placed)
+        Ok(if bad.is_empty() {
+            Ok(placed)
+        } else {
+            Err(Incomplete {
+                root: placed.root,
+                files: bad.into_iter().collect(),
+                damaged: true,
+            })
+        })
     }
 
     fn large(&mut self, file: FileId, kind: PackKind, placed: &mut Placed) -> Result<()> {
@@ -207,26 +238,13 @@ impl Sender<'_> {
     fn append(&mut self, local: &Location, kind: PackKind) -> Result<Place> {
         self.remote.progress.check()?;
         self.reader.chunk(local, &mut self.buffer)?;
-        let body = self.reader.last_body();
-        let (number, writer) = match &mut self.open[kind as usize] {
-            Some(open) => open,
-            none => {
-                let number = self.next_number;
-                self.next_number += 1;
-                none.insert((
-                    number,
-                    PackWriter::create(&self.cache.tmp_dir(), kind, PageCache::Keep)?,
-                ))
-            }
-        };
-        let place = (*number, writer.append(local.chunk, body)?);
-        let full = writer.is_full();
+        let (place, full) = self.packs.append(kind, local.chunk, self.reader.last_body())?;
         self.sent.insert(local.chunk.chunk, place);
         self.outcome.chunks += 1;
         self.outcome.bytes += u64::from(local.chunk.stored_len);
         if full {
             self.seal(kind)?;
-            if self.next_number >= PACKS_PER_SHARD * (self.group as u32 + 1) {
+            if self.packs.begun() >= PACKS_PER_SHARD * (self.group as u32 + 1) {
                 self.end_group(&mut [])?;
             }
         }
@@ -234,9 +252,9 @@ impl Sender<'_> {
     }
 
     fn seal(&mut self, kind: PackKind) -> Result<()> {
-        if let Some((number, writer)) = self.open[kind as usize].take() {
+        if let Some((number, pack)) = self.packs.seal(kind)? {
             self.outcome.packs += 1;
-            self.uploader.send(number, writer.finish()?)?;
+            self.uploader.send(number, pack)?;
         }
         Ok(())
     }
@@ -251,7 +269,7 @@ impl Sender<'_> {
         for pack in uploader.finish()? {
             self.names.insert(pack.number, pack.id);
             builder.add_pack(pack.id, pack.kind, pack.file_len, &pack.slots)?;
-            self.journal_files.push(pack.journal);
+            self.journal_files.push((self.group, pack.journal));
         }
         for pack in std::mem::take(&mut self.journal_packs) {
             self.plan.known.journal.describe(&pack, &mut builder)?;
@@ -303,19 +321,32 @@ impl Sender<'_> {
     fn finish(mut self, mut placed: Vec<Placed>) -> Result<PushOutcome> {
         self.end_group(&mut placed)?;
         let mut roots: BTreeMap<RootId, Vec<ShardId>> = BTreeMap::new();
+        let mut named = BTreeSet::new();
         for list in placed {
             let mut shards = list.shards;
             for group in list.groups {
+                named.insert(group);
                 let shard = self.new_shards.get(group).ok_or(RemoteError::UploaderGone)?;
                 shards.insert(shard.id());
             }
             roots.insert(list.root.id(), shards.into_iter().collect());
             self.outcome.pushed.push(list.root);
         }
-        self.remote.publish_roots(roots)?;
-        // From here on the catalog says where the packs are.
-        self.plan.known.journal.forget(&self.journaled)?;
-        for path in &self.journal_files {
+        let change = |shards| shards;
+        let replace = if self.plan.replace {
+            Replace::All {
+                change: &change,
+                damaged: &[],
+            }
+        } else {
+            Replace::Small
+        };
+        self.remote.publish_roots(roots, &replace)?;
+        // From here on the catalog says where the packs are, except those of roots that are not complete.
+        if self.outcome.damaged.is_empty() {
+            self.plan.known.journal.forget(&self.journaled)?;
+        }
+        for (_, path) in self.journal_files.iter().filter(|(group, _)| named.contains(group)) {
             fs::remove_file(path)?;
         }
         Ok(self.outcome)

@@ -78,14 +78,8 @@ impl Journal {
     /// Adds the description of a pack to a shard.
     pub(super) fn describe(&self, id: &PackId, builder: &mut ShardBuilder) -> Result<()> {
         for shard in &self.shards {
-            if let Some(pack) = shard.pack(id)
-                && let Some(kind) = pack.kind
-            {
-                let slots = shard
-                    .slots(pack)
-                    .map(|location| location.map(|location| location.chunk))
-                    .collect::<crate::store::Result<Vec<_>>>()?;
-                builder.add_pack(pack.id, kind, pack.file_len, &slots)?;
+            if let Some(pack) = shard.pack(id) {
+                builder.add_described(shard, pack)?;
                 return Ok(());
             }
         }

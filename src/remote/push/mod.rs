@@ -8,5 +8,8 @@ mod journal;
 mod plan;
 mod upload;
 
+pub(super) use catalog::Replace;
+
 pub use execute::PushOutcome;
+pub(super) use plan::Known;
 pub use plan::{Incomplete, PushPlan, PushRoot};

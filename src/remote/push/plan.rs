@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::error::Result;
-use super::super::store::RemoteStore;
+use super::super::store::{RemoteStore, of_one_object};
 use super::journal::Journal;
 use crate::hash::{ChunkId, FileId, PackId, ShardId, TreeId};
 use crate::object::{self, Node, ObjectError, Root, Trees, Visit};
@@ -22,13 +22,15 @@ pub struct PushRoot {
     pub lineage: Vec<Root>,
 }
 
-/// A root that cannot be pushed because some of it is neither here nor on the remote.
+/// A root that cannot be pushed because some of it is neither here, or not sound here, nor on the remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incomplete {
     /// The root.
     pub root: Root,
-    /// The first of its files or trees that is missing.
-    pub missing: FileId,
+    /// Files or trees of it: the first one that is missing, or all that are damaged.
+    pub files: Vec<FileId>,
+    /// Whether they are here and damaged.
+    pub damaged: bool,
 }
 
 /// One thing to send, eight bytes each: a chunk by where it is here, or a large file.
@@ -56,6 +58,8 @@ pub struct PushPlan {
     pub(super) packs: Vec<PackId>,
     pub(super) large: Vec<FileId>,
     pub(super) known: Known,
+    /// Whether what the catalog says of these roots now is to be replaced.
+    pub(super) replace: bool,
     /// Roots the remote has already.
     pub present: Vec<Root>,
     /// Roots that cannot be pushed.
@@ -86,7 +90,7 @@ impl PushPlan {
 
 /// What is known to be on the remote.
 #[derive(Default)]
-pub(super) struct Known {
+pub(in crate::remote) struct Known {
     pub(super) shards: Vec<Arc<Shard>>,
     pub(super) journal: Journal,
 }
@@ -110,25 +114,53 @@ impl Known {
                 continue;
             };
             let mut shards = BTreeSet::from([shard.id()]);
+            let mut size = 0_u64;
             for term in &recipe.terms {
                 let home = self
                     .shards
                     .iter()
-                    .find(|shard| shard.pack(&term.pack).is_some_and(|pack| pack.kind.is_some()));
-                match home {
-                    Some(home) => drop(shards.insert(home.id())),
-                    None => return Ok(None),
+                    .find_map(|shard| Some((shard, shard.pack(&term.pack)?)));
+                let Some((home, pack)) = home.filter(|(_, pack)| term.is_in(pack)) else {
+                    return Ok(None);
+                };
+                for slot in term.first..term.first + term.count {
+                    size += u64::from(home.slot_in(&pack, slot)?.chunk.raw_len);
                 }
+                shards.insert(home.id());
             }
-            return Ok(Some(shards));
+            return Ok((size == recipe.size).then_some(shards));
         }
         Ok(None)
     }
 
+    fn has(&self, shard: &ShardId) -> bool {
+        self.shards.iter().any(|known| known.id() == *shard)
+    }
+
     fn add(&mut self, shard: Arc<Shard>) {
-        if self.shards.iter().all(|known| known.id() != shard.id()) {
+        if !self.has(&shard.id()) {
             self.shards.push(shard);
         }
+    }
+
+    /// What these shards say, and no more.
+    pub(in crate::remote) fn of(shards: Vec<Arc<Shard>>) -> Self {
+        Self {
+            shards,
+            journal: Journal::default(),
+        }
+    }
+
+    /// Whether the shards say where all of a file (or listing) is.
+    pub(in crate::remote) fn describes(&self, id: &FileId) -> Result<bool> {
+        Ok(self.find(&id.as_chunk())?.is_some() || self.recipe(id)?.is_some())
+    }
+
+    /// Forgets every shard that describes a pack which is not there in full length: what a reader would look for in
+    /// such a pack must be sent again, and described by shards that do not lead there.
+    fn believe(&mut self, there: &HashMap<PackId, u64>) {
+        self.shards
+            .retain(|shard| shard.packs().all(|pack| there.get(&pack.id) == Some(&pack.file_len)));
     }
 }
 
@@ -139,26 +171,7 @@ impl RemoteStore {
     /// When the remote cannot be asked, or the cache or the remote's metadata is damaged.
     pub fn plan_push(&self, cache: &Cache, roots: &[PushRoot]) -> Result<PushPlan> {
         self.progress.start(Phase::Comparing, 0, 0);
-        let mut planner = Planner {
-            remote: self,
-            cache,
-            numbers: HashMap::new(),
-            sent: HashSet::new(),
-            plan: PushPlan {
-                roots: Vec::new(),
-                packs: Vec::new(),
-                large: Vec::new(),
-                known: Known {
-                    shards: Vec::new(),
-                    journal: Journal::load(self)?,
-                },
-                present: Vec::new(),
-                incomplete: Vec::new(),
-                files: 0,
-                chunks: 0,
-                bytes: 0,
-            },
-        };
+        let mut planner = Planner::new(self, cache)?;
         let mut seen = HashSet::new();
         let mut new = Vec::new();
         for root in roots {
@@ -176,9 +189,32 @@ impl RemoteStore {
             for shard in self.kept_shards()? {
                 planner.plan.known.add(shard);
             }
+            planner.believe()?;
         }
         for (root, base) in new {
-            planner.root(root, base)?;
+            planner.root(root.root, base)?;
+        }
+        Ok(planner.plan)
+    }
+
+    /// Finds what it takes to restore these roots from the remote, whatever its catalog says of them; carried out, it
+    /// takes the place of that. What `shards` describe need not be sent.
+    ///
+    /// # Errors
+    /// As [`RemoteStore::plan_push`].
+    pub(in crate::remote) fn plan_push_again(
+        &self,
+        cache: &Cache,
+        roots: &[Root],
+        shards: Vec<Arc<Shard>>,
+    ) -> Result<PushPlan> {
+        self.progress.start(Phase::Comparing, 0, 0);
+        let mut planner = Planner::new(self, cache)?;
+        planner.plan.replace = true;
+        planner.plan.known.shards = shards;
+        planner.believe()?;
+        for root in roots {
+            planner.root(*root, None)?;
         }
         Ok(planner.plan)
     }
@@ -196,12 +232,45 @@ struct Planner<'a> {
     plan: PushPlan,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(remote: &'a RemoteStore, cache: &'a Cache) -> Result<Self> {
+        Ok(Self {
+            remote,
+            cache,
+            numbers: HashMap::new(),
+            sent: HashSet::new(),
+            plan: PushPlan {
+                roots: Vec::new(),
+                packs: Vec::new(),
+                large: Vec::new(),
+                known: Known {
+                    shards: Vec::new(),
+                    journal: Journal::load(remote)?,
+                },
+                replace: false,
+                present: Vec::new(),
+                incomplete: Vec::new(),
+                files: 0,
+                chunks: 0,
+                bytes: 0,
+            },
+        })
+    }
+
+    /// Asks the remote whether the packs are there that its shards describe: one request for a thousand of them.
+    fn believe(&mut self) -> Result<()> {
+        if !self.plan.known.shards.is_empty() {
+            self.plan.known.believe(&self.remote.packs()?);
+        }
+        Ok(())
+    }
+
     /// Loads the shards of the earlier versions that the remote has.
     fn learn(&mut self, root: &PushRoot) -> Result<Base> {
         let mut base = None;
         for &earlier in &root.lineage {
-            if let Some(shards) = self.remote.shards_of(&earlier.id())? {
+            // What is damaged there of an earlier version is no help and no obstacle.
+            if let Some(shards) = of_one_object(self.remote.shards_of(&earlier.id()))?.flatten() {
                 let ids = shards.iter().map(|shard| shard.id()).collect();
                 for shard in shards {
                     self.plan.known.add(shard);
@@ -212,22 +281,23 @@ impl Planner<'_> {
         Ok(base)
     }
 
-    fn root(&mut self, root: &PushRoot, base: Base) -> Result<()> {
+    fn root(&mut self, root: Root, base: Base) -> Result<()> {
         self.remote.progress.check()?;
         let mut part = RootPlan {
-            root: root.root,
+            root,
             files: Vec::new(),
             trees: Vec::new(),
             shards: BTreeSet::new(),
         };
         let mark = (self.plan.files, self.plan.chunks, self.plan.bytes);
-        let result = match root.root {
+        let result = match root {
             Root::File(id) => self.file(&mut part, &id, false),
             Root::Tree(id) => self.tree(&mut part, id, base),
         };
+        let damaged = matches!(result, Err(PlanError::Damaged(_)));
         match result {
             Ok(()) => self.plan.roots.push(part),
-            Err(PlanError::Missing(missing)) => {
+            Err(PlanError::Missing(file) | PlanError::Damaged(file)) => {
                 // What it shares with other roots is counted again when they are sent.
                 (self.plan.files, self.plan.chunks, self.plan.bytes) = mark;
                 for item in part.files.iter().chain(&part.trees) {
@@ -236,8 +306,9 @@ impl Planner<'_> {
                     }
                 }
                 self.plan.incomplete.push(Incomplete {
-                    root: root.root,
-                    missing,
+                    root,
+                    files: vec![file],
+                    damaged,
                 });
             }
             Err(PlanError::Remote(error)) => return Err(error),
@@ -248,6 +319,7 @@ impl Planner<'_> {
     fn tree(&mut self, part: &mut RootPlan, id: TreeId, base: Base) -> Planned<()> {
         if let Some((Root::Tree(earlier), shards)) = base
             && earlier != id
+            && shards.iter().all(|shard| self.plan.known.has(shard))
             && self.cache.contains(&earlier.as_file())?
         {
             // Everything the earlier version has is restored by its shards; only the differences are looked at.
@@ -393,6 +465,8 @@ type Planned<T> = std::result::Result<T, PlanError>;
 /// Why a root could not be planned.
 enum PlanError {
     Missing(FileId),
+    /// It is here and cannot be read.
+    Damaged(FileId),
     Remote(super::super::error::RemoteError),
 }
 
@@ -406,6 +480,8 @@ impl From<StoreError> for PlanError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::MissingFile(id) => Self::Missing(id),
+            StoreError::DamagedChunk { chunk, .. } => Self::Damaged(chunk.as_file()),
+            StoreError::DamagedRecipe(id) => Self::Damaged(id),
             error => Self::Remote(error.into()),
         }
     }

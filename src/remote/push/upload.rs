@@ -8,7 +8,7 @@ use crossbeam_channel::{Sender, bounded};
 
 use super::super::error::{RemoteError, Result};
 use super::super::store::{RemoteStore, pack_key};
-use super::super::transport::{Body, PutMode};
+use super::super::transport::Body;
 use super::journal::Journal;
 use crate::hash::PackId;
 use crate::store::pack::SealedPack;
@@ -95,7 +95,7 @@ impl Drop for Uploader {
 fn upload(remote: &RemoteStore, number: u32, pack: SealedPack) -> Result<Uploaded> {
     remote.progress.check()?;
     let body = Body::file(pack.path());
-    remote.transport().put(&pack_key(pack.id), &body, PutMode::IfAbsent)?;
+    remote.put_named(&pack_key(pack.id), &body, pack.file_len)?;
     remote.progress.advance(0, pack.file_len);
     let journal = Journal::note(remote, pack.id, pack.kind, pack.file_len, &pack.slots)?;
     Ok(Uploaded {

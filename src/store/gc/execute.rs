@@ -9,7 +9,7 @@ use crate::hash::{FileId, PackId, ShardId};
 use crate::progress::{Phase, Progress};
 use crate::store::draft::{Draft, Place};
 use crate::store::index::{Index, publish_shard, shard_path};
-use crate::store::pack::{PackWriter, PageCache};
+use crate::store::pack::{PackFiller, PageCache};
 use crate::store::shard::{Shard, ShardBuilder};
 use crate::store::{Access, Cache, Location, PackKind, Reader, Result, Slot, StoreError};
 
@@ -45,8 +45,7 @@ impl GcPlan {
             progress,
             plan: &self,
             reader: Reader::new(cache),
-            open: [None, None],
-            next_number: 0,
+            packs: PackFiller::new(cache.tmp_dir(), PageCache::Bypass),
             names: HashMap::new(),
             moved: HashMap::new(),
             sealed: Vec::new(),
@@ -102,8 +101,7 @@ struct Rewrite<'a> {
     progress: &'a Progress,
     plan: &'a GcPlan,
     reader: Reader,
-    open: [Option<(u32, PackWriter)>; 2],
-    next_number: u32,
+    packs: PackFiller,
     names: HashMap<u32, PackId>,
     /// Where live chunks of repacked packs went: (pack, slot) before → place.
     moved: HashMap<PackId, HashMap<u32, Place>>,
@@ -143,27 +141,16 @@ impl Rewrite<'_> {
     }
 
     fn append(&mut self, location: &Location, kind: PackKind) -> Result<Place> {
-        let (number, writer) = match &mut self.open[kind as usize] {
-            Some(open) => open,
-            none => {
-                let number = self.next_number;
-                self.next_number += 1;
-                none.insert((
-                    number,
-                    PackWriter::create(&self.cache.tmp_dir(), kind, PageCache::Bypass)?,
-                ))
-            }
-        };
-        let place = (*number, writer.append(location.chunk, self.reader.last_body())?);
-        if writer.is_full() {
+        let (place, full) = self.packs.append(kind, location.chunk, self.reader.last_body())?;
+        if full {
             self.seal(kind)?;
         }
         Ok(place)
     }
 
     fn seal(&mut self, kind: PackKind) -> Result<()> {
-        if let Some((number, writer)) = self.open[kind as usize].take() {
-            let info = writer.finish()?.publish(&self.cache.packs_dir())?;
+        if let Some((number, pack)) = self.packs.seal(kind)? {
+            let info = pack.publish(&self.cache.packs_dir())?;
             self.cache.forget_pack(&info.id);
             self.names.insert(number, info.id);
             self.sealed.push((info.id, info.kind, info.file_len, info.slots));
@@ -192,15 +179,8 @@ impl Rewrite<'_> {
         let mut recipes: HashSet<FileId> = HashSet::new();
         for shard in &shards {
             for pack in shard.packs() {
-                let Some(kind) = pack.kind.filter(|_| stays.contains(&pack.id)) else {
-                    continue;
-                };
-                if described.insert(pack.id) {
-                    let slots = shard
-                        .slots(pack)
-                        .map(|location| location.map(|location| location.chunk))
-                        .collect::<Result<Vec<_>>>()?;
-                    builder.add_pack(pack.id, kind, pack.file_len, &slots)?;
+                if stays.contains(&pack.id) && described.insert(pack.id) {
+                    builder.add_described(shard, pack)?;
                     self.publish_if(&mut builder, CHUNKS_PER_SHARD, &mut published)?;
                 }
             }

@@ -6,10 +6,12 @@
 //!
 //! Not promised: which chunks share a pack.
 
+mod fill;
 mod read;
 mod verify;
 mod write;
 
+pub use fill::PackFiller;
 pub use read::{PackFile, PackTable, TailOutcome};
 pub use verify::{Verdict, verify};
 pub use write::{PackInfo, PackWriter, PageCache, SealedPack};

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BODIES_START, Counts, MAX_RAW_LEN, PackInfo, SLOT_LEN, recipe_record, term_record};
+use super::{BODIES_START, Counts, MAX_RAW_LEN, PackInfo, SLOT_LEN, Shard, recipe_record, term_record};
 use crate::hash::{FileId, ID_LEN, PackId};
 use crate::store::sorted::{FanOut, id_at};
 use crate::store::{PackKind, Recipe, Result, Slot, StoreError};
@@ -76,6 +76,19 @@ impl ShardBuilder {
             Entry::Occupied(_) => {}
         }
         Ok(())
+    }
+
+    /// Adds a pack as another shard describes it. One that is described elsewhere is not added.
+    ///
+    /// # Errors
+    /// As [`ShardBuilder::add_pack`], or when a slot is not sound.
+    pub fn add_described(&mut self, shard: &Shard, pack: PackInfo) -> Result<()> {
+        let Some(kind) = pack.kind else { return Ok(()) };
+        let slots = shard
+            .slots(pack)
+            .map(|location| location.map(|location| location.chunk))
+            .collect::<Result<Vec<_>>>()?;
+        self.add_pack(pack.id, kind, pack.file_len, &slots)
     }
 
     /// Adds how a file is put together. Packs that recipes name and that are not added count as introduced by
