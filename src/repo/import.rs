@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::record::Record;
 use super::source::{
-    Desk, Fetched, NamedBy, SourceRepository, UrlSource, last_name, of_source, path_inside, remember, repository,
-    shown, without_credentials,
+    Desk, Fetched, NamedBy, SourceRepository, UrlSource, last_name, of_source, path_inside, place, remember, shown,
+    without_credentials,
 };
 use super::{CheckedOut, CheckoutOptions, Output, RepoError, Repository, Result, remotes};
 use crate::fs::{self, FileKind};
@@ -284,7 +284,7 @@ impl Repository {
         let desk = Desk::of(self);
         match import {
             Import::Repository(import) => {
-                let now = repository::newest(&desk, &import.url, self.root(), import.rev.as_deref())?;
+                let now = place::newest(&desk, &import.url, self.root(), import.rev.as_deref())?;
                 Ok(now != import.commit)
             }
             Import::Url(import) => {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::copy::Depth;
 use super::desk::Desk;
-use super::repository::{NamedBy, SourceRepository};
+use super::place::NamedBy;
+use super::repository::SourceRepository;
 use super::{of_source, path_inside, shown};
 use crate::git::GitError;
 use crate::object::{self, Node, Root, Visit};

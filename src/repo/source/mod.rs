@@ -13,14 +13,16 @@ mod desk;
 mod fallback;
 mod files;
 mod list;
-pub(super) mod repository;
+pub(super) mod place;
+mod repository;
 mod scratch;
 mod url;
 
 pub(super) use desk::Desk;
 pub(super) use list::repository_around;
 pub use list::{SourceListing, SourceRequest, ls_source};
-pub(super) use repository::{NamedBy, SourceRepository};
+pub(super) use place::NamedBy;
+pub(super) use repository::SourceRepository;
 pub(super) use url::{Fetched, UrlSource, remember};
 
 use std::path::Path;
