@@ -1,6 +1,6 @@
 //! Another repository at one commit.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::copy::{Depth, copy, is_complete};
 use super::desk::Desk;
@@ -8,17 +8,14 @@ use super::place::{NamedBy, Place, check_rev, open};
 use super::{files, of_source};
 use crate::config::{Config, ConfigSources, FileLayer, Layer, MAX_FILE, RemoteConfig};
 use crate::fs;
-use crate::git::{
-    self, EntryKind, GitError, GitRepo, MAX_POINTER, Pointer, PointerError, SourceEntry, SourceRepo, is_git_url,
-};
+use crate::git::{self, EntryKind, MAX_POINTER, Pointer, PointerError, SourceEntry, SourceRepo, is_git_url};
 use crate::object::{self, Node, Root};
 use crate::path::RepoPath;
 use crate::progress::Phase;
 use crate::remote::Wanted;
-use crate::remote::transport::Location;
 use crate::repo::cat::follow;
 use crate::repo::observe::pointer_node;
-use crate::repo::{FOLDER, Output, PROJECT_FILE, RepoError, Result};
+use crate::repo::{Output, PROJECT_FILE, RepoError, Result};
 use crate::store::{Access, Cache, PackKind};
 
 /// How many links are followed from one to the next.
