@@ -116,12 +116,23 @@ impl Context {
         }
     }
 
+    /// The user's directory for what can be had again.
+    fn user_cache(&self) -> Option<PathBuf> {
+        let given = self.env.get("XDG_CACHE_HOME").map(PathBuf::from);
+        let dir = match given.filter(|dir| dir.is_absolute()) {
+            Some(dir) => Some(dir),
+            None => self.env.home().map(|home| home.join(".cache")),
+        };
+        dir.map(|dir| dir.join("modver"))
+    }
+
     /// What a repository is opened with.
     pub(crate) fn open_options(&self) -> OpenOptions {
         let quiet = self.quiet;
         OpenOptions {
             cwd: self.cwd.clone(),
             config: self.config_sources(),
+            user_cache: self.user_cache(),
             jobs: self.jobs.map_or(0, NonZeroUsize::get),
             progress: Arc::clone(&self.progress),
             waiting: Arc::new(move |holder| {

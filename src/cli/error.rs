@@ -107,6 +107,11 @@ fn exit_of(error: &RepoError) -> Exit {
         RepoError::Interrupted(_) => Exit::Interrupted,
         RepoError::Git(GitError::NotARepository { .. } | GitError::Bare { .. }) => Exit::NotARepository,
         RepoError::Git(GitError::IndexLocked { .. }) => Exit::Locked,
+        RepoError::Source { source, .. } => match exit_of(source) {
+            // That is not where the user stands.
+            Exit::NotARepository => Exit::Failure,
+            exit => exit,
+        },
         RepoError::Store(error)
         | RepoError::Object(ObjectError::Store(error))
         | RepoError::Remote(RemoteError::Store(error) | RemoteError::Object(ObjectError::Store(error))) => {

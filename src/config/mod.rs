@@ -37,7 +37,7 @@ pub use name::{MAX_REMOTE_NAME, RemoteName, RemoteNameError};
 pub use nearest::nearest;
 pub use origin::{FileLayer, Layer, Origin, Setting};
 pub use template::{MVIGNORE_TEMPLATE, PROJECT_TEMPLATE};
-pub use value::{Secret, Value, ValueDefect};
+pub use value::{Secret, Value, ValueDefect, has_credentials as url_has_credentials};
 pub use variables::OTHER_VARIABLES;
 
 use keys::KEYS;
@@ -51,6 +51,8 @@ pub struct ConfigSources {
     pub user: Option<PathBuf>,
     /// `mv.toml` at the root of the work tree; relative paths in variables and flags start at its directory.
     pub project: Option<PathBuf>,
+    /// What `mv.toml` says, where it is not read from the disk: in a revision of another repository.
+    pub project_text: Option<Vec<u8>>,
     /// `modver/config.toml` in the git directory that all work trees share; the cache is beside it by default.
     pub local: Option<PathBuf>,
     /// The environment; variables that do not start with `MODVER_` are ignored.
@@ -154,7 +156,8 @@ impl Config {
         config.built_in(sources)?;
         for layer in FileLayer::ALL {
             if let Some(path) = sources.path(layer) {
-                config.file(layer, path)?;
+                let text = sources.project_text.as_ref().filter(|_| layer == FileLayer::Project);
+                config.file(layer, path, text.map(Vec::as_slice))?;
             }
         }
         let known: BTreeSet<RemoteName> = config
@@ -189,11 +192,16 @@ impl Config {
         Ok(())
     }
 
-    fn file(&mut self, layer: FileLayer, path: &Path) -> Result<()> {
-        let Some(bytes) = crate::fs::read_if_exists(path, MAX_FILE)? else {
+    /// Reads a layer: `text`, or else the file.
+    fn file(&mut self, layer: FileLayer, path: &Path, text: Option<&[u8]>) -> Result<()> {
+        let read = match text {
+            Some(_) => None,
+            None => crate::fs::read_if_exists(path, MAX_FILE)?,
+        };
+        let Some(bytes) = text.or(read.as_deref()) else {
             return Ok(());
         };
-        let settings = file::parse(layer.into(), path, &bytes)?;
+        let settings = file::parse(layer.into(), path, bytes)?;
         if settings.iter().any(|setting| setting.key.is_secret()) && readable_by_others(path)? {
             self.warnings
                 .push(ConfigWarning::ReadableSecrets { file: path.to_owned() });

@@ -189,7 +189,8 @@ fn is_http(url: &str) -> bool {
 }
 
 /// Whether a URL carries a password, key or token: before an `@`, or in its query.
-fn has_credentials(url: &str) -> bool {
+#[must_use]
+pub fn has_credentials(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
     };

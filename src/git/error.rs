@@ -98,6 +98,12 @@ pub enum GitError {
         /// As it was given.
         date: String,
     },
+    /// Another repository has no such revision.
+    #[error("it has no revision `{rev}`")]
+    UnknownRevision {
+        /// As it was given.
+        rev: String,
+    },
     /// An object is missing or damaged.
     #[error("cannot read git's object {id}")]
     Object {

@@ -6,8 +6,9 @@
 //!
 //! Invariants: nothing here writes to git's index other than by `git add` and `git update-index` of files, nor to its
 //! configuration but to install or remove the merge driver and the filter for transparent files. Only `migrate` writes
-//! objects and refs, and resets the work tree, which it has found clean. No object is ever fetched implicitly from a
-//! promisor remote. Paths go to git literally, NUL-separated,
+//! objects and refs, and resets the work tree, which it has found clean; the copies of other repositories that `source`
+//! keeps are modver's own. No object is ever fetched implicitly from a promisor remote of the user's repository. Paths
+//! go to git literally, NUL-separated,
 //! never as patterns.
 //!
 //! Environment: the library reads none itself. `gix` and the `git` program see `HOME`, `GIT_CONFIG_*` and, so that
@@ -30,6 +31,7 @@ mod find;
 mod framework;
 mod hooks;
 mod ignore_file;
+mod import;
 mod index;
 mod install;
 mod lineage;
@@ -42,6 +44,7 @@ mod refresh;
 mod resolve;
 mod revision;
 mod scope;
+mod source;
 mod stage;
 mod staged;
 #[cfg(test)]
@@ -64,6 +67,7 @@ pub use find::FoundPointers;
 pub use framework::{framework_edit, framework_removal};
 pub use hooks::Hooks;
 pub use ignore_file::{add_entry, has_entry, remove_entry};
+pub use import::{Import, RepositoryImport, UrlImport};
 pub use index::Tracked;
 pub use install::{Hook, HookChange};
 pub use liveness::LivePointers;
@@ -76,6 +80,7 @@ pub use pointer::{
 pub use resolve::Compared;
 pub use revision::{Head, RevisionPointer};
 pub use scope::{Scope, Unsent};
+pub use source::{BlobReader, EntryKind, SourceEntry, SourceRepo, is_git_url};
 pub use staged::{Operation, StagedFile, Unmerged};
 pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
 pub use transparent::{TransparentFile, TransparentPointer};

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::import::{self, Import};
 use crate::fs::FsError;
 use crate::hash::{FileId, TreeId};
 use crate::path::{PathError, RepoPath};
@@ -32,6 +33,8 @@ pub struct Pointer {
     pub labels: Vec<String>,
     /// The remote it belongs to, if not the default one.
     pub remote: Option<String>,
+    /// Where it was imported from, if it was.
+    pub import: Option<Box<Import>>,
 }
 
 /// What kind of content a pointer names, and which.
@@ -129,12 +132,24 @@ pub enum PointerProblem {
     /// The id is not an id.
     #[error("the value of `id` is not an id")]
     Id(#[source] crate::hash::ParseIdError),
+    /// The URL of an import cannot be one.
+    #[error("the value of `import.url` cannot be used")]
+    ImportUrl,
+    /// The URL of an import holds credentials, which git would share.
+    #[error("the URL of the import has credentials in it")]
+    ImportCredentials,
+    /// The path of an import is none.
+    #[error("the value of `import.path` is not a path")]
+    ImportPath(#[source] PathError),
+    /// The commit of an import is none.
+    #[error("the value of `import.commit` is not the id of a commit")]
+    ImportCommit,
     /// A number cannot be written.
     #[error("the value of `{0}` is too large")]
     TooBig(&'static str),
 }
 
-type Parsed<T> = std::result::Result<T, PointerProblem>;
+pub(super) type Parsed<T> = std::result::Result<T, PointerProblem>;
 
 impl Pointer {
     /// Reads a pointer; `path` is for the error.
@@ -182,6 +197,9 @@ impl Pointer {
         }
         if let Some(remote) = &self.remote {
             let _ = writeln!(out, "remote = {}", Quoted(remote));
+        }
+        if let Some(import) = &self.import {
+            import.write(&mut out)?;
         }
         if out.len() as u64 > MAX_POINTER {
             return Err(PointerProblem::TooLarge(out.len() as u64));
@@ -257,11 +275,10 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed<Pointer> {
         desc: keys.string("desc")?,
         labels: keys.strings("labels")?,
         remote: keys.string("remote")?,
+        import: keys.table("import")?.map(import::parse).transpose()?.map(Box::new),
     };
-    match keys.0.into_iter().next() {
-        Some((key, _)) => Err(PointerProblem::UnknownKey(key)),
-        None => Ok(pointer),
-    }
+    keys.finish("")?;
+    Ok(pointer)
 }
 
 fn has_conflict_markers(bytes: &[u8]) -> bool {
@@ -272,12 +289,35 @@ fn has_conflict_markers(bytes: &[u8]) -> bool {
     })
 }
 
-/// The keys that were not looked at yet.
-struct Keys(toml::Table);
+/// The keys that were not looked at yet. Those of a table inside are asked for by their whole name, `table.key`.
+pub(super) struct Keys(toml::Table);
 
 impl Keys {
+    fn take(&mut self, key: &'static str) -> Option<toml::Value> {
+        self.0.remove(key.rsplit('.').next().unwrap_or(key))
+    }
+
+    /// Refuses the keys that nobody asked for.
+    pub(super) fn finish(self, prefix: &str) -> Parsed<()> {
+        match self.0.into_iter().next() {
+            Some((key, _)) => Err(PointerProblem::UnknownKey(format!("{prefix}{key}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn table(&mut self, key: &'static str) -> Parsed<Option<Self>> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(toml::Value::Table(table)) => Ok(Some(Self(table))),
+            Some(_) => Err(PointerProblem::WrongType {
+                key,
+                expected: "a table",
+            }),
+        }
+    }
+
     fn integer(&mut self, key: &'static str) -> Parsed<Option<i64>> {
-        match self.0.remove(key) {
+        match self.take(key) {
             None => Ok(None),
             Some(toml::Value::Integer(value)) => Ok(Some(value)),
             Some(_) => Err(PointerProblem::WrongType {
@@ -287,7 +327,7 @@ impl Keys {
         }
     }
 
-    fn count(&mut self, key: &'static str) -> Parsed<Option<u64>> {
+    pub(super) fn count(&mut self, key: &'static str) -> Parsed<Option<u64>> {
         let wrong = |_| PointerProblem::WrongType {
             key,
             expected: "a number that is not negative",
@@ -295,8 +335,8 @@ impl Keys {
         self.integer(key)?.map(u64::try_from).transpose().map_err(wrong)
     }
 
-    fn string(&mut self, key: &'static str) -> Parsed<Option<String>> {
-        match self.0.remove(key) {
+    pub(super) fn string(&mut self, key: &'static str) -> Parsed<Option<String>> {
+        match self.take(key) {
             None => Ok(None),
             Some(toml::Value::String(value)) => Ok(Some(value)),
             Some(_) => Err(PointerProblem::WrongType {
@@ -311,7 +351,7 @@ impl Keys {
             key,
             expected: "a list of strings",
         };
-        match self.0.remove(key) {
+        match self.take(key) {
             None => Ok(Vec::new()),
             Some(toml::Value::Array(values)) => values
                 .into_iter()
@@ -325,7 +365,7 @@ impl Keys {
     }
 
     fn only_true(&mut self, key: &'static str) -> Parsed<bool> {
-        match self.0.remove(key) {
+        match self.take(key) {
             None => Ok(false),
             Some(toml::Value::Boolean(true)) => Ok(true),
             Some(_) => Err(PointerProblem::WrongType {
@@ -365,6 +405,7 @@ pub fn is_pointer_path(path: &RepoPath) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::import::{RepositoryImport, UrlImport};
     use super::super::testing::path;
     use super::*;
     use proptest::prelude::*;
@@ -384,7 +425,36 @@ mod tests {
             desc: Some("raw \"scans\", 2026\n\\ é \u{7f}".to_owned()),
             labels: vec!["raw".to_owned(), "scans".to_owned()],
             remote: Some("archive".to_owned()),
+            import: None,
         }
+    }
+
+    fn imported(import: Import) -> Pointer {
+        Pointer {
+            desc: None,
+            labels: Vec::new(),
+            remote: None,
+            import: Some(Box::new(import)),
+            ..full_dir()
+        }
+    }
+
+    fn from_repository() -> Import {
+        Import::Repository(RepositoryImport {
+            url: "https://example.org/lab/data.git".to_owned(),
+            path: path("raw/\"scans\""),
+            rev: Some("v2".to_owned()),
+            commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        })
+    }
+
+    fn from_url() -> Import {
+        Import::Url(UrlImport {
+            url: "https://example.org/scans.tar".to_owned(),
+            etag: Some("\"686897696a7c876b7e\"".to_owned()),
+            size: Some(52_428_800),
+            modified: Some("Thu, 01 Jan 2026 00:00:00 GMT".to_owned()),
+        })
     }
 
     #[test]
@@ -398,11 +468,14 @@ mod tests {
             desc: None,
             labels: Vec::new(),
             remote: None,
+            import: None,
         };
         for (name, pointer) in [
             ("pointer-file.mv", file(false)),
             ("pointer-executable.mv", file(true)),
             ("pointer-dir.mv", full_dir()),
+            ("pointer-import.mv", imported(from_repository())),
+            ("pointer-import-url.mv", imported(from_url())),
         ] {
             let bytes = golden(name);
             assert_eq!(
@@ -459,6 +532,56 @@ mod tests {
     }
 
     #[test]
+    fn refuses_imports_that_the_format_does_not_allow() {
+        use PointerProblem as P;
+        let good = String::from_utf8(imported(from_repository()).to_bytes().unwrap()).unwrap();
+        let changed = |from: &str, to: &str| {
+            assert!(good.contains(from), "{from}");
+            problem(&good.replace(from, to))
+        };
+        assert!(matches!(changed("url = ", "uri = "), P::MissingKey("import.url")));
+        assert!(matches!(changed("commit = ", "hash = "), P::UnknownKey(key) if key == "import.hash"));
+        assert!(matches!(changed("raw/", "../"), P::ImportPath(_)));
+        assert!(matches!(changed("raw/", "/raw/"), P::ImportPath(_)));
+        assert!(matches!(changed("01234567\"", "0123456\""), P::ImportCommit));
+        assert!(matches!(changed("\"0123", "\"--up"), P::ImportCommit));
+        assert!(matches!(changed("https://example", "-uhttps://example"), P::ImportUrl));
+        assert!(matches!(
+            changed("example.org", "a:secret@example.org"),
+            P::ImportCredentials
+        ));
+        assert!(matches!(
+            changed("rev = \"v2\"", "rev = 2"),
+            P::WrongType { key: "import.rev", .. }
+        ));
+        assert!(matches!(
+            changed("rev =", "etag ="),
+            P::MisplacedKey { key: "import.etag", .. }
+        ));
+        assert!(matches!(
+            problem(&good.replace("[import]", "[[import]]")),
+            P::WrongType { key: "import", .. }
+        ));
+        let url = String::from_utf8(imported(from_url()).to_bytes().unwrap()).unwrap();
+        assert!(matches!(
+            problem(&format!("{url}rev = \"x\"\n")),
+            P::MisplacedKey { key: "import.rev", .. }
+        ));
+        assert!(matches!(
+            problem(&format!("{url}path = \"x\"\n")),
+            P::MissingKey("import.commit")
+        ));
+        let secret = Import::Url(UrlImport {
+            url: "https://host/x?token=hush".to_owned(),
+            etag: None,
+            size: None,
+            modified: None,
+        });
+        let error = imported(secret).to_bytes().unwrap_err();
+        assert!(matches!(error, P::ImportCredentials) && !error.to_string().contains("hush"));
+    }
+
+    #[test]
     fn conflict_markers_are_named() {
         let text = "version = 1\n<<<<<<< HEAD\nid = \"a\"\n=======\nid = \"b\"\n>>>>>>> other\n";
         let error = Pointer::parse(text.as_bytes(), &path("d/data.mv")).unwrap_err();
@@ -500,19 +623,50 @@ mod tests {
             }),
         ];
         let text = proptest::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter);
+        let repository = (
+            "[a-z]{1,8}://[a-z]{1,8}/[a-z \"\\\\é]{0,12}",
+            "[a-zé\"\\\\ ]{1,9}(/[a-z.\n]{3,9}){0,3}",
+            proptest::option::of(text.clone()),
+            "[0-9a-f]{40}|[0-9a-f]{64}",
+        )
+            .prop_map(|(url, at, rev, commit)| {
+                Import::Repository(RepositoryImport {
+                    url,
+                    path: path(at.replace("...", "x..").replace("/..", "/x.")),
+                    rev,
+                    commit,
+                })
+            });
+        let plain = (
+            "[a-z]{1,8}://[a-z]{1,8}/[a-z ]{0,12}",
+            proptest::option::of(text.clone()),
+            proptest::option::of(number.clone()),
+            proptest::option::of(text.clone()),
+        )
+            .prop_map(|(url, etag, size, modified)| {
+                Import::Url(UrlImport {
+                    url,
+                    etag,
+                    size,
+                    modified,
+                })
+            });
+        let import = proptest::option::of(prop_oneof![repository, plain].prop_map(Box::new));
         (
             content,
             number,
             proptest::option::of(text.clone()),
             proptest::collection::vec(text.clone(), 0..4),
             proptest::option::of(text),
+            import,
         )
-            .prop_map(|(content, size, desc, labels, remote)| Pointer {
+            .prop_map(|(content, size, desc, labels, remote, import)| Pointer {
                 content,
                 size,
                 desc,
                 labels,
                 remote,
+                import,
             })
     }
 
@@ -529,8 +683,13 @@ mod tests {
         }
 
         #[test]
-        fn a_flipped_bit_is_noticed_or_gives_what_would_be_written_so(at in 0usize..4000, bit in 0u8..8) {
-            let mut bytes = full_dir().to_bytes().unwrap();
+        fn a_flipped_bit_is_noticed_or_gives_what_would_be_written_so(
+            at in 0usize..4000,
+            bit in 0u8..8,
+            which in 0usize..3,
+        ) {
+            let pointers = [full_dir(), imported(from_repository()), imported(from_url())];
+            let mut bytes = pointers[which].to_bytes().unwrap();
             let len = bytes.len();
             bytes[at % len] ^= 1 << bit;
             if let Ok(read) = Pointer::parse(&bytes, &path("x.mv")) {

@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, BufReader, Read as _, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
@@ -62,37 +63,75 @@ impl GitRepo {
 
     /// Runs `git ARGS` with `stdin` as its input and returns what it prints.
     pub(super) fn git<A: AsRef<OsStr>>(&self, args: &[A], stdin: Vec<u8>) -> Result<Vec<u8>> {
-        let mut run = self.git_start(args, stdin)?;
-        let mut out = Vec::new();
-        run.stdout.read_to_end(&mut out).map_err(run.failed_io())?;
-        run.finish()?;
-        Ok(out)
+        self.git_start(args, stdin)?.output()
     }
 
     fn start<A: AsRef<OsStr>>(&self, args: &[A], stdin: Vec<u8>, adapt: impl FnOnce(&mut Command)) -> Result<Run> {
-        let mut command = Command::new("git");
-        command.current_dir(self.root());
-        for name in UNSET {
-            command.env_remove(name);
-        }
+        let mut command = command_in(self.root());
         command
             .env("GIT_INDEX_FILE", self.index_path())
-            .env("GIT_NO_LAZY_FETCH", "1")
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("GIT_PAGER", "cat")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("LC_ALL", "C");
+            .env("GIT_NO_LAZY_FETCH", "1");
         adapt(&mut command);
-        command.args(["-c", "core.quotepath=off"]).args(args);
-        let subcommand = args
-            .iter()
-            .find(|arg| !arg.as_ref().as_encoded_bytes().starts_with(b"-"));
-        let name = match subcommand {
-            Some(first) => format!("git {}", first.as_ref().display()),
-            None => "git".to_owned(),
-        };
-        spawn(command, name, stdin)
+        start(command, args, stdin)
     }
+}
+
+/// How `git` runs for another repository than the user's.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Elsewhere {
+    /// Whether objects that a partial clone lacks are fetched when they are read.
+    pub(super) lazy: bool,
+    /// Whether the URL was in a file rather than typed: then programs that serve unusual kinds of URLs are not started
+    /// by it, unless the user's configuration allows that.
+    pub(super) not_from_user: bool,
+}
+
+/// Starts `git ARGS` for the repository `git_dir`, which is not the user's, or for none.
+pub(super) fn start_elsewhere<A: AsRef<OsStr>>(
+    dir: &Path,
+    git_dir: Option<&Path>,
+    how: Elsewhere,
+    args: &[A],
+    stdin: Vec<u8>,
+) -> Result<Run> {
+    let mut command = command_in(dir);
+    if !how.lazy {
+        command.env("GIT_NO_LAZY_FETCH", "1");
+    }
+    if how.not_from_user {
+        command.env("GIT_PROTOCOL_FROM_USER", "0");
+        command.args(["-c", "protocol.file.allow=always"]);
+    }
+    if let Some(git_dir) = git_dir {
+        command.arg("--git-dir").arg(git_dir);
+    }
+    start(command, args, stdin)
+}
+
+fn command_in(dir: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.current_dir(dir);
+    for name in UNSET {
+        command.env_remove(name);
+    }
+    command
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_PAGER", "cat")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C");
+    command
+}
+
+fn start<A: AsRef<OsStr>>(mut command: Command, args: &[A], stdin: Vec<u8>) -> Result<Run> {
+    command.args(["-c", "core.quotepath=off"]).args(args);
+    let subcommand = args
+        .iter()
+        .find(|arg| !arg.as_ref().as_encoded_bytes().starts_with(b"-"));
+    let name = match subcommand {
+        Some(first) => format!("git {}", first.as_ref().display()),
+        None => "git".to_owned(),
+    };
+    spawn(command, name, stdin)
 }
 
 /// What `git --version` prints, without `git version `; works outside a repository.
@@ -159,6 +198,14 @@ impl Run {
             command: self.command.clone(),
             line: crate::path::quote(&line[..line.len().min(200)]).into_owned(),
         }
+    }
+
+    /// All that it prints, when it has ended well.
+    pub(super) fn output(mut self) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        self.stdout.read_to_end(&mut out).map_err(self.failed_io())?;
+        self.finish()?;
+        Ok(out)
     }
 
     /// Waits for its end; to be called when its output was read.

@@ -110,6 +110,7 @@ pub(super) fn pointer(content: &str) -> Pointer {
         desc: None,
         labels: Vec::new(),
         remote: None,
+        import: None,
     }
 }
 

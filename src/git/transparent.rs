@@ -85,6 +85,7 @@ impl TransparentPointer {
             desc: None,
             labels: Vec::new(),
             remote: None,
+            import: None,
         }
     }
 }

@@ -60,6 +60,9 @@ pub struct Added {
     pub files_read: u64,
     /// Files that belong to it and are not present in this workspace.
     pub files_absent: u64,
+    /// Where it was imported from, if it is not what was imported any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was_import: Option<String>,
 }
 
 /// What an add did.
@@ -111,6 +114,7 @@ impl Repository {
                 targets: targets.collect(),
                 remote: options.remote.clone(),
                 dry_run: false,
+                no_imports: false,
             };
             outcome.pushed = Some(self.push(&push)?);
         }
@@ -226,6 +230,10 @@ impl Repository {
                 files: node.files(),
                 files_read: snapshot.read.0,
                 files_absent: node.files().saturating_sub(present),
+                was_import: match (before.as_ref().and_then(|b| b.pointer.import.as_ref()), &pointer.import) {
+                    (Some(import), None) => Some(import.url().to_owned()),
+                    _ => None,
+                },
             });
             let scopes = present_scopes(&snapshot, scopes, node.files() == present);
             records.push(Record::Track(path.clone(), pointer));
@@ -264,6 +272,10 @@ fn pointer_of(node: &Node, before: Option<&Output>, options: &AddOptions) -> Poi
             options.labels.clone()
         },
         remote: kept(&options.remote, before.map(|p| &p.remote)),
+        // Content that was changed here is not the source's any more.
+        import: before
+            .filter(|before| before.content == content)
+            .and_then(|before| before.import.clone()),
     }
 }
 

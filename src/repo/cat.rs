@@ -118,8 +118,26 @@ impl Repository {
         })
     }
 
-    /// Fetches one file of an output, and the listings that lead to it.
+    /// Fetches one file of an output, and the listings that lead to it; of an import that no remote has, from where it
+    /// came from.
     fn fetch_part(&self, output: &Output, path: &RepoPath, remote: Option<&str>) -> Result<()> {
+        match self.fetch_part_from_remote(output, path, remote) {
+            Err(error) if output.pointer.import.is_some() => {
+                self.progress().check()?;
+                let inside = path.strip_prefix(&output.path).unwrap_or_default();
+                let parts = if inside.is_root() { Vec::new() } else { vec![inside] };
+                match (self.fetch_import(output, &parts, false), error) {
+                    (Ok(()), _) => Ok(()),
+                    // Without a remote, the source is what was to be asked.
+                    (Err(source), RepoError::NoRemote) => Err(source),
+                    (Err(_), error) => Err(error),
+                }
+            }
+            done => done,
+        }
+    }
+
+    fn fetch_part_from_remote(&self, output: &Output, path: &RepoPath, remote: Option<&str>) -> Result<()> {
         let remote = self.remote(remote.or(output.pointer.remote.as_deref()))?;
         let inside = path.strip_prefix(&output.path).unwrap_or_default();
         let target = Target {
@@ -151,7 +169,7 @@ impl Repository {
 }
 
 /// Where a link leads, by its text alone; `None` if that is outside the output.
-fn follow(output: &RepoPath, link: &RepoPath, target: &[u8]) -> Option<RepoPath> {
+pub(super) fn follow(output: &RepoPath, link: &RepoPath, target: &[u8]) -> Option<RepoPath> {
     if target.starts_with(b"/") {
         return None;
     }

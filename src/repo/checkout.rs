@@ -31,7 +31,7 @@ pub struct CheckoutOptions {
 }
 
 /// What happened to one output.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct CheckedOut {
     /// The output, or what in a revision was one.
     pub path: RepoPath,
@@ -48,7 +48,7 @@ pub struct CheckedOut {
 }
 
 /// A path that could not be brought to the pointer.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub struct CheckoutFailure {
     /// In the repository.
     pub path: RepoPath,

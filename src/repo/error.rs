@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::{ConfigError, Layer, RemoteName};
 use crate::fs::FsError;
 use crate::git::{FilterError, GitError, PatternProblem, PointerError};
-use crate::object::ObjectError;
+use crate::object::{ObjectError, TreeError};
 use crate::path::{PathError, RepoPath};
 use crate::progress::Interrupted;
 use crate::remote::RemoteError;
@@ -163,6 +163,47 @@ pub enum RepoError {
     NotExported { path: RepoPath, count: usize },
     #[error("`{path}` is not in the workspace")]
     NotHere { path: RepoPath },
+    #[error("cannot get data from `{url}`")]
+    Source { url: String, source: Box<Self> },
+    #[error("`{url}` has credentials in it, which other programs would show and git would share")]
+    CredentialsInUrl { url: String },
+    #[error("`{url}` cannot be a repository or URL")]
+    BadSource { url: String },
+    #[error("this kind of URL cannot be read; http(s)://, s3://bucket/key, file:///path and paths can")]
+    UnknownScheme { url: String },
+    #[error("`{url}` has no last name to call it by")]
+    NoName { url: String },
+    #[error("there is no object `{url}`, nor any below it")]
+    NothingThere { url: String },
+    #[error("the object `{key}` cannot be a file: its key is no path")]
+    BadKey { key: String },
+    #[error("it changed each time while it was read")]
+    Restless { url: String },
+    #[error("`{path}` is not a file", path = .path.display())]
+    NotAFile { path: PathBuf },
+    #[error("commit {commit} has nothing at `{path}`")]
+    NotInSource { path: RepoPath, commit: String },
+    #[error("the content of `{path}` cannot be had: {}", nowhere(.tried, .far))]
+    NowhereInSource {
+        path: RepoPath,
+        tried: Vec<String>,
+        far: Vec<String>,
+        source: Option<Box<Self>>,
+    },
+    #[error("it does not have the content any more that `{path}` was imported with")]
+    SourceChanged { path: RepoPath },
+    #[error("`{path}` was not imported")]
+    NotAnImport { path: RepoPath },
+    #[error("it has no revisions: it is not a repository")]
+    NoRevisions,
+    #[error("`{path}` is there already", path = .path.display())]
+    InTheWay { path: PathBuf },
+    #[error("cannot write `{path}`", path = .path.display())]
+    NotWritten { path: PathBuf, source: FailureReason },
+    #[error("the listing of `{path}` cannot be made")]
+    Listing { path: RepoPath, source: TreeError },
+    #[error("there is no home directory in which to keep copies of other repositories")]
+    NoUserCache,
     #[error("cannot fetch `{path}`")]
     NotFetched { path: RepoPath, source: Arc<RemoteError> },
 }
@@ -240,6 +281,12 @@ impl RepoError {
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
             Self::CannotAsk { source, .. } => source.hint(),
             Self::Output { source, .. } => source.hint(),
+            Self::Source { url, source } => source_hint(url, source),
+            Self::CredentialsInUrl { .. } => Some("git credential approve, or another credential helper".to_owned()),
+            Self::InTheWay { .. } => Some("--force replaces it; -o OUT writes somewhere else".to_owned()),
+            Self::NoName { .. } => Some("-o OUT names the file".to_owned()),
+            Self::NoUserCache => Some("export XDG_CACHE_HOME=DIR".to_owned()),
+            Self::NotAnImport { .. } => Some("modver import URL PATH, or modver import-url URL".to_owned()),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Remote(RemoteError::Store(StoreError::DamagedShard { .. } | StoreError::DamagedRun { .. })) => {
                 Some("modver verify --remote".to_owned())
@@ -247,6 +294,34 @@ impl RepoError {
             Self::Store(error) | Self::Remote(RemoteError::Store(error)) => store_hint(error),
             _ => None,
         }
+    }
+}
+
+/// Where content was looked for.
+fn nowhere(tried: &[String], far: &[String]) -> String {
+    match (tried, far) {
+        ([], []) => "no remote is set up there".to_owned(),
+        ([], far) => format!("remote `{}` is a directory on another machine", far.join("`, `")),
+        (tried, _) => format!("it is not complete on remote `{}`", tried.join("`, `")),
+    }
+}
+
+/// What helps if another place could not be read.
+fn source_hint(url: &str, error: &RepoError) -> Option<String> {
+    match error {
+        RepoError::Transport(TransportError::Status { status: 401 | 403, .. }) => {
+            Some("check that the URL is public or signed, or download it with a program that can log in".to_owned())
+        }
+        RepoError::Transport(TransportError::Status { status: 404 | 410, .. }) => Some("check the URL".to_owned()),
+        RepoError::NotInSource { .. } => Some(format!("modver ls {url}")),
+        RepoError::NowhereInSource { .. } => Some("modver push, where the data is".to_owned()),
+        RepoError::SourceChanged { path } => Some(format!("modver update {path}")),
+        RepoError::Git(GitError::UnknownRevision { .. }) => Some(format!("git ls-remote {url}")),
+        RepoError::Git(GitError::NotARepository { .. }) => {
+            Some("name the directory at the top of the repository".to_owned())
+        }
+        RepoError::Git(GitError::Failed { .. }) => Some(format!("git ls-remote {url}")),
+        error => error.hint(),
     }
 }
 

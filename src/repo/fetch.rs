@@ -129,7 +129,9 @@ impl Repository {
             outputs: Vec::new(),
             broken,
         };
-        self.with_remotes(
+        let imports = self.imports_without_remote(options.remote.as_deref(), &mut targets)?;
+        let others = targets.clone();
+        let asked = self.with_remotes(
             options.remote.as_deref(),
             targets,
             |target| &target.output,
@@ -150,7 +152,19 @@ impl Repository {
                     ..FetchedFrom::none(name, url)
                 });
             },
-        )?;
+        );
+        // Whatever failed with single remotes is in the outcome; other errors are not.
+        let is_told = !outcome.outputs.is_empty() && !matches!(asked, Err(RepoError::NoEntry { .. }));
+        let failed = match asked {
+            Err(error) if is_told => Some(error),
+            asked => asked.map(|()| None)?,
+        };
+        self.fetch_from_sources(imports, &others, &mut outcome)?;
+        if let Some(error) = failed
+            && outcome.outputs.iter().all(|output| output.state == FetchState::Failed)
+        {
+            return Err(error);
+        }
         outcome.outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outcome)
     }
@@ -254,7 +268,7 @@ impl Repository {
 }
 
 impl FetchedFrom {
-    fn none(remote: &str, url: Option<String>) -> Self {
+    pub(super) fn none(remote: &str, url: Option<String>) -> Self {
         Self {
             remote: remote.to_owned(),
             url,

@@ -9,7 +9,7 @@ use super::observe::root_node;
 use super::outputs::pointer_root;
 use super::{RepoError, Repository, Result};
 use crate::fs;
-use crate::git::{self, Field, FieldClash, Pointer, PointerConflict, PointerContent};
+use crate::git::{self, Field, FieldClash, Import, Pointer, PointerConflict, PointerContent};
 use crate::hash::TreeId;
 use crate::object::{self, Clash, Merged, Node, ObjectError, Root};
 use crate::path::RepoPath;
@@ -126,11 +126,17 @@ impl Repository {
         let remote = field(Field::Remote, |pointer| &pointer.remote);
         let none = Vec::new();
         let base_labels = base.map_or(&none, |base| &base.labels);
+        let content = with_content(ours, merged.node.as_ref());
         let pointer = Pointer {
             desc,
             remote,
+            import: merged
+                .clashes
+                .is_empty()
+                .then(|| merge_import(base, ours, theirs, &content))
+                .flatten(),
             labels: merge_labels(base_labels, &ours.labels, &theirs.labels),
-            ..with_content(ours, merged.node.as_ref())
+            ..content
         };
         let conflict = PointerConflict {
             pointer,
@@ -220,6 +226,19 @@ pub(super) fn with_content(pointer: &Pointer, node: Option<&Node>) -> Pointer {
         content,
         size: node.map_or(0, Node::size),
         ..pointer.clone()
+    }
+}
+
+/// Where the merged content was imported from: what is of both sides was imported from neither.
+fn merge_import(base: Option<&Pointer>, ours: &Pointer, theirs: &Pointer, merged: &Pointer) -> Option<Box<Import>> {
+    let base = base.and_then(|base| base.import.as_ref());
+    let sides = (ours.import.as_ref(), theirs.import.as_ref());
+    let is_of = |side: &Pointer| side.content == merged.content;
+    match (is_of(ours), is_of(theirs)) {
+        (true, true) => object::pick(&base, &sides.0, &sides.1).unwrap_or(sides.0).cloned(),
+        (true, false) => sides.0.cloned(),
+        (false, true) => sides.1.cloned(),
+        (false, false) => None,
     }
 }
 

@@ -19,6 +19,8 @@ mod fetch;
 mod filter;
 mod follow;
 mod gc;
+mod get;
+mod import;
 mod init;
 mod inputs;
 mod install;
@@ -30,6 +32,7 @@ mod observe;
 mod orphans;
 mod outputs;
 mod patterns;
+mod places;
 mod precommit;
 mod prepush;
 mod pull;
@@ -40,12 +43,14 @@ mod remove;
 mod rename;
 mod restore;
 mod settings;
+mod source;
 mod status;
 mod targets;
 mod track;
 mod transfer;
 mod transparent;
 mod unfinished;
+mod update;
 mod verify;
 mod verify_remote;
 mod versions;
@@ -67,6 +72,8 @@ pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutp
 pub use filter::FilterOutcome;
 pub use follow::Moved;
 pub use gc::{GcOptions, GcOutcome, OnlyCopies};
+pub use get::{GetOptions, GetOutcome, get};
+pub use import::{ImportOptions, ImportOutcome, ImportUrlOptions};
 pub use init::InitOutcome;
 pub use install::{HookOutcome, InstallOutcome};
 pub use log::{LogOutcome, LogRequest, LoggedVersion};
@@ -82,10 +89,12 @@ pub use remotes::{ListedRemote, NewDirectory, NewRemote, RemoteAdded, RemotesCha
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
 pub use settings::{Settings, SettingsEdit};
+pub use source::{SourceListing, SourceRequest, ls_source};
 pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
 pub use targets::{Selected, Target};
 pub use track::{Converted, TrackOptions, TrackOutcome, Tracked, UntrackOutcome};
 pub use transfer::Paths;
+pub use update::{SourceState, UpdateOptions, UpdateOutcome, UpdateState, Updated};
 pub use verify::{Flaw, Repaired, VerifyOptions, VerifyOutcome};
 pub use verify_remote::{LostOutput, RemoteRepaired};
 
@@ -97,7 +106,7 @@ use crate::git::GitRepo;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::remote::RemoteStore;
-use crate::remote::transport::{self, Transport};
+use crate::remote::transport::Transport;
 use crate::store::{Access, Cache};
 use crate::workspace::StateFile;
 
@@ -116,6 +125,8 @@ pub struct OpenOptions {
     pub cwd: PathBuf,
     /// System and user settings files, environment and flags; project and local files are filled in.
     pub config: ConfigSources,
+    /// The user's directory for what can be had again (`~/.cache/modver`), if there is one.
+    pub user_cache: Option<PathBuf>,
     /// Parallel work, 0: what the settings say.
     pub jobs: usize,
     /// Counters of the running operation.
@@ -124,12 +135,24 @@ pub struct OpenOptions {
     pub waiting: Waiting,
 }
 
+impl OpenOptions {
+    /// Parallel work, as the options or else the settings say.
+    fn jobs(&self, config: &Config) -> usize {
+        match (self.jobs, config.jobs()) {
+            (0, Some(jobs)) => jobs.get() as usize,
+            (0, None) => std::thread::available_parallelism().map_or(1, usize::from),
+            (jobs, _) => jobs,
+        }
+    }
+}
+
 /// An open repository.
 pub struct Repository {
     git: GitRepo,
     cwd: PathBuf,
     config: Config,
     sources: ConfigSources,
+    user_cache: Option<PathBuf>,
     jobs: usize,
     progress: Arc<Progress>,
     waiting: Waiting,
@@ -146,16 +169,13 @@ impl Repository {
         let git = GitRepo::discover(&cwd)?;
         let sources = settings::with_repository(&options.config, &git);
         let config = Config::load(&sources)?;
-        let jobs = match (options.jobs, config.jobs()) {
-            (0, Some(jobs)) => jobs.get() as usize,
-            (0, None) => std::thread::available_parallelism().map_or(1, usize::from),
-            (jobs, _) => jobs,
-        };
+        let jobs = options.jobs(&config);
         Ok(Self {
             git,
             cwd,
             config,
             sources,
+            user_cache: options.user_cache.clone(),
             jobs,
             progress: Arc::clone(&options.progress),
             waiting: Arc::clone(&options.waiting),
@@ -288,18 +308,8 @@ impl Repository {
                 .ok_or_else(|| remotes::no_default(&self.config))?,
         };
         let config = self.config.remote(&name)?;
-        let transport = self.transport(&config, false)?;
-        // Copies of metadata belong to the place, not to the name, which may be given to another place.
-        let place = format!("{}\n{:?}\n{:?}", config.url, config.base, config.endpoint);
-        let place = crate::hash::FileId::of(place.as_bytes()).short();
-        let meta_dir = self.git.common_dir().join(FOLDER).join("remotes").join(place);
-        Ok(Arc::new(RemoteStore::new(
-            &name,
-            transport.into(),
-            meta_dir,
-            self.jobs.clamp(4, 16),
-            Arc::clone(&self.progress),
-        )))
+        let copies = self.git.common_dir().join(FOLDER).join("remotes");
+        places::remote_store(&config, self.root(), &copies, self.jobs, &self.progress)
     }
 
     /// The remote that is used when none is named: `core.remote`, or the only one there is.
@@ -315,30 +325,6 @@ impl Repository {
     /// # Errors
     /// When the settings cannot be used, or the directory is not there.
     pub fn transport(&self, config: &RemoteConfig, create: bool) -> Result<Box<dyn Transport>> {
-        let credentials = match (&config.access_key_id, &config.secret_access_key) {
-            (Some(id), Some(key)) => Some(transport::Credentials {
-                access_key_id: id.clone(),
-                secret_access_key: key.clone(),
-                session_token: config.session_token.clone(),
-            }),
-            _ => None,
-        };
-        let spec = transport::RemoteSpec {
-            name: config.name.to_string(),
-            url: config.url.clone(),
-            endpoint: config.endpoint.clone(),
-            region: config.region.clone(),
-            profile: config.profile.clone(),
-            anonymous: config.anonymous,
-            path_style: config.path_style,
-            credentials,
-        };
-        let options = transport::OpenOptions {
-            base: config.base.clone().unwrap_or_else(|| self.root().to_owned()),
-            create,
-            progress: Arc::clone(&self.progress),
-            retry: transport::RetryPolicy::default(),
-        };
-        Ok(transport::open(&spec, &options)?)
+        places::transport(config, self.root(), create, &self.progress)
     }
 }

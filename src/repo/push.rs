@@ -27,6 +27,8 @@ pub struct PushOptions {
     pub remote: Option<String>,
     /// Only find out what would be sent.
     pub dry_run: bool,
+    /// Whether imports are left out: their sources have them.
+    pub no_imports: bool,
 }
 
 /// What was pushed.
@@ -106,7 +108,10 @@ impl Repository {
         } else {
             Outputs::default()
         };
-        let selected = self.targets_in(&options.scope, found, &options.targets, &[])?;
+        let mut selected = self.targets_in(&options.scope, found, &options.targets, &[])?;
+        if options.no_imports {
+            selected.targets.retain(|target| target.output.pointer.import.is_none());
+        }
         self.push_selected(selected, options.remote.as_deref(), options.dry_run)
     }
 

@@ -338,7 +338,7 @@ fn file_layer(layer: Layer) -> FileLayer {
 }
 
 /// An absolute path without `.` and `..`, by its text.
-fn normal(path: &Path) -> PathBuf {
+pub(super) fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
         match part {
@@ -353,7 +353,7 @@ fn normal(path: &Path) -> PathBuf {
 }
 
 /// The way from `root` to `path`, both absolute and normal.
-fn relative(path: &Path, root: &Path) -> PathBuf {
+pub(super) fn relative(path: &Path, root: &Path) -> PathBuf {
     let common = path
         .components()
         .zip(root.components())

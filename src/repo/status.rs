@@ -11,7 +11,9 @@ use rayon::prelude::*;
 
 use super::diff::{FileCounts, FileDiff, known, within};
 use super::observe::{Observed, pointer_node};
-use super::{BrokenPointer, ConflictedOutput, Orphan, Output, OutputMode, RepoError, Repository, Result, Target};
+use super::{
+    BrokenPointer, ConflictedOutput, Orphan, Output, OutputMode, RepoError, Repository, Result, SourceState, Target,
+};
 use crate::fs::FileKind;
 use crate::git::{self, PointerContent};
 use crate::object::{self, Node, Root, Visit};
@@ -27,6 +29,8 @@ pub struct StatusRequest {
     pub granular: bool,
     /// Whether to ask a remote: the one of this name, or the one each pointer belongs to.
     pub remote: Option<Option<String>>,
+    /// Whether to ask the sources of imports.
+    pub imports: bool,
 }
 
 /// How an output in the workspace compares with its pointer.
@@ -88,6 +92,8 @@ pub struct OutputStatus {
     pub missing_files: Option<u64>,
     /// Whether the remote has it; `null` when it was not asked.
     pub in_remote: Option<bool>,
+    /// Whether the source that it was imported from has moved on; `null` when it was not asked or there is none.
+    pub source: Option<SourceState>,
     /// What is here and cannot be tracked.
     pub problems: Vec<String>,
 }
@@ -96,7 +102,10 @@ impl OutputStatus {
     /// Whether something is not as it should be; that only parts are here is as it should be.
     #[must_use]
     pub fn differs(&self) -> bool {
-        self.state != OutputState::Unchanged || self.in_cache == Some(false) || self.in_remote == Some(false)
+        self.state != OutputState::Unchanged
+            || self.in_cache == Some(false)
+            || self.in_remote == Some(false)
+            || matches!(self.source, Some(SourceState::MovedOn | SourceState::Unknown(_)))
     }
 }
 
@@ -166,6 +175,11 @@ impl Repository {
                 }
             }
         }
+        if request.imports {
+            for (status, target) in outputs.iter_mut().zip(&targets) {
+                status.source = self.source_state(&target.output)?;
+            }
+        }
         outputs.extend(orphans.into_iter().map(orphaned));
         outputs.sort_by(|a, b| a.path.cmp(&b.path));
         broken.dedup_by(|a, b| a.path == b.path);
@@ -198,6 +212,7 @@ fn orphaned(orphan: Orphan) -> OutputStatus {
         in_cache: None,
         missing_files: None,
         in_remote: None,
+        source: None,
         problems: Vec::new(),
     }
 }
@@ -253,6 +268,7 @@ impl Look<'_> {
             in_cache: None,
             missing_files: None,
             in_remote: None,
+            source: None,
             problems,
         };
         if let Some(snapshot) = snapshot

@@ -46,6 +46,7 @@ impl Repository {
             in_cache,
             missing_files: in_cache.filter(|_| granular).map(|found| u64::from(!found)),
             in_remote: None,
+            source: None,
             problems: Vec::new(),
         })
     }

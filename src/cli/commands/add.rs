@@ -87,6 +87,15 @@ impl Render for Shown {
             let absent = human::count(output.files_absent, "file", "files");
             writeln!(out, "{}: {absent} that are not present here were kept", output.path)?;
         }
+        for output in outputs {
+            if let Some(url) = &output.was_import {
+                writeln!(
+                    out,
+                    "{}: changed here, so it does not count as an import of {url} any more",
+                    output.path
+                )?;
+            }
+        }
         if !broken.is_empty() && outputs.is_empty() {
             writeln!(out, "nothing was stored")?;
         } else if outputs.is_empty() {

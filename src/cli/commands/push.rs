@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// Show what would be sent and send nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Leave out what was imported: its source has it
+    #[arg(long)]
+    no_imports: bool,
     #[command(flatten)]
     scope: ScopeArgs,
 }
@@ -44,6 +47,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         targets: args.targets.clone(),
         remote: args.remote.clone(),
         dry_run: args.dry_run,
+        no_imports: args.no_imports,
     })?;
     Ok(Shown(outcome))
 }

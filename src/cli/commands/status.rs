@@ -11,7 +11,9 @@ use crate::cli::ui::human::{self, count};
 use crate::cli::ui::{Colour, Render, Style};
 use crate::git;
 use crate::path::RepoPath;
-use crate::repo::{ConflictedOutput, Content, ContentKind, OutputState, OutputStatus, StatusOutcome, StatusRequest};
+use crate::repo::{
+    ConflictedOutput, Content, ContentKind, OutputState, OutputStatus, SourceState, StatusOutcome, StatusRequest,
+};
 
 /// Show what differs between the workspace and the pointers
 ///
@@ -33,6 +35,9 @@ pub(crate) struct Args {
     /// Also ask the remote what it does not have
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "NAME")]
     remote: Option<Option<String>>,
+    /// Also ask the sources of imports whether they have moved on
+    #[arg(long)]
+    imports: bool,
     /// Exit with 1 if anything differs
     #[arg(long)]
     check: bool,
@@ -44,6 +49,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         targets: args.targets.clone(),
         granular: args.granular,
         remote: args.remote.clone(),
+        imports: args.imports,
     })?;
     Ok(Shown {
         outcome,
@@ -159,6 +165,11 @@ impl Shown {
             "to bring it into the cache, or `modver add` to store it again",
         );
         hint(&|output| output.in_remote == Some(false), "push", "to share it");
+        hint(
+            &|output| output.source == Some(SourceState::MovedOn),
+            "update",
+            "to bring what the source has now",
+        );
         hint(
             &is(OutputState::Orphaned),
             "checkout",
@@ -290,6 +301,11 @@ fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<
         if output.in_remote == Some(false) {
             writeln!(out, "{}{path}{slash}", label("not in remote"))?;
         }
+    }
+    match &output.source {
+        Some(SourceState::MovedOn) => writeln!(out, "{}{path}{slash}", label("source moved on"))?,
+        Some(SourceState::Unknown(why)) => writeln!(out, "{}{path}{slash} ({why})", label("source unknown"))?,
+        Some(SourceState::Unchanged) | None => {}
     }
     for file in output.files.iter().flatten().filter(|_| output.dir) {
         writeln!(out, "  {}", file_line(file))?;

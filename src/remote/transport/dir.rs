@@ -325,6 +325,7 @@ fn meta(key: String, stat: &Stat) -> ObjectMeta {
         key,
         size: stat.size,
         modified: Some(stat.modified()),
+        etag: None,
     }
 }
 

@@ -20,7 +20,10 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.key.is_empty() {
+        if self.remote.starts_with("http") && self.key.is_empty() {
+            // A plain URL, which is no remote.
+            write!(f, "`{}`", self.remote)
+        } else if self.key.is_empty() {
             write!(f, "remote `{}`", self.remote)
         } else {
             write!(f, "`{}` in remote `{}`", self.key, self.remote)
@@ -130,6 +133,24 @@ pub enum TransportError {
         /// HTTP status.
         status: u16,
         /// What the service said.
+        source: Source,
+    },
+    /// A web server answered with something else than a file.
+    #[error("{place} was answered with status {status} ({reason})")]
+    Status {
+        /// What was asked for.
+        place: Place,
+        /// HTTP status.
+        status: u16,
+        /// What it stands for.
+        reason: String,
+    },
+    /// A web server sends the reader around, or to a place that is not safe.
+    #[error("{place} cannot be followed to where it leads")]
+    Redirected {
+        /// What was asked for.
+        place: Place,
+        /// Why not.
         source: Source,
     },
     /// The remote cannot be written.

@@ -1,4 +1,5 @@
-//! Moves whole objects and ranges of them to and from a store's place: a directory or an S3 bucket.
+//! Moves whole objects and ranges of them to and from a store's place: a directory or an S3 bucket. Also reads plain
+//! files over HTTP ([`WebReader`]), which is no place for a store.
 //!
 //! Invariants: an object has its key only once it is complete; [`PutMode::IfAbsent`] never replaces one; no error,
 //! description or debug output holds a credential; every call ends (time-outs) and every call may be repeated,
@@ -12,11 +13,14 @@
 
 mod dir;
 mod error;
+mod object;
 mod probe;
 mod retry;
+mod runtime;
 mod s3;
 mod traffic;
 mod url;
+mod web;
 
 use std::fmt;
 use std::ops::Range;
@@ -31,11 +35,13 @@ use crate::progress::Progress;
 pub use crate::config::Secret;
 pub use dir::DirTransport;
 pub use error::{Place, Source, TransportError};
+pub use object::ObjectReader;
 pub use probe::{Capabilities, probe};
 pub use retry::{Retry, RetryPolicy};
 pub use s3::S3Transport;
 pub use traffic::Traffic;
 pub use url::{Credentials, Location, RemoteSpec, UrlError};
+pub use web::{Version, WebReader, WebStream, shown_url};
 
 /// Result of a transport call.
 pub type Result<T> = std::result::Result<T, TransportError>;
@@ -99,6 +105,8 @@ pub struct ObjectMeta {
     pub size: u64,
     /// When it was last written, as far as the service says.
     pub modified: Option<SystemTime>,
+    /// What the service calls this version, if it does.
+    pub etag: Option<String>,
 }
 
 /// A place that holds objects by key.

@@ -60,6 +60,42 @@ impl RetryPolicy {
         let wait = error.retry_after().map_or(jitter, |asked| asked + jitter);
         (elapsed.saturating_add(wait) <= self.deadline).then_some(wait)
     }
+
+    /// Makes a call as often as the policy allows. `stopped` makes the error for an operation that is to stop.
+    pub(super) fn run<R>(
+        &self,
+        progress: &Progress,
+        stopped: impl Fn() -> TransportError,
+        mut call: impl FnMut() -> Result<R>,
+    ) -> Result<R> {
+        let begin = Instant::now();
+        let mut failed = 0;
+        loop {
+            progress.count_request();
+            progress.check().map_err(|_| stopped())?;
+            let error = match call() {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            failed += 1;
+            match self.wait(failed, &error, begin.elapsed(), random()) {
+                Some(wait) => sleep(wait, progress, &stopped)?,
+                None => return Err(error),
+            }
+        }
+    }
+}
+
+fn sleep(wait: Duration, progress: &Progress, stopped: impl Fn() -> TransportError) -> Result<()> {
+    let end = Instant::now() + wait;
+    loop {
+        progress.check().map_err(|_| stopped())?;
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(Duration::from_millis(50)));
+    }
 }
 
 /// A transport that repeats failed calls of another.
@@ -87,33 +123,7 @@ impl<T: Transport> Retry<T> {
     }
 
     fn run<R>(&self, key: &str, call: impl Fn() -> Result<R>) -> Result<R> {
-        let begin = Instant::now();
-        let mut failed = 0;
-        loop {
-            self.progress.count_request();
-            self.progress.check().map_err(|_| self.interrupted(key))?;
-            let error = match call() {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            failed += 1;
-            match self.policy.wait(failed, &error, begin.elapsed(), random()) {
-                Some(wait) => self.sleep(wait, key)?,
-                None => return Err(error),
-            }
-        }
-    }
-
-    fn sleep(&self, wait: Duration, key: &str) -> Result<()> {
-        let end = Instant::now() + wait;
-        loop {
-            self.progress.check().map_err(|_| self.interrupted(key))?;
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            std::thread::sleep(left.min(Duration::from_millis(50)));
-        }
+        self.policy.run(&self.progress, || self.interrupted(key), call)
     }
 }
 

@@ -9,15 +9,15 @@ mod http;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use opendal::options::{ListOptions, ReadOptions, WriteOptions};
 use opendal::{Buffer, ErrorKind, HttpTransporter, OperationContext, Operator, services};
-use tokio::runtime::Runtime;
 
 use self::http::{Call, Failure, Http, IDLE, Upload};
 use super::error::{Place, TransportError};
+use super::runtime::runtime;
 use super::traffic::{Counters, Traffic};
 use super::url::{RemoteSpec, UrlError, has_credentials};
 use super::{Body, ObjectMeta, PutMode, PutOutcome, Result, Transport, check_key, check_prefix};
@@ -430,29 +430,11 @@ fn meta(key: &str, metadata: &opendal::Metadata) -> ObjectMeta {
         key: key.to_owned(),
         size: metadata.content_length(),
         modified: metadata.last_modified().map(SystemTime::from),
+        etag: metadata.etag().map(str::to_owned),
     }
 }
 
 /// Whether no request was sent because it could not be signed.
 fn is_signing(error: &opendal::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<reqsign_core::Error>())
-}
-
-/// The runtime all S3 remotes share.
-fn runtime() -> std::io::Result<&'static Runtime> {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    static MAKING: Mutex<()> = Mutex::new(());
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
-    }
-    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("modver-remote")
-        .enable_all()
-        .build()?;
-    Ok(RUNTIME.get_or_init(|| runtime))
 }

@@ -1,0 +1,75 @@
+//! From the settings of a remote to something that speaks with it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Result;
+use crate::config::RemoteConfig;
+use crate::hash::FileId;
+use crate::progress::Progress;
+use crate::remote::RemoteStore;
+use crate::remote::transport::{self, Credentials, OpenOptions, RemoteSpec, RetryPolicy, Transport};
+
+/// What the transport has to know.
+pub(super) fn spec(config: &RemoteConfig) -> RemoteSpec {
+    let credentials = match (&config.access_key_id, &config.secret_access_key) {
+        (Some(id), Some(key)) => Some(Credentials {
+            access_key_id: id.clone(),
+            secret_access_key: key.clone(),
+            session_token: config.session_token.clone(),
+        }),
+        _ => None,
+    };
+    RemoteSpec {
+        name: config.name.to_string(),
+        url: config.url.clone(),
+        endpoint: config.endpoint.clone(),
+        region: config.region.clone(),
+        profile: config.profile.clone(),
+        anonymous: config.anonymous,
+        path_style: config.path_style,
+        credentials,
+    }
+}
+
+/// Speaks to the place that a remote's settings name. Relative paths that come from no file start at `root`.
+pub(super) fn transport(
+    config: &RemoteConfig,
+    root: &Path,
+    create: bool,
+    progress: &Arc<Progress>,
+) -> Result<Box<dyn Transport>> {
+    let base = config.base.as_deref().unwrap_or(root);
+    Ok(transport::open(&spec(config), &options(base, create, progress))?)
+}
+
+/// How places are opened.
+pub(super) fn options(base: &Path, create: bool, progress: &Arc<Progress>) -> OpenOptions {
+    OpenOptions {
+        base: base.to_owned(),
+        create,
+        progress: Arc::clone(progress),
+        retry: RetryPolicy::default(),
+    }
+}
+
+/// The store at a remote. Copies of its metadata are kept below `copies`.
+pub(super) fn remote_store(
+    config: &RemoteConfig,
+    root: &Path,
+    copies: &Path,
+    jobs: usize,
+    progress: &Arc<Progress>,
+) -> Result<Arc<RemoteStore>> {
+    let transport = transport(config, root, false, progress)?;
+    // Copies of metadata belong to the place, not to the name, which may be given to another place.
+    let place = format!("{}\n{:?}\n{:?}", config.url, config.base, config.endpoint);
+    let place = FileId::of(place.as_bytes()).short();
+    Ok(Arc::new(RemoteStore::new(
+        config.name.as_str(),
+        transport.into(),
+        copies.join(place),
+        jobs.clamp(4, 16),
+        Arc::clone(progress),
+    )))
+}
