@@ -14,6 +14,8 @@ mod support;
 mod crash;
 #[path = "transparent/everyday.rs"]
 mod everyday;
+#[path = "transparent/hooks.rs"]
+mod hooks;
 #[path = "transparent/keep.rs"]
 mod keep;
 #[path = "transparent/migrate.rs"]

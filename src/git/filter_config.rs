@@ -36,6 +36,22 @@ impl GitRepo {
         Ok(true)
     }
 
+    /// Takes the filter out of the repository's configuration; whether it was there. A command that somebody chose stays.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub fn remove_filter(&self) -> Result<bool> {
+        if self.local_config(PROCESS)?.as_deref() != Some(COMMAND.as_bytes()) {
+            return Ok(false);
+        }
+        // Git refuses content without the filter as long as it is required, so that goes last.
+        self.git(&["config", "--local", "--unset", PROCESS], Vec::new())?;
+        if self.local_config(REQUIRED)?.is_some() {
+            self.git(&["config", "--local", "--unset", REQUIRED], Vec::new())?;
+        }
+        Ok(true)
+    }
+
     fn config_value(&self, key: &str) -> Result<Option<String>> {
         let listed = self.git(
             &["config", "--null", "--includes", "--get-regexp", "^filter\\.modver\\."],

@@ -287,7 +287,7 @@ impl GitRepo {
     }
 
     /// A value of the repository's own configuration.
-    fn local_config(&self, key: &str) -> Result<Option<Vec<u8>>> {
+    pub(super) fn local_config(&self, key: &str) -> Result<Option<Vec<u8>>> {
         match self.git(&["config", "--local", "--null", "--get", key], Vec::new()) {
             Ok(mut value) => {
                 value.pop();

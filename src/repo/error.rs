@@ -321,6 +321,8 @@ fn source_hint(url: &str, error: &RepoError) -> Option<String> {
             Some("name the directory at the top of the repository".to_owned())
         }
         RepoError::Git(GitError::Failed { .. }) => Some(format!("git ls-remote {url}")),
+        // To be mended there, not here.
+        RepoError::Pointer(_) => None,
         error => error.hint(),
     }
 }

@@ -1,4 +1,4 @@
-//! `install` and `uninstall`: git's hooks and the merge driver.
+//! `install` and `uninstall`: git's hooks, the merge driver, and the filter where there are transparent files.
 
 use super::{Repository, Result};
 use crate::git::{self, FileEdit, Hook, HookChange};
@@ -15,6 +15,8 @@ pub struct InstallOutcome {
     pub hooks: Vec<HookOutcome>,
     /// Whether the merge driver came, or went.
     pub merge_driver_changed: bool,
+    /// Whether the filter for transparent files came, or went.
+    pub filter_changed: bool,
     /// The configuration of the pre-commit framework, if it was changed.
     pub framework: Option<RepoPath>,
     /// Whether `.gitattributes` lacks what makes git use the merge driver.
@@ -33,7 +35,8 @@ pub struct HookOutcome {
 }
 
 impl Repository {
-    /// Puts hooks and merge driver in, where they are missing. With `framework`, the hooks are entries for the pre-commit
+    /// Puts hooks and merge driver in, where they are missing, and the filter if patterns of transparent files ask for
+    /// it. With `framework`, the hooks are entries for the pre-commit
     /// framework instead.
     ///
     /// # Errors
@@ -47,6 +50,9 @@ impl Repository {
             outcome.hooks = self.each_hook(|hook| Ok(self.git.install_hook(hook)?))?;
         }
         outcome.merge_driver_changed = self.git.install_merge_driver()?;
+        if !self.git.tracked_patterns(&RepoPath::root())?.is_empty() {
+            outcome.filter_changed = self.git.configure_filter()?;
+        }
         if self.followed()?.is_empty() {
             self.note_followed()?;
         }
@@ -63,6 +69,7 @@ impl Repository {
         let mut outcome = self.nothing_installed()?;
         outcome.hooks = self.each_hook(|hook| Ok(self.git.uninstall_hook(hook)?))?;
         outcome.merge_driver_changed = self.git.uninstall_merge_driver()?;
+        outcome.filter_changed = self.git.remove_filter()?;
         outcome.framework = self.apply_framework(&git::framework_removal(self.root())?)?;
         self.forget_followed()?;
         Ok(outcome)
@@ -81,6 +88,7 @@ impl Repository {
             hooks_dir: quote(dir.as_os_str().as_encoded_bytes()).into_owned(),
             hooks: Vec::new(),
             merge_driver_changed: false,
+            filter_changed: false,
             framework: None,
             attributes_missing: false,
         })

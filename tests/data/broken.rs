@@ -95,7 +95,7 @@ fn the_sound_ones_are_done_and_the_others_listed() {
             assert!(
                 refused
                     .err()
-                    .starts_with("error: `bad.mv` is not a valid pointer\ncaused by: it has git's"),
+                    .starts_with("error: `bad.mv` is not a valid pointer\ncaused by: two versions of it"),
                 "{refused}"
             );
             refused.fails(1);

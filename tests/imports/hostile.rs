@@ -36,7 +36,7 @@ fn what_a_broken_repository_holds_is_refused_by_name() {
             assert_eq!(names(&out), [""; 0]);
         }
     };
-    fails("conflict", "conflict markers");
+    fails("conflict", "it is still in conflict");
     fails("huge", "more than the 65536 a pointer may have");
     fails("unknown", "unknown key `colour`");
     fails("escape", "`import.path` is not a path");

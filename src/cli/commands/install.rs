@@ -12,8 +12,9 @@ use crate::repo::InstallOutcome;
 /// Make data follow git: install hooks and the merge driver
 ///
 /// Data then follows checkouts, merges and rebases, is looked at before each commit, and is pushed before git pushes. A hook
-/// that is there already is kept and runs first. Pointers of directories are merged path by path. Running it again does
-/// no harm; `modver uninstall` takes out what it put in.
+/// that is there already is kept and runs first. Pointers of directories are merged path by path. Where `.gitattributes`
+/// has patterns of transparent files (`modver track`), git is told of their filter. Running it again does no harm;
+/// `modver uninstall` takes out what it put in.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,6 +59,9 @@ impl Render for Shown {
         if outcome.merge_driver_changed {
             writeln!(out, "installed the merge driver for pointers")?;
         }
+        if outcome.filter_changed {
+            writeln!(out, "installed the filter for transparent files")?;
+        }
         Ok(())
     }
 
@@ -68,6 +72,7 @@ impl Render for Shown {
         if outcome.hooks.iter().all(|hook| unchanged(hook.change))
             && outcome.framework.is_none()
             && !outcome.merge_driver_changed
+            && !outcome.filter_changed
         {
             writeln!(out, "everything was installed already")?;
         }

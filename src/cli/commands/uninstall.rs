@@ -10,7 +10,7 @@ use crate::cli::ui::{Render, Style};
 use crate::git::HookChange;
 use crate::repo::InstallOutcome;
 
-/// Take out the hooks and the merge driver that `modver install` put in
+/// Take out the hooks, the merge driver and the filter that `modver install` put in
 ///
 /// Hooks that were there before are back as they were. Pointers, settings and the cache are not touched.
 #[derive(Debug, clap::Args)]
@@ -44,13 +44,16 @@ impl Render for Shown {
         if self.0.merge_driver_changed {
             writeln!(out, "removed the merge driver for pointers")?;
         }
+        if self.0.filter_changed {
+            writeln!(out, "removed the filter: git takes transparent files as they are now")?;
+        }
         Ok(())
     }
 
     fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         install::show_left_alone(&self.0, out)?;
         let nothing = self.0.hooks.iter().all(|hook| hook.change == HookChange::None);
-        if nothing && self.0.framework.is_none() && !self.0.merge_driver_changed {
+        if nothing && self.0.framework.is_none() && !self.0.merge_driver_changed && !self.0.filter_changed {
             writeln!(out, "nothing of modver was installed")?;
         }
         Ok(())
