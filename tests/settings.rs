@@ -27,7 +27,7 @@ fn init_writes_what_is_missing_from_anywhere_in_the_work_tree() {
     assert_eq!(first, "wrote mv.toml\nwrote .mvignore\nwrote .gitattributes");
     assert_eq!(
         String::from_utf8(s.read(".gitattributes")).unwrap(),
-        "*.png binary\n*.mv text eol=lf merge=modver\nmv.lock text eol=lf\n"
+        "*.png binary\n*.mv text eol=lf merge=modver\nmv.lock text eol=lf merge=modver\n"
     );
     assert_eq!(
         s.git(["diff", "--cached", "--name-only"]).ok(),

@@ -8,9 +8,9 @@ use super::edit::{FileEdit, Lines};
 use super::error::{GitError, Result};
 use crate::path::RepoPath;
 
-const ENTRIES: [&[u8]; 2] = [b"*.mv text eol=lf merge=modver", b"mv.lock text eol=lf"];
+const ENTRIES: [&[u8]; 2] = [b"*.mv text eol=lf merge=modver", b"mv.lock text eol=lf merge=modver"];
 /// What was written before there was a merge driver.
-const FORMER: &[u8] = b"*.mv text eol=lf";
+const FORMER: [&[u8]; 2] = [b"*.mv text eol=lf", b"mv.lock text eol=lf"];
 
 /// The top-level `.gitattributes` with the entries for pointers and lock files; unchanged if it has them.
 ///
@@ -23,7 +23,10 @@ pub fn attributes_edit(root: &Path) -> Result<FileEdit> {
     })?;
     let mut edit = FileEdit::read(root, &path)?;
     let mut lines = Lines::of(edit.after.as_deref().unwrap_or_default());
-    let mut added = lines.remove(FORMER);
+    let mut added = false;
+    for former in FORMER {
+        added |= lines.remove(former);
+    }
     for entry in ENTRIES {
         added |= lines.add(entry);
     }

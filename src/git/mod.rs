@@ -36,6 +36,7 @@ mod index;
 mod install;
 mod lineage;
 mod liveness;
+mod lock_merge;
 mod log;
 mod migrate;
 mod pointer;
@@ -71,6 +72,7 @@ pub use import::{Import, RepositoryImport, UrlImport};
 pub use index::Tracked;
 pub use install::{Hook, HookChange};
 pub use liveness::LivePointers;
+pub use lock_merge::{MergedLock, merge_lock};
 pub use log::{LoggedCommit, LoggedPointer, Touch};
 pub use migrate::{Direction, Load, MigrateBlob, MigratePlan, MigrateRequest, Migrated, RefChoice};
 pub use pointer::{

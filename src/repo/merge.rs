@@ -1,4 +1,4 @@
-//! Merging pointers: what git's merge driver does.
+//! Merging pointers and lock files: what git's merge driver does.
 //!
 //! Only listings are read. Those of the merged directory are in the cache, durably, before anything names them; listings
 //! that are missing are fetched if there is a remote. Neither the workspace nor the index is touched.
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::observe::root_node;
 use super::outputs::pointer_root;
-use super::{RepoError, Repository, Result};
+use super::{LOCK_FILE, RepoError, Repository, Result};
 use crate::fs;
 use crate::git::{self, Field, FieldClash, Import, Pointer, PointerConflict, PointerContent};
 use crate::hash::TreeId;
@@ -25,47 +25,52 @@ pub struct MergeRequest {
     pub ours: PathBuf,
     /// A file with their side.
     pub theirs: PathBuf,
-    /// The pointer.
+    /// The pointer, or lock file.
     pub path: RepoPath,
-    /// How long git wants conflict markers to be, if the files are no pointers and merged as text.
+    /// How long git wants conflict markers to be.
     pub marker_size: String,
 }
 
 /// What a merge came to.
 #[derive(Debug, serde::Serialize)]
 pub struct MergeOutcome {
-    /// The pointer.
+    /// The pointer, or lock file.
     pub path: RepoPath,
     /// Questions that are left.
     pub conflicts: u64,
-    /// Whether it was merged as text, because a side is no pointer.
+    /// Whether it was merged as text, because a side is not what its name says.
     pub as_text: bool,
     /// Why the output was not merged path by path, if so.
     pub not_by_path: Option<String>,
 }
 
 impl Repository {
-    /// Merges a pointer.
+    /// Merges a pointer, or a lock file.
     ///
     /// # Errors
     /// When a file cannot be read or written, or the merged listings cannot be stored.
     pub fn merge_pointers(&self, request: &MergeRequest) -> Result<MergeOutcome> {
         let read = |path: &Path| Ok::<_, RepoError>(fs::read_if_exists(path, git::MAX_CONFLICT)?.unwrap_or_default());
         let (base, ours, theirs) = (read(&request.base)?, read(&request.ours)?, read(&request.theirs)?);
-        let parse = |bytes: &[u8]| Pointer::parse(bytes, &request.path);
         let mut outcome = MergeOutcome {
             path: request.path.clone(),
             conflicts: 0,
             as_text: false,
             not_by_path: None,
         };
+        if is_lock(&request.path) {
+            match merge_lock(&base, &ours, &theirs, &request.marker_size) {
+                Some(merged) => {
+                    fs::write_atomic(&request.ours, merged.text.as_bytes())?;
+                    outcome.conflicts = merged.conflicts;
+                }
+                None => self.merge_as_text(request, &mut outcome)?,
+            }
+            return Ok(outcome);
+        }
+        let parse = |bytes: &[u8]| Pointer::parse(bytes, &request.path);
         let (Ok(ours), Ok(theirs)) = (parse(&ours), parse(&theirs)) else {
-            outcome.as_text = true;
-            outcome.conflicts = self.git.merge_as_text(
-                [&request.ours, &request.base, &request.theirs],
-                &request.path,
-                &request.marker_size,
-            )?;
+            self.merge_as_text(request, &mut outcome)?;
             return Ok(outcome);
         };
         // One that was itself merged with conflicts is no base to rely on.
@@ -79,6 +84,16 @@ impl Repository {
         })?;
         fs::write_atomic(&request.ours, &bytes)?;
         Ok(outcome)
+    }
+
+    fn merge_as_text(&self, request: &MergeRequest, outcome: &mut MergeOutcome) -> Result<()> {
+        outcome.as_text = true;
+        outcome.conflicts = self.git.merge_as_text(
+            [&request.ours, &request.base, &request.theirs],
+            &request.path,
+            &request.marker_size,
+        )?;
+        Ok(())
     }
 
     /// Merges three versions of a pointer, and says why the directory was not merged path by path if it was not.
@@ -197,6 +212,17 @@ impl Repository {
         transaction.commit()?;
         Ok(())
     }
+}
+
+fn is_lock(path: &RepoPath) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_bytes() == LOCK_FILE.as_bytes())
+}
+
+fn merge_lock(base: &[u8], ours: &[u8], theirs: &[u8], marker_size: &str) -> Option<git::MergedLock> {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let marker_size = marker_size.parse().ok().filter(|size| (1..=1000).contains(size))?;
+    git::merge_lock(text(base)?, text(ours)?, text(theirs)?, marker_size)
 }
 
 /// Whether a merge by path failed for want of listings, which somebody else may have.

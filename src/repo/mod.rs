@@ -112,6 +112,8 @@ use crate::workspace::StateFile;
 
 /// Name of the project file.
 pub const PROJECT_FILE: &str = "mv.toml";
+/// Name of the lock file.
+pub const LOCK_FILE: &str = "mv.lock";
 /// Name of the folder inside git's directories.
 const FOLDER: &str = "modver";
 

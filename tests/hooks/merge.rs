@@ -382,3 +382,47 @@ fn listings_that_are_missing_come_from_the_remote_or_the_output_is_left_whole() 
         assert_eq!(data(c), "a=ours b=b in/c=theirs ");
     }
 }
+
+#[test]
+fn lock_files_are_merged_by_stage() {
+    let s = ready();
+    let r = s.repo();
+    let lock = |stages: &[(&str, u8)]| {
+        let tables = stages
+            .iter()
+            .map(|(name, dep)| format!("\n[stages.{name}]\ndeps = {{ a = {dep} }}\n"));
+        format!("version = 1\n{}", tables.collect::<String>())
+    };
+    let commit = |stages: &[(&str, u8)]| {
+        r.write("sub/mv.lock", lock(stages));
+        r.git(["add", "sub/mv.lock"]).ok();
+        r.git(["commit", "-qm", "Lock"]).ok();
+    };
+    commit(&[("b", 1), ("c", 1)]);
+    r.git(["switch", "-qc", "topic"]).ok();
+    commit(&[("b", 1), ("c", 2), ("d", 1)]);
+    r.git(["switch", "-q", "main"]).ok();
+    commit(&[("a", 1), ("b", 2), ("c", 1)]);
+    r.git(["merge", "-q", "--no-edit", "topic"]).ok();
+    let merged = String::from_utf8(r.read("sub/mv.lock")).unwrap();
+    assert_eq!(merged, lock(&[("a", 1), ("b", 2), ("c", 2), ("d", 1)]));
+    // A stage that both changed.
+    r.git(["switch", "-q", "topic"]).ok();
+    commit(&[("b", 3), ("c", 2), ("d", 2)]);
+    r.git(["switch", "-q", "main"]).ok();
+    let failed = r.git(["merge", "--no-edit", "topic"]);
+    assert!(
+        failed
+            .err()
+            .contains("sub/mv.lock: 1 conflict\nhint: edit sub/mv.lock, then git add sub/mv.lock"),
+        "{failed}"
+    );
+    failed.fails(1);
+    let merged = String::from_utf8(r.read("sub/mv.lock")).unwrap();
+    let marked =
+        "<<<<<<< ours\n\n[stages.b]\ndeps = { a = 2 }\n=======\n\n[stages.b]\ndeps = { a = 3 }\n>>>>>>> theirs\n";
+    assert!(
+        merged.contains(marked) && merged.ends_with("[stages.d]\ndeps = { a = 2 }\n"),
+        "{merged}"
+    );
+}

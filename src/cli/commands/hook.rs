@@ -268,15 +268,18 @@ fn merged(outcome: &MergeOutcome, out: &mut dyn Write, style: Style) -> io::Resu
         return Ok(());
     }
     let path = quote(outcome.path.as_bytes());
-    let output = crate::git::output_path(&outcome.path).unwrap_or_default();
+    let parts = human::count(outcome.conflicts, "conflict", "conflicts");
+    let (label, hint) = (style.paint(Colour::Bad, "modver:"), style.paint(Colour::Hint, "hint:"));
+    let Some(output) = crate::git::output_path(&outcome.path) else {
+        // A lock file: it is text that people can settle.
+        return writeln!(out, "{label} {path}: {parts}\n{hint} edit {path}, then git add {path}");
+    };
     if let Some(why) = &outcome.not_by_path {
         writeln!(out, "{path} was not merged path by path: {why}")?;
     }
-    let parts = human::count(outcome.conflicts, "conflict", "conflicts");
-    writeln!(out, "{} {output}: {parts}", style.paint(Colour::Bad, "modver:"))?;
+    writeln!(out, "{label} {output}: {parts}")?;
     writeln!(
         out,
-        "{} modver status {output}, then modver checkout --ours PATH or modver checkout --theirs PATH",
-        style.paint(Colour::Hint, "hint:")
+        "{hint} modver status {output}, then modver checkout --ours PATH or modver checkout --theirs PATH"
     )
 }
