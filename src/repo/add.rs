@@ -29,6 +29,8 @@ pub struct AddOptions {
     pub remote: Option<String>,
     /// Push them right away.
     pub to_remote: bool,
+    /// Record what is here also where the pointer changed since it was brought here.
+    pub force: bool,
 }
 
 /// How an output's pointer changed.
@@ -104,7 +106,12 @@ impl Repository {
         }
         self.check_git(&paths)?;
         let before = |path: &RepoPath| outputs.outputs.iter().find(|output| output.path == *path).cloned();
-        let work = paths.into_iter().map(|path| (before(&path), path)).collect();
+        let work = paths.into_iter().map(|path| Work {
+            before: before(&path),
+            path,
+            named: true,
+        });
+        let work = work.collect();
         let mut outcome = self.store(work, options)?;
         drop(lock);
         if options.to_remote && !options.dry_run {
@@ -121,18 +128,23 @@ impl Repository {
         Ok(outcome)
     }
 
-    /// Stores the changes of outputs that are tracked already.
+    /// Stores the changes of outputs that are tracked already. One that is as an earlier pointer says is left alone
+    /// unless it is named: it was not changed here.
     ///
     /// # Errors
     /// As [`Repository::add`]; also when an output is not there at all.
-    pub fn commit(&self, targets: &[PathBuf], dry_run: bool) -> Result<AddOutcome> {
+    pub fn commit(&self, targets: &[PathBuf], force: bool, dry_run: bool) -> Result<AddOutcome> {
         let _lock = self.lock_workspace()?;
         let mut work = Vec::new();
         let selected = self.targets(targets)?;
         for target in beside(selected.targets, "add")? {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {
-                work.push((Some(target.output.clone()), target.output.path));
+                work.push(Work {
+                    before: Some(target.output.clone()),
+                    path: target.output.path,
+                    named: target.named,
+                });
             } else if target.named {
                 return Err(super::RepoError::NotFound {
                     path: target.output.path.on_disk(self.root()),
@@ -141,6 +153,7 @@ impl Repository {
         }
         let options = AddOptions {
             dry_run,
+            force,
             ..AddOptions::default()
         };
         let mut outcome = self.store(work, &options)?;
@@ -148,14 +161,14 @@ impl Repository {
         Ok(outcome)
     }
 
-    fn store(&self, work: Vec<(Option<Output>, RepoPath)>, options: &AddOptions) -> Result<AddOutcome> {
+    fn store(&self, work: Vec<Work>, options: &AddOptions) -> Result<AddOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
         let mut observed = Vec::with_capacity(work.len());
-        for (before, path) in work {
-            let seen = self.observe(&path, before.as_ref().map(Output::root))?;
-            observed.push((before, path, seen));
+        for work in work {
+            let seen = self.observe(&work.path, work.before.as_ref().map(Output::root))?;
+            observed.push((work, seen));
         }
-        let (files, bytes) = observed.iter().fold((0, 0), |sum, (_, _, seen)| {
+        let (files, bytes) = observed.iter().fold((0, 0), |sum, (_, seen)| {
             let unknown = unknown(seen);
             (sum.0 + unknown.0, sum.1 + unknown.1)
         });
@@ -201,13 +214,13 @@ impl Repository {
     #[allow(clippy::type_complexity, reason = "three parallel lists, used right here")]
     fn identify_all(
         &self,
-        observed: Vec<(Option<Output>, RepoPath, Observed)>,
+        observed: Vec<(Work, Observed)>,
         transaction: Option<&Transaction>,
         options: &AddOptions,
     ) -> Result<(Vec<Added>, Vec<Record>, Vec<(RepoPath, Snapshot, Scopes)>)> {
         let (mut added, mut records, mut states) = (Vec::new(), Vec::new(), Vec::new());
-        for (before, path, seen) in observed {
-            let scopes = seen.scopes.clone();
+        for (Work { before, path, named }, seen) in observed {
+            let (last, scopes) = (seen.last, seen.scopes.clone());
             let snapshot = self
                 .identify(seen, transaction)
                 .map_err(|error| super::RepoError::in_output(&path, error))?;
@@ -216,6 +229,17 @@ impl Repository {
                     path: path.on_disk(self.root()),
                 });
             };
+            if let Some(output) = &before
+                && last.is_some_and(|last| last != output.root())
+                && snapshot.root() != Some(output.root())
+                && !options.force
+            {
+                match self.is_as_it_was(output, &snapshot, last, &scopes)? {
+                    false => return Err(super::RepoError::Diverged { path }),
+                    true if !named => continue,
+                    true => {}
+                }
+            }
             let pointer = pointer_of(&node, before.as_ref(), options);
             let (present, _) = snapshot.scan.totals();
             added.push(Added {
@@ -241,6 +265,15 @@ impl Repository {
         }
         Ok((added, records, states))
     }
+}
+
+/// One output to store.
+struct Work {
+    /// As its pointer says, if there is one.
+    before: Option<Output>,
+    path: RepoPath,
+    /// Whether the user named it.
+    named: bool,
 }
 
 /// Files that have to be read, and their bytes.

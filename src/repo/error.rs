@@ -102,6 +102,10 @@ pub enum RepoError {
     Output { path: RepoPath, source: Box<RepoError> },
     #[error("`{path}` exists already")]
     Exists { path: RepoPath },
+    #[error(
+        "`{path}` was changed here, and its pointer is another since it was brought here: this would undo what is new there"
+    )]
+    Diverged { path: RepoPath },
     #[error("`{path}` has changes that are not stored")]
     Modified { path: RepoPath },
     #[error("no commit tracks `{path}`, or ever did")]
@@ -257,6 +261,10 @@ impl RepoError {
             Self::WholeRepository => Some("modver add DIRECTORY".to_owned()),
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
+            Self::Diverged { path } => Some(format!(
+                "modver diff {path}; then modver checkout --force {path} to take what the pointer names, or modver commit \
+                 --force {path} to keep what is here instead"
+            )),
             Self::Modified { path } => Some(format!("modver add {path}   or, to lose the changes, --force")),
             Self::NotInConflict { .. } => Some("modver status".to_owned()),
             Self::Conflict { path, .. } => Some(format!("git checkout --merge {path}")),

@@ -102,13 +102,10 @@ impl Repository {
         Ok(())
     }
 
-    /// Whether the pointer changed since any of these commits, as far as they are here, and what is here is not as it
-    /// says.
+    /// Whether the pointer changed since any of these commits, as far as they are here. Whether what is here is as it
+    /// says, only a look at it tells: git or another output may have had the place since.
     fn has_moved(&self, output: &Output, before: &[String]) -> Result<bool> {
         let base = State::base_at(&self.state_file(&output.path));
-        if base == Some(output.root()) {
-            return Ok(false);
-        }
         let pointer = output.pointer_path()?;
         let mut known = false;
         for commit in before {

@@ -114,7 +114,13 @@ impl Repository {
         let status = judge(&output)?;
         let path = output.path.clone();
         let (why, hint) = match status.state {
-            OutputState::Modified | OutputState::TypeChanged => {
+            OutputState::Diverged if !in_between => (
+                ObjectionReason::Modified,
+                format!(
+                    "modver checkout --force {path}   to take what the pointer names, or modver commit --force {path}"
+                ),
+            ),
+            OutputState::Modified | OutputState::Diverged | OutputState::TypeChanged => {
                 if self.pointer_on_disk(&output)?.is_some_and(|on_disk| {
                     on_disk.content != output.pointer.content
                         && judge(&Output {

@@ -43,6 +43,8 @@ pub enum OutputState {
     Modified,
     /// It is as it was brought here, but the pointer is another since.
     Outdated,
+    /// Something was changed here, and the pointer is another since it was brought here.
+    Diverged,
     /// It was here and is gone.
     Deleted,
     /// It was never brought here.
@@ -217,6 +219,32 @@ fn orphaned(orphan: Orphan) -> OutputStatus {
     }
 }
 
+impl Repository {
+    /// Whether what is here is what was last brought here, when the pointer was another.
+    pub(super) fn is_as_it_was(
+        &self,
+        output: &Output,
+        snapshot: &Snapshot,
+        last: Option<Root>,
+        scopes: &Scopes,
+    ) -> Result<bool> {
+        if last.is_none() || last == Some(output.root()) {
+            return Ok(false);
+        }
+        if snapshot.root() == last || scopes.is_whole() {
+            return Ok(snapshot.root() == last);
+        }
+        // What is not here was taken from the new pointer; it has to be as it was, too.
+        let mut observed = self.observe(&output.path, last)?;
+        observed.scopes.clone_from(scopes);
+        match self.identify(observed, None) {
+            Ok(then) => Ok(then.root() == last),
+            Err(RepoError::Workspace(WorkspaceError::Object(error))) if error.is_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Looks at outputs, several at once.
 pub(super) struct Look<'a> {
     repository: &'a Repository,
@@ -272,7 +300,10 @@ impl Look<'_> {
             problems,
         };
         if let Some(snapshot) = snapshot
-            && matches!(status.state, OutputState::Modified | OutputState::Outdated)
+            && matches!(
+                status.state,
+                OutputState::Modified | OutputState::Outdated | OutputState::Diverged
+            )
         {
             self.count(target, &snapshot, &mut status)?;
         }
@@ -348,10 +379,12 @@ impl Look<'_> {
             } else {
                 OutputState::Unchanged
             }
-        } else if self.is_as_it_was(output, &snapshot, last, &scopes)? {
+        } else if last.is_none_or(|last| last == output.root()) {
+            OutputState::Modified
+        } else if self.repository.is_as_it_was(output, &snapshot, last, &scopes)? {
             OutputState::Outdated
         } else {
-            OutputState::Modified
+            OutputState::Diverged
         };
         Ok(Compared {
             state,
@@ -380,30 +413,6 @@ impl Look<'_> {
             .snapshot(Mode::HashOnly, base, &scopes, self.repository, progress)?;
         snapshot.read = read;
         Ok(snapshot)
-    }
-
-    /// Whether what is here is what was last brought here, when the pointer was another.
-    fn is_as_it_was(
-        &self,
-        output: &Output,
-        snapshot: &Snapshot,
-        last: Option<Root>,
-        scopes: &Scopes,
-    ) -> Result<bool> {
-        if last.is_none() || last == Some(output.root()) {
-            return Ok(false);
-        }
-        if snapshot.root() == last || scopes.is_whole() {
-            return Ok(snapshot.root() == last);
-        }
-        // What is not here was taken from the new pointer; it has to be as it was, too.
-        let mut observed = self.repository.observe(&output.path, last)?;
-        observed.scopes.clone_from(scopes);
-        match self.repository.identify(observed, None) {
-            Ok(then) => Ok(then.root() == last),
-            Err(RepoError::Workspace(WorkspaceError::Object(error))) if error.is_missing() => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// Counts what differs, and names it if asked to.

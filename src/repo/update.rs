@@ -160,7 +160,7 @@ impl Repository {
             let state = output.state;
             matches!(
                 state,
-                OutputState::Modified | OutputState::TypeChanged | OutputState::Unknown
+                OutputState::Modified | OutputState::Diverged | OutputState::TypeChanged | OutputState::Unknown
             )
         });
         if changed_here && !options.force {

@@ -310,3 +310,75 @@ fn a_hook_that_is_killed_is_made_up_for() {
         assert!(data(r).contains("9=other"), "{at}");
     }
 }
+
+#[test]
+fn nobodys_changes_are_undone_by_keeping_ones_own() {
+    let s = ready();
+    let r = s.repo();
+    for i in 1..=3 {
+        r.write(format!("data/{i}"), format!("base {i}"));
+    }
+    record(r, "Base");
+    r.git(["branch", "mine"]).ok();
+    r.write("data/1", "colleague 1");
+    r.write("data/2", "colleague 2");
+    r.write("data/new", "colleague");
+    record(r, "Colleague");
+    r.git(["switch", "-q", "mine"]).ok();
+    r.write("data/2", "mine");
+    r.git(["merge", "-q", "main"]).ok();
+    let status = r.modver(["status"]);
+    assert!(status.out().starts_with("diverged:         data/ ("), "{status}");
+    // Neither by hand nor by a commit is it taken for a change of all that is new.
+    for args in [&["commit"][..], &["commit", "data"], &["add", "data"]] {
+        let refused = r.modver(args);
+        assert!(
+            refused
+                .err()
+                .starts_with("error: `data` was changed here, and its pointer is another"),
+            "{refused}"
+        );
+        refused.fails(1);
+    }
+    r.git(["commit", "-q", "--allow-empty", "-m", "No"]).fails(1);
+    // What is there can be taken, and one's own put back.
+    r.sh("cp data/2 ../mine; modver checkout -q --force data; cp ../mine data/2")
+        .ok();
+    record(r, "Both");
+    let diff = r.modver(["diff", "--name-only", "main", "mine"]).ok();
+    assert_eq!(diff, "data/2");
+    // Or all of what is here, when that is said.
+    r.git(["switch", "-q", "-c", "other", "main~1"]).ok();
+    r.write("data/3", "other");
+    r.git(["merge", "-q", "main"]).ok();
+    r.modver(["commit", "--force", "data"]).ok();
+    assert_eq!(r.modver(["diff", "--name-only", "HEAD~1"]).ok(), "data/3");
+    // What is only outdated was not changed: it is no commit's business unless it is named.
+    r.modver(["uninstall"]).ok();
+    r.git(["checkout", "-q", "-f", "main"]).ok();
+    r.modver(["checkout", "-q", "--force"]).ok();
+    r.git(["checkout", "-q", "main~1"]).ok();
+    assert_eq!(r.modver(["commit"]).ok(), "");
+    assert_eq!(r.git(["status", "--porcelain"]).ok(), "");
+}
+
+#[test]
+fn data_follows_each_time_also_where_another_output_had_the_place() {
+    let s = ready();
+    let r = s.repo();
+    r.write("data/sub/b", "whole");
+    record(r, "Whole");
+    r.git(["branch", "whole"]).ok();
+    r.modver(["remove", "--outs", "data"]).ok();
+    r.write("data/sub/b", "split");
+    r.modver(["add", "data/sub"]).ok();
+    r.git(["add", "."]).ok();
+    r.git(["commit", "-qm", "Split"]).ok();
+    for _ in 0..2 {
+        r.git(["switch", "-q", "whole"]).ok();
+        assert_eq!(r.read("data/sub/b"), b"whole");
+        r.git(["switch", "-q", "main"]).ok();
+        assert_eq!(r.read("data/sub/b"), b"split");
+        r.modver(["status", "--check"]).ok();
+    }
+}

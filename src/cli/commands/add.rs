@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Show what would be added and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Also record what is here where the pointer changed since it was brought here, which undoes what is new there
+    #[arg(short, long)]
+    force: bool,
     /// Also push the content to the remote at once
     #[arg(long)]
     to_remote: bool,
@@ -50,6 +53,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         labels: args.labels.clone(),
         remote: args.remote.clone(),
         to_remote: args.to_remote,
+        force: args.force,
     })?;
     Ok(Shown(outcome))
 }

@@ -8,7 +8,8 @@ use crate::cli::error::CliError;
 
 /// Accept what changed in tracked files and directories
 ///
-/// Like `modver add` for everything that is tracked already: stores the new content and updates the pointers.
+/// Like `modver add` for everything that is tracked already: stores the new content and updates the pointers. What is as
+/// an earlier pointer says was not changed here and is left alone, unless it is named.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -18,6 +19,9 @@ pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
     targets: Vec<PathBuf>,
+    /// Also record what is here where the pointer changed since it was brought here, which undoes what is new there
+    #[arg(short, long)]
+    force: bool,
     /// Show what would be stored and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -25,5 +29,9 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    Ok(Shown(context.repository()?.commit(&args.targets, args.dry_run)?))
+    Ok(Shown(context.repository()?.commit(
+        &args.targets,
+        args.force,
+        args.dry_run,
+    )?))
 }

@@ -146,6 +146,11 @@ impl Shown {
             "to keep the changes",
         );
         hint(
+            &is(OutputState::Diverged),
+            "diff",
+            "shows what is here and not in the pointer, which changed too; then checkout --force, or commit --force",
+        );
+        hint(
             &|output| {
                 matches!(output.state, OutputState::Deleted | OutputState::Outdated) && !output.transparent
                     || output.state == OutputState::Absent && output.in_cache == Some(true)
@@ -256,6 +261,7 @@ fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<
     let name = match output.state {
         OutputState::Unchanged => None,
         OutputState::Modified => Some("modified"),
+        OutputState::Diverged => Some("diverged"),
         OutputState::Outdated => Some("outdated"),
         OutputState::Deleted => Some("deleted"),
         OutputState::Absent => Some("absent"),
@@ -271,7 +277,10 @@ fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<
         ));
     }
     if let Some(name) = name {
-        let compared = matches!(output.state, OutputState::Modified | OutputState::Outdated);
+        let compared = matches!(
+            output.state,
+            OutputState::Modified | OutputState::Outdated | OutputState::Diverged
+        );
         if compared && output.counts.is_none() && !output.transparent {
             details.push("its listing is not in the cache".to_owned());
         } else if output.in_cache == Some(false) {
