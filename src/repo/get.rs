@@ -88,7 +88,7 @@ fn from_url(desk: &Desk<'_>, request: &GetOptions) -> Result<GetOutcome> {
     let (out, full) = out(desk, request, &name)?;
     free(&full, request.force)?;
     let Some((file, _)) = source.download(&full)? else {
-        let Fetched { node, .. } = source.fetch()?;
+        let Fetched { node, .. } = source.fetch(None)?;
         write(desk, desk.cache()?, &node, &full, request.force)?;
         return Ok(outcome(request, None, out, &node));
     };
