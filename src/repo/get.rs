@@ -180,8 +180,12 @@ fn write(desk: &Desk<'_>, content: &Cache, node: &Node, full: &Path, force: bool
     fs::create_dir_all(&aside)?;
     let complete = aside.join(last);
     let written = check_out(content, node, &complete, false, &state, &desk.progress).and_then(|()| {
-        free(full, false)?;
-        Ok(fs::rename(&complete, full)?)
+        // Something may have appeared there meanwhile.
+        if fs::rename_new(&complete, full)? {
+            Ok(())
+        } else {
+            Err(RepoError::InTheWay { path: full.to_owned() })
+        }
     });
     let _ = fs::remove_file(&state.path);
     let removed = fs::remove_dir_all(&aside);
