@@ -284,7 +284,7 @@ impl Repository {
         let desk = Desk::of(self);
         match import {
             Import::Repository(import) => {
-                let now = place::newest(&desk, &import.url, self.root(), import.rev.as_deref())?;
+                let now = place::newest(&desk, import, self.root())?;
                 Ok(now != import.commit)
             }
             Import::Url(import) => {

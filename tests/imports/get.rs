@@ -116,7 +116,10 @@ fn branches_move_and_tags_stay() {
     get(&["--rev", "main~1"], "cat 1\n");
     get(&["--rev", &first[..9]], "cat 1\n");
     get(&["--rev", &first], "cat 1\n");
+    get(&["--rev", &first.to_uppercase()], "cat 1\n");
     get(&["--rev", "refs/tags/v1"], "cat 1\n");
+    let tag = other.git(["rev-parse", "v2"]).ok();
+    get(&["--rev", &tag], "another cat\n");
     // On this machine, too, and what is checked out there does not matter.
     other.git(["checkout", "--quiet", "v1"]).ok();
     o.modver(["get", "../source", "data/cats/9.txt", "--rev", "main"]).ok();
