@@ -129,6 +129,28 @@ fn branches_move_and_tags_stay() {
 }
 
 #[test]
+fn a_copy_does_not_use_what_a_hook_of_git_was_given() {
+    let (s, source, out) = scratch();
+    let other = s.at(&source);
+    other.modver(["push", "--quiet"]).ok();
+    second_version(other);
+    other.modver(["push", "--quiet"]).ok();
+    let objects = s.root().join("objects");
+    fs::create_dir(&objects).unwrap();
+    let o = s.at(&out);
+    for rev in ["main", "main~1"] {
+        o.sh(&format!(
+            "GIT_OBJECT_DIRECTORY='{0}' GIT_QUARANTINE_PATH='{0}' '{1}' get --force --rev {rev} {2} code/run.py",
+            objects.display(),
+            env!("CARGO_BIN_EXE_modver"),
+            url(&source)
+        ))
+        .ok();
+    }
+    assert_eq!(names(&objects), [""; 0]);
+}
+
+#[test]
 fn several_at_once_share_one_copy() {
     let (s, source, out) = scratch();
     let (o, other) = (s.at(&out), s.at(&source));
