@@ -188,13 +188,17 @@ fn is_http(url: &str) -> bool {
     matches!(scheme.as_deref(), Some("http" | "https"))
 }
 
-/// Whether a URL carries a password, key or token: before an `@`, or in its query.
+/// Whether a URL carries a password, key or token: before an `@`, in its query, or behind a `#`.
 #[must_use]
 pub fn has_credentials(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
     };
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = rest.split('?').next().unwrap_or_default();
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (_, query) = rest.split_once('?').unwrap_or_default();
+    // What has no value there is the name of a place in a document.
+    let fragment = fragment.split(['&', ';', '?']).filter(|part| part.contains('='));
     let authority = path.split('/').next().unwrap_or_default();
     let before_host = match authority.rsplit_once('@') {
         // A user without a password is how people write ssh addresses.
@@ -207,11 +211,12 @@ pub fn has_credentials(url: &str) -> bool {
                     .is_some_and(|(_, port)| port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()))
         }
     };
-    before_host || query.split(['&', ';']).any(is_secret_parameter)
+    before_host || query.split(['&', ';']).chain(fragment).any(is_secret_parameter)
 }
 
 fn is_secret_parameter(parameter: &str) -> bool {
-    let name = parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    let name = parameter.split('=').next().unwrap_or_default();
+    let name = percent_decoded(name).to_ascii_lowercase().replace('-', "_");
     let words = [
         "secret",
         "token",
@@ -220,8 +225,25 @@ fn is_secret_parameter(parameter: &str) -> bool {
         "credential",
         "access_key",
         "accesskey",
+        "api_key",
+        "apikey",
+        "jwt",
     ];
-    name == "sig" || words.iter().any(|word| name.contains(word))
+    matches!(name.as_str(), "sig" | "key" | "auth") || words.iter().any(|word| name.contains(word))
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| first == b'%');
+        let byte = digits
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -238,6 +260,15 @@ mod tests {
             "https://host/x?sig=abc",
             "https://host/x?a=b&X-Amz-Signature=abc",
             "s3://bucket?secret_access_key=x",
+            "https://host/x?key=AIza",
+            "https://host/x?a=b&api_key=x",
+            "https://host/x?apikey=x",
+            "https://host/x?X-Api-Key=x",
+            "https://host/x?auth=x",
+            "https://host/x?jwt=x",
+            "https://host/x?%6Bey=x",
+            "https://host/x?a=b#access_token=x",
+            "https://host/x#a=b&access_token=x",
         ] {
             assert_eq!(Value::from_text(Kind::Url, url), Err(ValueDefect::Credentials), "{url}");
         }
@@ -249,6 +280,7 @@ mod tests {
             "/data/a:b@c",
             "../store",
             "https://host/x?version=2",
+            "https://host/x?keyword=a&author=b&100%=c#tokens",
         ] {
             assert_eq!(Value::from_text(Kind::Url, url), Ok(Value::Text(url.into())), "{url}");
         }

@@ -286,6 +286,43 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     sync_parent(to)
 }
 
+/// As [`rename`], but only if nothing has the name `to`; `false` when something has.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn rename_new(from: &Path, to: &Path) -> Result<bool> {
+    use rustix::io::Errno;
+    fault::pass(Attempt::Rename, from)?;
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    {
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags) {
+            Ok(()) => return sync_parent(to).map(|()| true),
+            Err(Errno::EXIST) => return Ok(false),
+            // Some file systems do not know the flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            Err(error) => return Err(at(Attempt::Rename, from)(error)),
+        }
+    }
+    if stat(to)?.is_some() {
+        return Ok(false);
+    }
+    // Of a directory, nothing but an empty one can take the place. Not every file system has hard links.
+    let is_dir = stat(from)?.is_some_and(|stat| stat.kind == FileKind::Dir);
+    match if is_dir {
+        Err(Errno::PERM)
+    } else {
+        rustix::fs::link(from, to)
+    } {
+        Ok(()) => {
+            remove_file(from)?;
+        }
+        Err(Errno::EXIST) => return Ok(false),
+        Err(_) => fs::rename(from, to).map_err(at(Attempt::Rename, from))?,
+    }
+    sync_parent(to).map(|()| true)
+}
+
 /// What `lstat` says about a path; `None` when it does not exist.
 ///
 /// # Errors

@@ -28,6 +28,18 @@ const UNSET: [&str; 11] = [
     "GIT_NO_REPLACE_OBJECTS",
 ];
 
+/// Further variables that hold for the user's repository only: what is left of `git rev-parse --local-env-vars` without
+/// configuration, and the one by which a hook of `git receive-pack` may change no references.
+const UNSET_ELSEWHERE: [&str; 7] = [
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_QUARANTINE_PATH",
+];
+
 /// How much of the program's standard error is kept.
 const MAX_MESSAGE: u64 = 4096;
 
@@ -95,6 +107,9 @@ pub(super) fn start_elsewhere<A: AsRef<OsStr>>(
     stdin: Vec<u8>,
 ) -> Result<Run> {
     let mut command = command_in(dir);
+    for name in UNSET_ELSEWHERE {
+        command.env_remove(name);
+    }
     if !how.lazy {
         command.env("GIT_NO_LAZY_FETCH", "1");
     }

@@ -138,19 +138,20 @@ impl SourceRepo {
             return self.parse(rev.unwrap_or("HEAD"));
         };
         let commit = match rev {
-            Some(rev) if is_full_id(rev) => Some(rev.to_owned()),
+            Some(rev) if is_full_id(rev) => Some(rev.to_ascii_lowercase()),
             rev => self.advertised(origin, rev.unwrap_or("HEAD"))?,
         };
         if let Some(commit) = &commit
             && self.has(commit)?
         {
-            return Ok(commit.clone());
+            return self.parse(commit);
         }
         let _lock = FileLock::acquire(&origin.lock, LockKind::Exclusive, waiting)?;
         match (commit, rev) {
             (Some(commit), _) => {
                 self.fetch_commit(origin, &commit)?;
-                Ok(commit)
+                // It may be the id of a tag.
+                self.parse(&commit)
             }
             (None, Some(rev)) => {
                 self.fetch_history(origin)?;
@@ -161,18 +162,18 @@ impl SourceRepo {
     }
 
     /// The commit that a revision names now, as [`SourceRepo::resolve`] says it, but without fetching it where the
-    /// server tells.
+    /// server tells, or where the revision is the id of `known`, the commit that it named before.
     ///
     /// # Errors
     /// As [`SourceRepo::resolve`].
-    pub fn newest(&self, rev: Option<&str>, waiting: impl Fn(&str)) -> Result<String> {
+    pub fn newest(&self, rev: Option<&str>, known: &str, waiting: impl Fn(&str)) -> Result<String> {
         if let (Some(origin), false) = (&self.origin, rev.is_some_and(is_full_id))
             && let Some(commit) = self.advertised(origin, rev.unwrap_or("HEAD"))?
         {
             return Ok(commit);
         }
         match rev {
-            Some(rev) if is_full_id(rev) => Ok(rev.to_owned()),
+            Some(rev) if rev.eq_ignore_ascii_case(known) => Ok(known.to_owned()),
             rev => self.resolve(rev, waiting),
         }
     }

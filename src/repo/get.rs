@@ -88,7 +88,7 @@ fn from_url(desk: &Desk<'_>, request: &GetOptions) -> Result<GetOutcome> {
     let (out, full) = out(desk, request, &name)?;
     free(&full, request.force)?;
     let Some((file, _)) = source.download(&full)? else {
-        let Fetched { node, .. } = source.fetch()?;
+        let Fetched { node, .. } = source.fetch(None)?;
         write(desk, desk.cache()?, &node, &full, request.force)?;
         return Ok(outcome(request, None, out, &node));
     };
@@ -180,8 +180,12 @@ fn write(desk: &Desk<'_>, content: &Cache, node: &Node, full: &Path, force: bool
     fs::create_dir_all(&aside)?;
     let complete = aside.join(last);
     let written = check_out(content, node, &complete, false, &state, &desk.progress).and_then(|()| {
-        free(full, false)?;
-        Ok(fs::rename(&complete, full)?)
+        // Something may have appeared there meanwhile.
+        if fs::rename_new(&complete, full)? {
+            Ok(())
+        } else {
+            Err(RepoError::InTheWay { path: full.to_owned() })
+        }
     });
     let _ = fs::remove_file(&state.path);
     let removed = fs::remove_dir_all(&aside);

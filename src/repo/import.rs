@@ -119,7 +119,7 @@ impl Repository {
         let source = UrlSource::open(&desk, &options.url, self.cwd())?;
         let path = self.import_path(options.out.as_deref(), || source.name())?;
         self.check_import(&path, options.force)?;
-        let Fetched { node, version } = source.fetch()?;
+        let Fetched { node, version } = source.fetch(None)?;
         let url = self.url_to_remember(&options.url, options.url.contains("://"))?;
         let import = Import::Url(remember(url, version));
         let pointer = pointer(&node, import, &options.desc, &options.labels);
@@ -267,7 +267,7 @@ impl Repository {
                 if only_look {
                     return source.ask(&import.into()).map(drop);
                 }
-                let Fetched { node, .. } = source.fetch()?;
+                let Fetched { node, .. } = source.fetch(Some(output))?;
                 if root_of(&node) != Some(output.root()) {
                     return Err(changed());
                 }
@@ -284,7 +284,7 @@ impl Repository {
         let desk = Desk::of(self);
         match import {
             Import::Repository(import) => {
-                let now = place::newest(&desk, &import.url, self.root(), import.rev.as_deref())?;
+                let now = place::newest(&desk, import, self.root())?;
                 Ok(now != import.commit)
             }
             Import::Url(import) => {

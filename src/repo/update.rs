@@ -206,7 +206,7 @@ impl Repository {
                 })
             }
             Import::Url(import) => {
-                let Fetched { node, version } = UrlSource::open(&desk, &import.url, self.root())?.fetch()?;
+                let Fetched { node, version } = UrlSource::open(&desk, &import.url, self.root())?.fetch(None)?;
                 Ok(Newer {
                     node,
                     import: Import::Url(remember(import.url.clone(), version)),

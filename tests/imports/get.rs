@@ -116,13 +116,38 @@ fn branches_move_and_tags_stay() {
     get(&["--rev", "main~1"], "cat 1\n");
     get(&["--rev", &first[..9]], "cat 1\n");
     get(&["--rev", &first], "cat 1\n");
+    get(&["--rev", &first.to_uppercase()], "cat 1\n");
     get(&["--rev", "refs/tags/v1"], "cat 1\n");
+    let tag = other.git(["rev-parse", "v2"]).ok();
+    get(&["--rev", &tag], "another cat\n");
     // On this machine, too, and what is checked out there does not matter.
     other.git(["checkout", "--quiet", "v1"]).ok();
     o.modver(["get", "../source", "data/cats/9.txt", "--rev", "main"]).ok();
     let unknown = o.modver(["get", &url, "data", "--rev", "v9"]);
     assert!(unknown.err().contains("it has no revision `v9`"), "{unknown}");
     unknown.fails(1);
+}
+
+#[test]
+fn a_copy_does_not_use_what_a_hook_of_git_was_given() {
+    let (s, source, out) = scratch();
+    let other = s.at(&source);
+    other.modver(["push", "--quiet"]).ok();
+    second_version(other);
+    other.modver(["push", "--quiet"]).ok();
+    let objects = s.root().join("objects");
+    fs::create_dir(&objects).unwrap();
+    let o = s.at(&out);
+    for rev in ["main", "main~1"] {
+        o.sh(&format!(
+            "GIT_OBJECT_DIRECTORY='{0}' GIT_QUARANTINE_PATH='{0}' '{1}' get --force --rev {rev} {2} code/run.py",
+            objects.display(),
+            env!("CARGO_BIN_EXE_modver"),
+            url(&source)
+        ))
+        .ok();
+    }
+    assert_eq!(names(&objects), [""; 0]);
 }
 
 #[test]

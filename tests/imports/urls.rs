@@ -177,13 +177,50 @@ fn imports_of_urls_are_updated_when_their_mark_changes() {
     assert!(late.err().contains("does not have the content any more"), "{late}");
     late.fails(1);
     assert!(!s.at(&clone).has("table.csv"));
-    let secret = repo.modver(["import-url", &format!("{url}?token=hush"), "x"]);
-    assert!(
-        secret.err().contains("credentials") && !secret.err().contains("hush"),
-        "{secret}"
-    );
-    secret.fails(1);
+    for end in ["?token=hush", "?key=hush", "?api%5Fkey=hush", "#access_token=hush"] {
+        let secret = repo.modver(["import-url", &format!("{url}{end}"), "x"]);
+        assert!(
+            secret.err().contains("credentials") && !secret.err().contains("hush"),
+            "{secret}"
+        );
+        secret.fails(1);
+    }
     repo.modver(["update", "table.csv", "--rev", "x"]).fails(1);
+}
+
+#[test]
+fn a_server_cannot_fill_the_disk() {
+    let s = Scratch::new();
+    let repo = s.repo();
+    repo.modver(["init", "--quiet"]).ok();
+    let large = Arc::new(AtomicU32::new(0));
+    let flag = Arc::clone(&large);
+    let body = noise(10, 40_000_000);
+    let web = Web::start(move |_, _| {
+        let mut answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
+        match flag.load(SeqCst) {
+            0 => answer.extend_from_slice(b"small\n"),
+            _ => answer.extend_from_slice(&body),
+        }
+        answer
+    });
+    repo.modver(["import-url", &format!("{}/table.csv", web.url)]).ok();
+    commit(repo, "import");
+    large.store(1, SeqCst);
+    let clone = s.clone_to("clone");
+    let c = s.at(&clone);
+    let pull = c.modver(["pull", "table.csv"]);
+    assert!(pull.err().contains("does not have the content any more"), "{pull}");
+    pull.fails(1);
+    let megabytes: u64 = s.at(s.root()).sh("du -sm . | cut -f1").ok().trim().parse().unwrap();
+    assert!(megabytes < 20, "{megabytes}");
+    assert_eq!(
+        web.requests()
+            .iter()
+            .filter(|request| *request == "GET /table.csv")
+            .count(),
+        2
+    );
 }
 
 #[test]

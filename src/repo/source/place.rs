@@ -6,7 +6,7 @@ use super::desk::Desk;
 use super::{of_source, without_credentials};
 use crate::config::{Config, ConfigSources};
 use crate::fs;
-use crate::git::{GitError, GitRepo, SourceRepo, is_git_url};
+use crate::git::{GitError, GitRepo, RepositoryImport, SourceRepo, is_git_url};
 use crate::progress::Phase;
 use crate::remote::transport::Location;
 use crate::repo::{FOLDER, PROJECT_FILE, RepoError, Result};
@@ -105,11 +105,12 @@ pub(super) fn check_rev(rev: Option<&str>) -> Result<()> {
 }
 
 /// The commit that a revision of a repository, which a pointer names, is now; asked as cheaply as possible.
-pub(in crate::repo) fn newest(desk: &Desk<'_>, url: &str, root: &Path, rev: Option<&str>) -> Result<String> {
+pub(in crate::repo) fn newest(desk: &Desk<'_>, import: &RepositoryImport, root: &Path) -> Result<String> {
+    let (url, rev) = (&import.url, import.rev.as_deref());
     let ask = || {
         check_rev(rev)?;
         let (git, _) = open(desk, url, root, NamedBy::Pointer)?;
-        Ok(git.newest(rev, |holder| (desk.waiting)(holder))?)
+        Ok(git.newest(rev, &import.commit, |holder| (desk.waiting)(holder))?)
     };
     desk.progress.start(Phase::Comparing, 0, 0);
     ask().map_err(of_source(url))

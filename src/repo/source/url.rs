@@ -13,7 +13,7 @@ use crate::progress::{Phase, Progress};
 use crate::remote::transport::{
     self, Location, ObjectMeta, ObjectReader, RemoteSpec, Transport, TransportError, Version, WebReader,
 };
-use crate::repo::{RepoError, Result, places};
+use crate::repo::{Output, RepoError, Result, places};
 use crate::store::{PackKind, Transaction};
 use crate::workspace::{IgnoreRules, Mode, Scan, ScanRequest, Scopes, scan};
 
@@ -156,13 +156,14 @@ impl<'a> UrlSource<'a> {
         Ok(scan(&request, &self.desk.progress)?)
     }
 
-    /// Brings what is there into the cache.
-    pub(in crate::repo) fn fetch(&self) -> Result<Fetched> {
+    /// Brings what is there into the cache. If the output whose content it should be is given, nothing is read beyond
+    /// its size: whoever serves it must not fill the disk with something else.
+    pub(in crate::repo) fn fetch(&self, of: Option<&Output>) -> Result<Fetched> {
         let mut attempt = 1;
         loop {
             let cache = self.desk.cache()?;
             let transaction = cache.transaction(&self.desk.progress)?;
-            let error = match self.store(&transaction) {
+            let error = match self.store(&transaction, of) {
                 Ok(Some(fetched)) => {
                     transaction.commit()?;
                     return Ok(fetched);
@@ -181,8 +182,13 @@ impl<'a> UrlSource<'a> {
     }
 
     /// `None`: it changed meanwhile, or has to be read from its beginning.
-    fn store(&self, transaction: &Transaction) -> Result<Option<Fetched>> {
+    fn store(&self, transaction: &Transaction, of: Option<&Output>) -> Result<Option<Fetched>> {
         let progress = &self.desk.progress;
+        let check = |version: &Version| match of {
+            Some(of) if version.size.is_some_and(|size| size != of.pointer.size) => Err(changed(of)),
+            _ => Ok(()),
+        };
+        let mut left = of.map_or(u64::MAX, |of| of.pointer.size);
         let file = |id, size, version| {
             let node = Node::File {
                 id,
@@ -195,15 +201,21 @@ impl<'a> UrlSource<'a> {
         match &self.place {
             Place::Web(reader) => {
                 let mut stream = reader.open(&self.url)?;
+                check(stream.version())?;
                 progress.start(Phase::Fetching, 1, stream.version().size.unwrap_or(0));
-                match transaction.add_reader(PackKind::Data, &mut stream, &name) {
-                    Ok((id, size)) => file(id, size, stream.version().clone()),
-                    Err(_) if stream.must_begin_again() => Ok(None),
-                    Err(error) => Err(error.into()),
+                let mut limited = Limited::new(&mut stream, &mut left);
+                let added = transaction.add_reader(PackKind::Data, &mut limited, &name);
+                let exceeded = limited.exceeded;
+                match (added, of) {
+                    (_, Some(of)) if exceeded => Err(changed(of)),
+                    (Ok((id, size)), _) => file(id, size, stream.version().clone()),
+                    (Err(_), _) if stream.must_begin_again() => Ok(None),
+                    (Err(error), _) => Err(error.into()),
                 }
             }
             Place::Object { transport, key } => match self.look()? {
                 There::File(version) => {
+                    check(&version)?;
                     progress.start(Phase::Fetching, 1, version.size.unwrap_or(0));
                     let mut reader = ObjectReader::new(&**transport, object(key, &version));
                     let (id, size) = transaction.add_reader(PackKind::Data, &mut reader, &name)?;
@@ -213,6 +225,7 @@ impl<'a> UrlSource<'a> {
                     file(id, size, version)
                 }
                 There::Dir(version, objects) => {
+                    check(&version)?;
                     progress.start(Phase::Fetching, objects.len() as u64, version.size.unwrap_or(0));
                     let mut items = Vec::new();
                     for object in objects {
@@ -235,6 +248,7 @@ impl<'a> UrlSource<'a> {
             },
             Place::Local(path) => {
                 let (There::File(version) | There::Dir(version, _)) = self.look()?;
+                check(&version)?;
                 progress.start(Phase::Adding, 0, version.size.unwrap_or(0));
                 let scan = self.scan(path)?;
                 let none: &crate::store::Cache = self.desk.cache()?;
@@ -329,6 +343,37 @@ impl<'a> UrlSource<'a> {
             Ok(error) => error.into(),
             Err(error) => fs::at(fs::Attempt::Read, Path::new(&shown(&self.url)))(error).into(),
         }
+    }
+}
+
+fn changed(of: &Output) -> RepoError {
+    let path = of.path.clone();
+    RepoError::SourceChanged { path }
+}
+
+/// Reads only so many bytes; more is an error.
+struct Limited<'a, R> {
+    from: &'a mut R,
+    left: &'a mut u64,
+    exceeded: bool,
+}
+
+impl<'a, R> Limited<'a, R> {
+    fn new(from: &'a mut R, left: &'a mut u64) -> Self {
+        let exceeded = false;
+        Self { from, left, exceeded }
+    }
+}
+
+impl<R: Read> Read for Limited<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.from.read(buf)?;
+        let Some(left) = self.left.checked_sub(read as u64) else {
+            self.exceeded = true;
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        };
+        *self.left = left;
+        Ok(read)
     }
 }
 
