@@ -56,19 +56,31 @@ impl GitRepo {
         }
     }
 
-    /// Stages a file, or everything below a directory, as `git add` does.
+    /// Makes git's index agree with the work tree for these files and links, also where git ignores them.
+    ///
+    /// # Errors
+    /// When one of them does not exist or the filter fails, before anything is staged; otherwise as [`GitRepo::stage`].
+    pub fn stage_ignored(&self, paths: &[RepoPath]) -> Result<()> {
+        self.update_index("--add", paths)
+    }
+
+    /// Takes these files out of the index. Those in the work tree stay.
     ///
     /// # Errors
     /// As [`GitRepo::stage`].
-    pub fn stage_below(&self, path: &RepoPath) -> Result<()> {
-        let args = [
-            "--literal-pathspecs",
-            "add",
-            "--all",
-            "--pathspec-from-file=-",
-            "--pathspec-file-nul",
-        ];
-        self.change_index(&args, path.as_bytes())
+    pub fn unstage(&self, paths: &[RepoPath]) -> Result<()> {
+        self.update_index("--force-remove", paths)
+    }
+
+    fn update_index(&self, option: &str, paths: &[RepoPath]) -> Result<()> {
+        let list: Vec<u8> = paths
+            .iter()
+            .flat_map(|path| [path.as_bytes(), b"\0"].concat())
+            .collect();
+        match list.is_empty() {
+            true => Ok(()),
+            false => self.change_index(&["update-index", option, "-z", "--stdin"], &list),
+        }
     }
 
     /// Runs a command that writes the index, again while another process holds it.

@@ -129,7 +129,57 @@ impl TransparentFile {
     }
 }
 
+/// What git's index has at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// The pointer of a transparent file, or nothing for an empty file.
+    File {
+        /// The content.
+        pointer: Option<TransparentPointer>,
+        /// Whether git says that it is executable.
+        executable: bool,
+    },
+    /// A link, with where it points.
+    Link(Vec<u8>),
+    /// Nothing, or anything else.
+    Other,
+}
+
 impl GitRepo {
+    /// What the index has at each of these paths.
+    ///
+    /// # Errors
+    /// When the index cannot be read or an object is missing.
+    pub fn held(&self, paths: &[RepoPath]) -> Result<Vec<Held>> {
+        let tracked = self.tracked()?;
+        let repo = self.local();
+        let mut held = Vec::with_capacity(paths.len());
+        for path in paths {
+            let at = path.as_bytes().as_bstr();
+            let entry = tracked.index.entry_by_path_and_stage(at, Stage::Unconflicted);
+            held.push(match entry {
+                Some(entry) if matches!(entry.mode, Mode::FILE | Mode::FILE_EXECUTABLE) => {
+                    let pointer =
+                        read_tiny_blob(&repo, entry.id)?.and_then(|bytes| TransparentPointer::parse(&bytes));
+                    let is_empty = entry.id == gix::ObjectId::empty_blob(entry.id.kind());
+                    match pointer.is_some() || is_empty {
+                        true => Held::File {
+                            pointer,
+                            executable: entry.mode == Mode::FILE_EXECUTABLE,
+                        },
+                        false => Held::Other,
+                    }
+                }
+                Some(entry) if entry.mode == Mode::SYMLINK => {
+                    let blob = repo.find_blob(entry.id).map_err(|e| GitError::object(entry.id, e))?;
+                    Held::Link(blob.data.clone())
+                }
+                _ => Held::Other,
+            });
+        }
+        Ok(held)
+    }
+
     /// The files of the index that are transparent and have a pointer, by path. Those in a merge conflict are left
     /// out, as are those that a sparse checkout leaves out.
     ///

@@ -208,6 +208,8 @@ pub enum RepoError {
     Listing { path: RepoPath, source: TreeError },
     #[error("there is no home directory in which to keep copies of other repositories")]
     NoUserCache,
+    #[error("git does not hold `{path}` as it is; `{output}` stays as it was")]
+    NotConverted { path: RepoPath, output: RepoPath },
     #[error("cannot fetch `{path}`")]
     NotFetched { path: RepoPath, source: Arc<RemoteError> },
 }
@@ -282,6 +284,7 @@ impl RepoError {
             Self::Dirty => Some("git stash   or   git commit -a".to_owned()),
             Self::UntrackedInTheWay { path } => Some(format!("git add {path} && git commit")),
             Self::NotExported { .. } => Some("modver push, from where the content is".to_owned()),
+            Self::NotConverted { path, .. } => Some(format!("git check-attr --all -- {path}")),
             Self::NotHere { path } => Some(format!("modver pull {path}")),
             Self::PatternNotTracked { .. } => Some("modver track".to_owned()),
             Self::IsTransparent { path, instead } => Some(format!("git {instead} {path}")),

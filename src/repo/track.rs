@@ -4,11 +4,14 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use super::ls::missing_listing;
+use super::observe::pointer_node;
 use super::record::Record;
 use super::targets::beside;
 use super::{Output, RepoError, Repository, Result};
 use crate::fs;
-use crate::git::{self, FileEdit, TrackedPattern};
+use crate::git::{self, FileEdit, Held, TrackedPattern};
+use crate::object::{self, Node, Visit};
 use crate::path::{RepoPath, quote};
 
 /// What to track.
@@ -42,6 +45,16 @@ pub struct Converted {
     pub path: RepoPath,
     /// Whether it is a directory, all of whose files are transparent now.
     pub dir: bool,
+    /// Directories in it without files: git does not keep them.
+    pub empty_dirs: u64,
+}
+
+/// An output that is to be made transparent.
+struct Convertible {
+    output: Output,
+    /// Its files and links, as the pointer says.
+    files: Vec<(RepoPath, Node)>,
+    empty_dirs: u64,
 }
 
 /// What is transparent.
@@ -105,9 +118,10 @@ impl Repository {
             pattern: quote(pattern).into_owned(),
             new,
         }));
-        outcome.converted.extend(outputs.iter().map(|output| Converted {
-            path: output.path.clone(),
-            dir: output.is_dir(),
+        outcome.converted.extend(outputs.iter().map(|one| Converted {
+            path: one.output.path.clone(),
+            dir: one.output.is_dir(),
+            empty_dirs: one.empty_dirs,
         }));
         if options.dry_run {
             return Ok(outcome);
@@ -181,7 +195,7 @@ impl Repository {
     }
 
     /// The outputs that are to be made transparent: whole, here, and as their pointers say.
-    fn convertible(&self, inputs: &[PathBuf]) -> Result<Vec<Output>> {
+    fn convertible(&self, inputs: &[PathBuf]) -> Result<Vec<Convertible>> {
         if inputs.is_empty() {
             return Ok(Vec::new());
         }
@@ -200,14 +214,46 @@ impl Repository {
             if !self.is_stored(&path, &target.output)? {
                 return Err(RepoError::Modified { path });
             }
-            outputs.push(target.output);
+            outputs.push(self.convertible_one(target.output)?);
         }
         Ok(outputs)
     }
 
+    /// An output with what is in it, all of which has to be here: git takes what is in the work tree.
+    fn convertible_one(&self, output: Output) -> Result<Convertible> {
+        let mut files = Vec::new();
+        let mut empty_dirs = 0;
+        match pointer_node(&output) {
+            Node::Dir { id, .. } => {
+                let walked = object::walk(self, id, |inside, node| {
+                    match node {
+                        Node::Dir { files: 0, .. } => empty_dirs += 1,
+                        Node::Dir { .. } => return Ok(Visit::Enter),
+                        node => files.push((output.path.join_path(inside), node.clone())),
+                    }
+                    Ok::<_, RepoError>(Visit::Skip)
+                });
+                walked.map_err(|error| missing_listing(error, &output.path))?;
+            }
+            node => files.push((output.path.clone(), node)),
+        }
+        for (path, _) in &files {
+            if fs::stat(&path.on_disk(self.root()))?.is_none() {
+                return Err(RepoError::NotHere { path: path.clone() });
+            }
+        }
+        Ok(Convertible {
+            output,
+            files,
+            empty_dirs,
+        })
+    }
+
     /// Makes one output transparent. The attributes come first: from then on, git stores a pointer in its place whoever
-    /// adds it, also if this process dies before it does.
-    fn convert(&self, output: &Output) -> Result<()> {
+    /// adds it. The pointer beside it goes last, when git has everything that it stands for: whenever this process dies,
+    /// the files are in one of both.
+    fn convert(&self, convertible: &Convertible) -> Result<()> {
+        let output = &convertible.output;
         let dir = output.path.parent().unwrap_or_default();
         let name = RepoPath::root().join(&super::inputs::name_of(&output.path)?);
         let mut pattern = git::literal_pattern(&name);
@@ -215,13 +261,45 @@ impl Repository {
             pattern.extend_from_slice(b"/**");
         }
         let edit = git::track_edit(self.root(), &dir, &[pattern])?;
+        let before = self.git.tracked()?;
         edit.apply(self.root())?;
+        if let Err(error) = self.stage_converted(convertible, &edit) {
+            let paths = convertible.files.iter().map(|(path, _)| path);
+            let new: Vec<RepoPath> = paths.filter(|path| !before.contains(path)).cloned().collect();
+            // As far as it can be: what is staged too much loses nothing.
+            let _ = self.git.unstage(&new);
+            if edit.revert(self.root()).is_ok() {
+                let _ = self.git.stage(std::slice::from_ref(&edit.path));
+            }
+            return Err(error);
+        }
+        // Without a pointer, what has a state is taken for data that has to go.
+        fs::remove_file(&self.state_file(&output.path))?;
         self.record(&[Record::Untrack(output.path.clone())])?;
-        // The pointer beside it leaves the index with what takes its place, whatever `core.autostage` says: half of
-        // this is not a state to stop in.
-        self.git.stage(&[edit.path, output.pointer_path()?])?;
-        self.git.stage_below(&output.path)?;
-        let _ = fs::remove_file(&self.state_file(&output.path));
+        // The pointer leaves the index with what takes its place, whatever `core.autostage` says.
+        Ok(self.git.stage(&[output.pointer_path()?])?)
+    }
+
+    /// Has git take everything that the pointer stands for, also what the user's rules ignore, and looks whether it did.
+    fn stage_converted(&self, convertible: &Convertible, attributes: &FileEdit) -> Result<()> {
+        self.git.stage(std::slice::from_ref(&attributes.path))?;
+        let paths: Vec<RepoPath> = convertible.files.iter().map(|(path, _)| path.clone()).collect();
+        self.git.stage_ignored(&paths)?;
+        for ((path, node), held) in convertible.files.iter().zip(self.git.held(&paths)?) {
+            let is_held = match (node, held) {
+                (Node::Symlink { target }, Held::Link(held)) => **target == *held,
+                (Node::File { id, size, executable }, Held::File { pointer, executable: x }) => {
+                    *executable == x && pointer.map_or(*size == 0, |pointer| pointer.id == *id)
+                }
+                _ => false,
+            };
+            if !is_held {
+                return Err(RepoError::NotConverted {
+                    path: path.clone(),
+                    output: convertible.output.path.clone(),
+                });
+            }
+        }
         Ok(())
     }
 }

@@ -95,3 +95,45 @@ fn a_checkout_whose_filter_dies_is_repeated() {
         clean(s.repo());
     }
 }
+
+#[test]
+fn a_conversion_that_dies_anywhere_loses_nothing() {
+    let convert = |s: &Scratch, fault: &str| {
+        let args = ["track", "--convert", "data"];
+        Output::of(
+            s.repo()
+                .command(env!("CARGO_BIN_EXE_modver"))
+                .args(args)
+                .env(FAULT, fault),
+        )
+    };
+    let prepared = || {
+        let s = ready();
+        s.write("data/a", noise(80, 3000));
+        s.write("data/in/b", "b");
+        s.repo().modver(["add", "data"]).ok();
+        commit_all(s.repo(), "Add");
+        s
+    };
+    let s = prepared();
+    let file = s.root().join("count");
+    convert(&s, &format!("count:{}", file.display())).ok();
+    let n: u64 = fs::read_to_string(file).unwrap().parse().unwrap();
+    for at in 1..=n {
+        for fault in [format!("kill@{at}"), format!("errno=28@{at}+")] {
+            let s = prepared();
+            let before = digest(&s.path("data"));
+            let _ = convert(&s, &fault);
+            fs::remove_file(s.path(".git/index.lock")).ok();
+            s.repo().modver(["checkout"]).ok();
+            assert_eq!(digest(&s.path("data")), before, "{fault}");
+            let _ = s.repo().modver(["track", "--convert", "data"]);
+            s.repo().modver(["checkout"]).ok();
+            assert_eq!(digest(&s.path("data")), before, "{fault}");
+            // A pointer that is gone from the work tree may be in the index still.
+            s.git(["add", "--update"]).ok();
+            let held = s.git(["ls-files", "data", "data.mv"]).ok();
+            assert_eq!(held, "data/a\ndata/in/b", "{fault}");
+        }
+    }
+}

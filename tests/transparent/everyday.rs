@@ -218,6 +218,42 @@ fn outputs_become_transparent_and_back() {
 }
 
 #[test]
+fn a_conversion_takes_exactly_what_the_pointer_stands_for() {
+    let s = ready();
+    let repo = s.repo();
+    s.write(".gitignore", "*.log\n");
+    for name in ["data/a", "data/run.log"] {
+        s.write(name, name);
+    }
+    s.sh("mkdir -p data/none/deep && ln -s a data/link && chmod +x data/a && : > data/zero")
+        .ok();
+    repo.modver(["add", "data"]).ok();
+    commit_all(repo, "With pointers");
+    let converted = repo.modver(["track", "--convert", "data"]);
+    assert!(
+        converted
+            .err()
+            .contains("git does not keep 1 directory without files in data/"),
+        "{converted}"
+    );
+    converted.ok();
+    assert_eq!(
+        repo.git(["ls-files", "data", "data.mv"]).ok(),
+        "data/a\ndata/link\ndata/run.log\ndata/zero"
+    );
+    is_pointer(&stored(repo, ":data/run.log"), b"data/run.log");
+
+    // What git would not give back as it is stays as it is, and so does everything else.
+    s.write("text", stored(repo, ":data/a") + "\n");
+    repo.modver(["add", "text"]).ok();
+    commit_all(repo, "Looks like a pointer");
+    let refused = repo.modver(["track", "--convert", "text"]);
+    assert!(refused.err().contains("git does not hold `text` as it is"), "{refused}");
+    refused.fails(1);
+    clean(repo);
+}
+
+#[test]
 fn patterns_are_listed_and_taken_out() {
     let s = ready();
     let repo = s.repo();

@@ -96,6 +96,10 @@ impl Render for Shown {
                  history"
             )?;
         }
+        for converted in outcome.converted.iter().filter(|one| one.empty_dirs > 0) {
+            let dirs = human::count(converted.empty_dirs, "directory", "directories");
+            writeln!(out, "git does not keep {dirs} without files in {}/", converted.path)?;
+        }
         if outcome.dry_run {
             writeln!(out, "nothing was written (--dry-run)")?;
         }
