@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::cache::Cache;
-use super::{PackKind, Result};
+use super::{PackKind, Result, StoreError};
 use crate::chunk;
 use crate::fs::{self, AppendFile};
 use crate::hash::FileId;
@@ -43,6 +43,8 @@ pub struct Journal {
     /// Made with the first file.
     file: Option<AppendFile>,
     len: u64,
+    /// Whether there is more in the file than `len`, which has to go before anything is appended.
+    torn: bool,
     held: HashSet<FileId>,
     record: Vec<u8>,
 }
@@ -59,6 +61,7 @@ impl Journal {
             progress: Arc::clone(progress),
             file: None,
             len: 0,
+            torn: false,
             held: HashSet::new(),
             record: Vec::new(),
         }
@@ -86,19 +89,26 @@ impl Journal {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let file = none.insert(create(&self.cache)?);
-                file.append(MAGIC)?;
+                let mut file = create(&self.cache)?;
+                if let Err(error) = file.append(MAGIC) {
+                    let _ = file.remove();
+                    return Err(error.into());
+                }
                 self.len = MAGIC.len() as u64;
-                file
+                none.insert(file)
             }
         };
+        if self.torn {
+            file.truncate(self.len)?;
+            self.torn = false;
+        }
         self.record.clear();
         self.record.extend_from_slice(id.as_bytes());
         self.record.extend_from_slice(&(content.len() as u64).to_le_bytes());
         self.record.extend_from_slice(content);
         if let Err(error) = file.append(&self.record) {
             // A part of it would hide what follows.
-            let _ = file.truncate(self.len);
+            self.torn = file.truncate(self.len).is_err();
             return Err(error.into());
         }
         self.len += self.record.len() as u64;
@@ -114,10 +124,17 @@ impl Journal {
         let Some(file) = self.file.as_mut().filter(|_| !self.held.is_empty()) else {
             return Ok(());
         };
-        store(&self.cache, &self.progress, file)?;
-        file.truncate(MAGIC.len() as u64)?;
-        self.len = MAGIC.len() as u64;
+        // Somebody has damaged it: what was answered for is gone.
+        if (file.size()? < self.len || !store(&self.cache, &self.progress, file)?)
+            && let Some(lost) = self.held.iter().next()
+        {
+            return Err(StoreError::MissingFile(*lost));
+        }
         self.held.clear();
+        self.len = MAGIC.len() as u64;
+        self.torn = true;
+        file.truncate(self.len)?;
+        self.torn = false;
         Ok(())
     }
 
@@ -309,6 +326,24 @@ mod tests {
                 assert_eq!(cache.contains(&FileId::of(content)).unwrap(), whole, "{torn} {i}");
             }
         }
+    }
+
+    #[test]
+    fn a_journal_that_lost_its_header_is_not_settled() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(dir.path());
+        let mut journal = filled(&cache);
+        let [path] = &journals(dir.path())[..] else { panic!() };
+        let whole = std::fs::read(path).unwrap();
+        for damage in [&whole[8..], &whole[..100], &[0; 1000], &[]] {
+            std::fs::write(path, damage).unwrap();
+            assert!(matches!(journal.settle(), Err(StoreError::MissingFile(_))));
+            assert!(!journal.is_empty());
+            assert_eq!(std::fs::read(path).unwrap(), damage);
+        }
+        std::fs::write(path, &whole).unwrap();
+        journal.finish().unwrap();
+        assert!(cache.contains(&FileId::of(b"last")).unwrap());
     }
 
     #[test]
