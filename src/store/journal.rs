@@ -6,13 +6,13 @@
 //!
 //! Invariants: what [`Journal::add`] returned for is in the cache or in a journal in the kernel's hands, so that it
 //! outlives the process; [`Journal::settle`] makes it durable. Whoever opens a cache takes in the journals of
-//! processes that are gone before anything else, so no content in a journal is ever overlooked, by gc least of all. A
+//! processes that are gone before anything else; one that cannot be taken in stays, whole, and is tried again. A
 //! record counts only if its bytes have its id: a torn one was never answered for.
 //!
 //! Not promised: that content which was not settled survives the machine.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -161,27 +161,22 @@ fn create(cache: &Cache) -> Result<AppendFile> {
     }
 }
 
-/// Takes in the journals of processes that are gone.
-pub(super) fn take_in(cache: &Cache) -> Result<()> {
+/// Takes in the journals of processes that are gone. One that cannot be taken in, on a full disk or with a damaged
+/// index, stays for the next process: its records are whole, so it needs nothing that gc could remove meanwhile.
+pub(super) fn take_in(cache: &Cache) {
     let dir = cache.journal_dir();
-    let names = match fs::list(&dir) {
-        Ok(names) => names,
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(error.into()),
+    for name in fs::list(&dir).unwrap_or_default() {
+        let _ = take_in_one(cache, &dir.join(name));
+    }
+}
+
+fn take_in_one(cache: &Cache, path: &Path) -> Result<()> {
+    let Some(mut file) = AppendFile::take_over(path)? else {
+        return Ok(());
     };
-    for name in names {
-        let path: PathBuf = dir.join(name);
-        let mut file = match AppendFile::take_over(&path) {
-            Ok(Some(file)) => file,
-            Ok(None) => continue,
-            // Another user's, in a shared cache: that user's next command takes it in.
-            Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => continue,
-            Err(error) => return Err(error.into()),
-        };
-        // One that is not understood may be a newer modver's.
-        if store(cache, &Arc::new(Progress::new()), &mut file)? {
-            file.remove()?;
-        }
+    // One that is not understood may be a newer modver's.
+    if store(cache, &Arc::new(Progress::new()), &mut file)? {
+        file.remove()?;
     }
     Ok(())
 }
@@ -258,7 +253,7 @@ mod tests {
     use super::*;
     use crate::hash::expand;
     use crate::store::Access;
-    use std::path::Path;
+    use std::path::PathBuf;
 
     fn open(dir: &Path) -> Cache {
         Cache::open(dir, Access::Shared, |_| {}).unwrap()
@@ -344,6 +339,17 @@ mod tests {
         std::fs::write(path, &whole).unwrap();
         journal.finish().unwrap();
         assert!(cache.contains(&FileId::of(b"last")).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_taken_in_keeps_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(filled(&open(dir.path())));
+        let blocked = dir.path().join("journal/blocked");
+        std::fs::create_dir(&blocked).unwrap();
+        let cache = open(dir.path());
+        assert!(cache.contains(&FileId::of(b"small")).unwrap());
+        assert_eq!(journals(dir.path()), [blocked]);
     }
 
     #[test]
