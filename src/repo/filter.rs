@@ -96,7 +96,9 @@ impl Repository {
         };
         let served = serve(input, output, &mut filter);
         idle.stop();
-        let Worker { outcome, .. } = filter;
+        let outcome = std::mem::take(&mut filter.outcome);
+        // It holds the journal, too.
+        drop(filter);
         let settled = lock(&journal).journal.settle();
         if settled.is_ok()
             && let Some(journal) = Arc::into_inner(journal)

@@ -73,6 +73,7 @@ impl Repository {
             from,
             to,
             pointer: output.pointer,
+            data: there,
         };
         let records = [
             Record::Track(begun.to.clone(), begun.pointer.clone()),

@@ -10,6 +10,7 @@ use crate::git::{Pointer, PointerContent};
 use crate::object::Node;
 use crate::path::RepoPath;
 use crate::progress::Phase;
+use crate::workspace::CheckoutPlan;
 
 impl Repository {
     /// Brings targets to what they are in a revision. The caller holds the workspace lock.
@@ -22,16 +23,19 @@ impl Repository {
         let mut outputs = Vec::new();
         self.progress.start(Phase::Scanning, 0, 0);
         for target in targets {
-            let plan = self.plan_checkout(&target, options.force);
+            let mut plan = self.plan_checkout(&target, options.force);
+            if untracked.contains(&target.output.path) {
+                // These are the user's files now: no checkout may take them away because no pointer names them.
+                plan = plan.map(|plan| plan.map(CheckoutPlan::unrecorded));
+                if matches!(plan, Ok(None)) && !options.dry_run {
+                    fs::remove_file(&self.state_file(&target.output.path))?;
+                }
+            }
             note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
         }
         let mut outputs = self.execute_all(plans, outputs, options)?;
         for output in outputs.iter_mut().filter(|output| untracked.contains(&output.path)) {
             output.tracked = false;
-            if !options.dry_run {
-                // These are the user's files now: no checkout may take them away because no pointer names them.
-                let _ = fs::remove_file(&self.state_file(&output.path));
-            }
         }
         Ok(CheckoutOutcome {
             outputs,

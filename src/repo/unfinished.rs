@@ -11,12 +11,17 @@ use crate::git::{self, MAX_POINTER, Pointer};
 use crate::path::RepoPath;
 use crate::workspace::State;
 
+const DATA: &[u8] = b"data";
+const NO_DATA: &[u8] = b"no data";
+
 /// A move that has begun.
 #[derive(Debug)]
 pub(crate) struct Move {
     pub(crate) from: RepoPath,
     pub(crate) to: RepoPath,
     pub(crate) pointer: Pointer,
+    /// Whether there is data that moves along.
+    pub(crate) data: bool,
 }
 
 impl Repository {
@@ -30,7 +35,8 @@ impl Repository {
             path: begun.from.clone(),
             problem,
         })?;
-        let bytes = [begun.from.as_bytes(), begun.to.as_bytes(), &pointer].join(&0);
+        let data: &[u8] = if begun.data { DATA } else { NO_DATA };
+        let bytes = [begun.from.as_bytes(), begun.to.as_bytes(), data, &pointer].join(&0);
         Ok(fs::write_atomic_alone(&self.move_file(), &bytes)?)
     }
 
@@ -76,7 +82,8 @@ impl Repository {
 
     fn move_back(&self, begun: &Move) -> Result<()> {
         let (from, to) = (begun.from.on_disk(self.root()), begun.to.on_disk(self.root()));
-        if fs::stat(&from)?.is_none() && fs::stat(&to)?.is_some() {
+        // Without data to move, whatever is there is the user's.
+        if begun.data && fs::stat(&from)?.is_none() && fs::stat(&to)?.is_some() {
             fs::rename(&to, &from)?;
         }
         self.record(&[
@@ -113,9 +120,19 @@ impl Repository {
 }
 
 fn parse(bytes: &[u8]) -> Option<Move> {
-    let mut parts = bytes.splitn(3, |&b| b == 0);
+    let mut parts = bytes.splitn(4, |&b| b == 0);
     let from = RepoPath::new(parts.next()?).ok()?;
     let to = RepoPath::new(parts.next()?).ok()?;
+    let data = match parts.next()? {
+        DATA => true,
+        NO_DATA => false,
+        _ => return None,
+    };
     let pointer = Pointer::parse(parts.next()?, &from).ok()?;
-    Some(Move { from, to, pointer })
+    Some(Move {
+        from,
+        to,
+        pointer,
+        data,
+    })
 }

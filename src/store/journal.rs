@@ -6,20 +6,20 @@
 //!
 //! Invariants: what [`Journal::add`] returned for is in the cache or in a journal in the kernel's hands, so that it
 //! outlives the process; [`Journal::settle`] makes it durable. Whoever opens a cache takes in the journals of
-//! processes that are gone before anything else, so no content in a journal is ever overlooked, by gc least of all. A
+//! processes that are gone before anything else; one that cannot be taken in stays, whole, and is tried again. A
 //! record counts only if its bytes have its id: a torn one was never answered for.
 //!
 //! Not promised: that content which was not settled survives the machine.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
 use super::cache::Cache;
-use super::{PackKind, Result};
+use super::{PackKind, Result, StoreError};
 use crate::chunk;
 use crate::fs::{self, AppendFile};
 use crate::hash::FileId;
@@ -43,6 +43,8 @@ pub struct Journal {
     /// Made with the first file.
     file: Option<AppendFile>,
     len: u64,
+    /// Whether there is more in the file than `len`, which has to go before anything is appended.
+    torn: bool,
     held: HashSet<FileId>,
     record: Vec<u8>,
 }
@@ -59,6 +61,7 @@ impl Journal {
             progress: Arc::clone(progress),
             file: None,
             len: 0,
+            torn: false,
             held: HashSet::new(),
             record: Vec::new(),
         }
@@ -86,19 +89,26 @@ impl Journal {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let file = none.insert(create(&self.cache)?);
-                file.append(MAGIC)?;
+                let mut file = create(&self.cache)?;
+                if let Err(error) = file.append(MAGIC) {
+                    let _ = file.remove();
+                    return Err(error.into());
+                }
                 self.len = MAGIC.len() as u64;
-                file
+                none.insert(file)
             }
         };
+        if self.torn {
+            file.truncate(self.len)?;
+            self.torn = false;
+        }
         self.record.clear();
         self.record.extend_from_slice(id.as_bytes());
         self.record.extend_from_slice(&(content.len() as u64).to_le_bytes());
         self.record.extend_from_slice(content);
         if let Err(error) = file.append(&self.record) {
             // A part of it would hide what follows.
-            let _ = file.truncate(self.len);
+            self.torn = file.truncate(self.len).is_err();
             return Err(error.into());
         }
         self.len += self.record.len() as u64;
@@ -114,10 +124,17 @@ impl Journal {
         let Some(file) = self.file.as_mut().filter(|_| !self.held.is_empty()) else {
             return Ok(());
         };
-        store(&self.cache, &self.progress, file)?;
-        file.truncate(MAGIC.len() as u64)?;
-        self.len = MAGIC.len() as u64;
+        // Somebody has damaged it: what was answered for is gone.
+        if (file.size()? < self.len || !store(&self.cache, &self.progress, file)?)
+            && let Some(lost) = self.held.iter().next()
+        {
+            return Err(StoreError::MissingFile(*lost));
+        }
         self.held.clear();
+        self.len = MAGIC.len() as u64;
+        self.torn = true;
+        file.truncate(self.len)?;
+        self.torn = false;
         Ok(())
     }
 
@@ -144,27 +161,22 @@ fn create(cache: &Cache) -> Result<AppendFile> {
     }
 }
 
-/// Takes in the journals of processes that are gone.
-pub(super) fn take_in(cache: &Cache) -> Result<()> {
+/// Takes in the journals of processes that are gone. One that cannot be taken in, on a full disk or with a damaged
+/// index, stays for the next process: its records are whole, so it needs nothing that gc could remove meanwhile.
+pub(super) fn take_in(cache: &Cache) {
     let dir = cache.journal_dir();
-    let names = match fs::list(&dir) {
-        Ok(names) => names,
-        Err(error) if error.is_not_found() => return Ok(()),
-        Err(error) => return Err(error.into()),
+    for name in fs::list(&dir).unwrap_or_default() {
+        let _ = take_in_one(cache, &dir.join(name));
+    }
+}
+
+fn take_in_one(cache: &Cache, path: &Path) -> Result<()> {
+    let Some(mut file) = AppendFile::take_over(path)? else {
+        return Ok(());
     };
-    for name in names {
-        let path: PathBuf = dir.join(name);
-        let mut file = match AppendFile::take_over(&path) {
-            Ok(Some(file)) => file,
-            Ok(None) => continue,
-            // Another user's, in a shared cache: that user's next command takes it in.
-            Err(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => continue,
-            Err(error) => return Err(error.into()),
-        };
-        // One that is not understood may be a newer modver's.
-        if store(cache, &Arc::new(Progress::new()), &mut file)? {
-            file.remove()?;
-        }
+    // One that is not understood may be a newer modver's.
+    if store(cache, &Arc::new(Progress::new()), &mut file)? {
+        file.remove()?;
     }
     Ok(())
 }
@@ -241,7 +253,7 @@ mod tests {
     use super::*;
     use crate::hash::expand;
     use crate::store::Access;
-    use std::path::Path;
+    use std::path::PathBuf;
 
     fn open(dir: &Path) -> Cache {
         Cache::open(dir, Access::Shared, |_| {}).unwrap()
@@ -309,6 +321,35 @@ mod tests {
                 assert_eq!(cache.contains(&FileId::of(content)).unwrap(), whole, "{torn} {i}");
             }
         }
+    }
+
+    #[test]
+    fn a_journal_that_lost_its_header_is_not_settled() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = open(dir.path());
+        let mut journal = filled(&cache);
+        let [path] = &journals(dir.path())[..] else { panic!() };
+        let whole = std::fs::read(path).unwrap();
+        for damage in [&whole[8..], &whole[..100], &[0; 1000], &[]] {
+            std::fs::write(path, damage).unwrap();
+            assert!(matches!(journal.settle(), Err(StoreError::MissingFile(_))));
+            assert!(!journal.is_empty());
+            assert_eq!(std::fs::read(path).unwrap(), damage);
+        }
+        std::fs::write(path, &whole).unwrap();
+        journal.finish().unwrap();
+        assert!(cache.contains(&FileId::of(b"last")).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_taken_in_keeps_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(filled(&open(dir.path())));
+        let blocked = dir.path().join("journal/blocked");
+        std::fs::create_dir(&blocked).unwrap();
+        let cache = open(dir.path());
+        assert!(cache.contains(&FileId::of(b"small")).unwrap());
+        assert_eq!(journals(dir.path()), [blocked]);
     }
 
     #[test]

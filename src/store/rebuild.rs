@@ -94,6 +94,8 @@ impl Cache {
         }
         *self.index_mut() = Index::open(&self.shards_dir())?;
         outcome.shards = published.len() as u64;
+        // With a damaged index it may not have been possible before.
+        super::journal::take_in(self);
         Ok(outcome)
     }
 

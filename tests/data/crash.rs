@@ -280,6 +280,41 @@ fn move_that_is_killed() {
 }
 
 #[test]
+fn a_move_without_data_that_is_killed_takes_no_file() {
+    let args = ["move", "single", "other"];
+    let fresh = || {
+        let s = tree_in_git();
+        delete(&s.path("single"));
+        s
+    };
+    for point in 1..=count(&fresh(), &args) {
+        let s = fresh();
+        let _ = with_fault(&s, &format!("kill@{point}"), &args);
+        s.write("other", "the user's");
+        let _ = s.repo().modver(["checkout"]);
+        assert_eq!(s.read("other"), b"the user's", "{point}");
+    }
+}
+
+#[test]
+fn checkout_of_what_is_not_tracked_now_that_is_killed() {
+    let fresh = || {
+        let s = tree_in_git();
+        s.repo().modver(["remove", "--outs", "data"]).ok();
+        commit(&s, "Remove");
+        s
+    };
+    let args = ["checkout", "--rev", "HEAD~1", "data"];
+    for point in points(count(&fresh(), &args)) {
+        let s = fresh();
+        let _ = with_fault(&s, &format!("kill@{point}"), &args);
+        let here = s.repo().has("data").then(|| digest(&s.path("data")));
+        s.repo().modver(["checkout", "--quiet"]).ok();
+        assert_eq!(s.repo().has("data").then(|| digest(&s.path("data"))), here, "{point}");
+    }
+}
+
+#[test]
 fn a_move_that_is_killed_loses_no_changes() {
     let args = ["move", "data", "new/place"];
     let fresh = || {

@@ -67,6 +67,7 @@ fn gc_takes_in_what_a_killed_filter_left() {
     s.write("a.bin", noise(60, 3000));
     let file = s.root().join("count");
     add(&s, &format!("count:{}", file.display())).ok();
+    assert_eq!(s.sh("ls .git/modver/cache/journal").ok(), "", "nothing is left of it");
     let n: u64 = fs::read_to_string(file).unwrap().parse().unwrap();
     // The last operations are those after git has its answers.
     s.sh("git reset -q && rm -rf .git/modver/cache").ok();

@@ -57,7 +57,8 @@ struct OpenPacks {
 
 impl Cache {
     /// Opens the cache in `dir`, making an empty one if there is none. Waits for whoever excludes this access, after
-    /// telling `waiting` who that is. What a killed process left in a journal is taken in first.
+    /// telling `waiting` who that is. What a killed process left in a journal is taken in first, if it
+    /// can be.
     ///
     /// # Errors
     /// When the directory cannot be made or locked, or holds a store of another format.
@@ -87,7 +88,7 @@ impl Cache {
             on_disk: Mutex::default(),
             lock,
         }));
-        super::journal::take_in(&cache)?;
+        super::journal::take_in(&cache);
         Ok(cache)
     }
 

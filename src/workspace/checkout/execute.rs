@@ -45,7 +45,8 @@ struct Written {
 }
 
 impl CheckoutPlan {
-    /// Does it, and records the new state of the workspace, also when some of it failed.
+    /// Does it, and records the new state of the workspace, also when some of it failed; none if the plan is
+    /// [`CheckoutPlan::unrecorded`].
     ///
     /// # Errors
     /// [`WorkspaceError::Conflicts`] when something that exists nowhere else is in the way and the plan was made
@@ -59,6 +60,10 @@ impl CheckoutPlan {
             });
         }
         let holder = parent_and_name(&self.snapshot.scan.root)?.0.to_owned();
+        if !self.recorded {
+            // Whoever is killed from here on leaves files that no checkout may take away.
+            fs::remove_file(&state.path)?;
+        }
         progress.start(
             Phase::CheckingOut,
             self.counts.created + self.counts.replaced,
@@ -519,6 +524,9 @@ impl Run<'_> {
             if !dir.table.append(&task.table) {
                 return Err(WorkspaceError::TooManyNames(path));
             }
+        }
+        if !self.plan.recorded {
+            return Ok(());
         }
         let scan = &mut self.plan.snapshot.scan;
         scan.dirs.extend(new.into_values());

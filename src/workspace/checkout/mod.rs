@@ -254,6 +254,8 @@ pub struct CheckoutPlan {
     new_base: Option<Root>,
     old_base: Option<Root>,
     new_scopes: Scopes,
+    /// Whether what is written counts as brought here by a pointer.
+    recorded: bool,
     deletes: Vec<Touch>,
     chmods: Vec<Touch>,
     /// Directories to remove if they are empty then, parents first.
@@ -262,6 +264,15 @@ pub struct CheckoutPlan {
 }
 
 impl CheckoutPlan {
+    /// The same plan for what becomes the user's own: no state is written, and one that is there goes first.
+    #[must_use]
+    pub fn unrecorded(self) -> Self {
+        Self {
+            recorded: false,
+            ..self
+        }
+    }
+
     /// What could not be written because its content is not in the cache.
     ///
     /// # Errors

@@ -78,6 +78,7 @@ impl CheckoutPlan {
             new_base,
             old_base: request.base,
             new_scopes,
+            recorded: true,
             deletes: Vec::new(),
             chmods: Vec::new(),
             rmdirs: Vec::new(),
