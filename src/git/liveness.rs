@@ -26,9 +26,11 @@ use crate::progress::Progress;
 pub struct LivePointers {
     /// Each distinct pointer once, in no order.
     pub pointers: HashSet<Pointer>,
-    /// Files named like pointers that cannot be read as one. Whoever deletes data must look at them: one written by
-    /// a newer modver stands for data that is in use.
+    /// Files of commits and indexes that are named like pointers and cannot be read as one. Whoever deletes data must
+    /// look at them: one written by a newer modver stands for data that is in use.
     pub unparsed: Vec<PointerError>,
+    /// The same of the files in all work trees. They are being edited, and may stand for anything.
+    pub unparsed_files: Vec<PointerError>,
 }
 
 impl GitRepo {
@@ -232,22 +234,16 @@ impl Search<'_> {
             } else {
                 super::pointer::PointerProblem::TooLarge(size)
             };
-            self.live.unparsed.push(PointerError { path, problem });
+            self.live.unparsed_files.push(PointerError { path, problem });
             return Ok(());
         }
         if let Some(bytes) = fs::read_if_exists(&on_disk, MAX_POINTER)? {
-            self.take(Pointer::parse(&bytes, &path));
+            match Pointer::parse(&bytes, &path) {
+                Ok(pointer) => drop(self.live.pointers.insert(pointer)),
+                Err(error) => self.live.unparsed_files.push(error),
+            }
         }
         Ok(())
-    }
-
-    fn take(&mut self, parsed: std::result::Result<Pointer, PointerError>) {
-        match parsed {
-            Ok(pointer) => {
-                self.live.pointers.insert(pointer);
-            }
-            Err(error) => self.live.unparsed.push(error),
-        }
     }
 
     /// The pointers that stand in the place of their files, whatever attributes say about them now: any small blob of
@@ -297,7 +293,10 @@ impl Search<'_> {
         self.add_transparent()?;
         for (blob, path) in std::mem::take(&mut self.blobs) {
             self.progress.check()?;
-            self.take(read_pointer(self.repo, blob, &path)?);
+            match read_pointer(self.repo, blob, &path)? {
+                Ok(pointer) => drop(self.live.pointers.insert(pointer)),
+                Err(error) => self.live.unparsed.push(error),
+            }
         }
         Ok(self.live)
     }

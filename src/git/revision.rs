@@ -2,6 +2,7 @@
 
 use gix::objs::{Kind, TreeRefIter};
 
+use super::conflict::{HEADER, MAX_CONFLICT};
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
 use super::pointer::{MAX_POINTER, POINTER_SUFFIX, Pointer, PointerError, PointerProblem};
@@ -244,7 +245,18 @@ fn read_small_blob(
 ) -> Result<std::result::Result<Vec<u8>, PointerProblem>> {
     let size = repo.find_header(id).map_err(|e| GitError::object(id, e))?.size();
     if size > MAX_POINTER {
-        return Ok(Err(PointerProblem::TooLarge(size)));
+        // One in conflict may be larger.
+        let is_conflict = size <= MAX_CONFLICT
+            && repo
+                .find_blob(id)
+                .map_err(|e| GitError::object(id, e))?
+                .data
+                .starts_with(HEADER.as_bytes());
+        return Ok(Err(if is_conflict {
+            PointerProblem::Conflict
+        } else {
+            PointerProblem::TooLarge(size)
+        }));
     }
     let mut blob = repo.find_blob(id).map_err(|e| GitError::object(id, e))?;
     Ok(Ok(blob.take_data()))

@@ -11,6 +11,7 @@ use crate::progress::Progress;
 fn live(sandbox: &Sandbox, scope: &Scope) -> HashSet<Pointer> {
     let live = sandbox.open().pointers_in(scope, &Progress::new()).unwrap();
     assert!(live.unparsed.is_empty(), "{:?}", live.unparsed);
+    assert!(live.unparsed_files.is_empty(), "{:?}", live.unparsed_files);
     live.pointers
 }
 
@@ -492,12 +493,33 @@ fn both_sides_of_a_conflict_are_live() {
     let found = sandbox.open().pointers_in(&Scope::default(), &Progress::new()).unwrap();
     assert!(found.pointers.contains(&side) && found.pointers.contains(&main));
     assert!(matches!(
-        found.unparsed[..],
+        found.unparsed_files[..],
         [PointerError {
             problem: PointerProblem::Conflict,
             ..
         }]
     ));
+}
+
+#[test]
+fn a_large_conflict_in_git_is_one() {
+    let sandbox = Sandbox::new();
+    let conflict = [super::conflict::HEADER.as_bytes(), &[b'x'; MAX_POINTER as usize]].concat();
+    sandbox.write("p.mv", &conflict);
+    sandbox.write("large.mv", &conflict[1..]);
+    sandbox.git(&["add", "-A"]);
+    std::fs::remove_file(sandbox.root().join("p.mv")).unwrap();
+    std::fs::remove_file(sandbox.root().join("large.mv")).unwrap();
+    let staged = sandbox.open().pointers_in(&Scope::default(), &Progress::new()).unwrap();
+    assert!(staged.unparsed_files.is_empty());
+    for error in &staged.unparsed {
+        match &error.problem {
+            PointerProblem::Conflict => assert_eq!(error.path, path("p.mv")),
+            PointerProblem::TooLarge(_) => assert_eq!(error.path, path("large.mv")),
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(staged.unparsed.len(), 2);
 }
 
 #[test]

@@ -53,19 +53,23 @@ pub enum RemoteError {
 }
 
 impl RemoteError {
-    /// Whether one object on the remote is missing or damaged, so that others are worth trying.
+    /// Whether one object on the remote is missing or damaged, for all that can be known. A body that ended early is not
+    /// among these: what cuts it off may stand between the remote and here, and the object be sound.
     #[must_use]
     pub const fn is_of_one_object(&self) -> bool {
         match self {
             Self::Transport(error) => matches!(
                 error,
-                TransportError::NotFound(_)
-                    | TransportError::OutOfRange { .. }
-                    | TransportError::Truncated { .. }
-                    | TransportError::TooLarge { .. }
+                TransportError::NotFound(_) | TransportError::OutOfRange { .. } | TransportError::TooLarge { .. }
             ),
             error => error.is_damage(),
         }
+    }
+
+    /// Whether one object cannot be had, so that others are worth trying. Nothing may be replaced or deleted for it.
+    #[must_use]
+    pub const fn is_of_one_download(&self) -> bool {
+        matches!(self, Self::Transport(TransportError::Truncated { .. })) || self.is_of_one_object()
     }
 
     /// Whether an object on the remote is not what its name says.
@@ -78,5 +82,31 @@ impl RemoteError {
                     StoreError::DamagedShard { .. } | StoreError::DamagedRun { .. } | StoreError::DamagedRecipe(_)
                 )
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::Place;
+    use super::*;
+
+    #[test]
+    fn a_body_that_ends_early_says_nothing_about_the_object() {
+        let place = || Place {
+            remote: "test".into(),
+            key: "k".into(),
+        };
+        let cut = RemoteError::from(TransportError::Truncated {
+            place: place(),
+            source: "cut off".into(),
+        });
+        assert!(!cut.is_of_one_object() && cut.is_of_one_download());
+        let gone = RemoteError::from(TransportError::NotFound(place()));
+        assert!(gone.is_of_one_object() && gone.is_of_one_download());
+        let denied = RemoteError::from(TransportError::Denied {
+            place: place(),
+            source: "no".into(),
+        });
+        assert!(!denied.is_of_one_object() && !denied.is_of_one_download());
     }
 }

@@ -3,7 +3,7 @@
 //! Runs and shards are immutable, so each is fetched once and kept in a local directory; what is kept is checked by
 //! its hash each time it is opened and fetched again if it is damaged. Only the list of runs is asked each time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -45,6 +45,8 @@ struct State {
     marker_seen: bool,
     catalog: Option<Catalog>,
     shards: HashMap<ShardId, Arc<Shard>>,
+    /// Keys of objects that are known to be damaged although their length may be right.
+    distrusted: HashSet<String>,
 }
 
 impl std::fmt::Debug for RemoteStore {
@@ -419,10 +421,17 @@ impl RemoteStore {
         Ok(())
     }
 
+    /// From now on, what stands under this key is written over when the object is uploaded.
+    pub(super) fn distrust(&self, key: String) {
+        self.state().distrusted.insert(key);
+    }
+
     /// Uploads an object that is named by its content. One that has the name and not the length is a wreck of the same
-    /// object, and is replaced.
+    /// object, and is replaced, as is one that is [distrusted](Self::distrust).
     pub(super) fn put_named(&self, key: &str, body: &Body, len: u64) -> Result<()> {
-        if self.transport.put(key, body, PutMode::IfAbsent)? == PutOutcome::Existed
+        if self.state().distrusted.contains(key) {
+            self.transport.put(key, body, PutMode::Overwrite)?;
+        } else if self.transport.put(key, body, PutMode::IfAbsent)? == PutOutcome::Existed
             && self.transport.stat(key)?.is_none_or(|object| object.size != len)
         {
             self.transport.put(key, body, PutMode::Overwrite)?;

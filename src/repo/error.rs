@@ -165,6 +165,8 @@ pub enum RepoError {
     UntrackedInTheWay { path: RepoPath },
     #[error("the content of {count} pointers, of `{path}` among them, is neither in the cache nor on the remote")]
     NotExported { path: RepoPath, count: usize },
+    #[error("a pointer in history, `{path}`, says {claimed} bytes, but its content has {size}")]
+    WrongSize { path: RepoPath, claimed: u64, size: u64 },
     #[error("`{path}` is not in the workspace")]
     NotHere { path: RepoPath },
     #[error("cannot get data from `{url}`")]
@@ -285,6 +287,7 @@ impl RepoError {
             Self::UntrackedInTheWay { path } => Some(format!("git add {path} && git commit")),
             Self::NotExported { .. } => Some("modver push, from where the content is".to_owned()),
             Self::NotConverted { path, .. } => Some(format!("git check-attr --all -- {path}")),
+            Self::WrongSize { path, .. } => Some(format!("--exclude {path}, which leaves it a pointer")),
             Self::NotHere { path } => Some(format!("modver pull {path}")),
             Self::PatternNotTracked { .. } => Some("modver track".to_owned()),
             Self::IsTransparent { path, instead } => Some(format!("git {instead} {path}")),

@@ -126,7 +126,9 @@ impl Repository {
         let live = self.git.pointers_in(&options.scope, &self.progress)?;
         let promise =
             |problem: &PointerProblem| matches!(problem, PointerProblem::Version(_) | PointerProblem::Conflict);
-        if let Some(error) = live.unparsed.into_iter().find(|error| promise(&error.problem)) {
+        let promised = live.unparsed.into_iter().find(|error| promise(&error.problem));
+        // Of all work trees alike.
+        if let Some(error) = live.unparsed_files.into_iter().next().or(promised) {
             return Err(error.into());
         }
         let roots: HashSet<Root> = live.pointers.iter().map(pointer_root).collect();

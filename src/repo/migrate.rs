@@ -162,6 +162,18 @@ impl Repository {
     fn export_blobs(&self, plan: &mut MigratePlan, remote: Option<&str>) -> Result<()> {
         let cache = self.cache()?;
         self.fetch_for_export(plan, cache, remote)?;
+        for blob in plan.blobs() {
+            if let Some(pointer) = blob.pointer
+                && let Some(size) = cache.size_of(&pointer.id)?
+                && size != pointer.size
+            {
+                return Err(RepoError::WrongSize {
+                    path: blob.path.clone(),
+                    claimed: pointer.size,
+                    size,
+                });
+            }
+        }
         let load = |pointer: &TransparentPointer, out: &mut dyn FnMut(&[u8]) -> io::Result<()>| -> Result<()> {
             // When git takes no more, its own error is the news.
             let copied = cache.copy_file::<Stop>(pointer.id, &mut |bytes| out(bytes).map_err(|_| Stop::Full));

@@ -110,3 +110,26 @@ fn pointers_that_cannot_be_read_stop_it() {
     );
     refused.fails(1);
 }
+
+#[test]
+fn pointers_of_other_work_trees_stop_it_as_those_here_do() {
+    let s = two_versions(true);
+    s.sh("git add -A && git commit --quiet --allow-empty -m all && git worktree add --quiet -b side ../side")
+        .ok();
+    std::fs::write(s.root().join("side/model.bin.mv"), "half of a poi").unwrap();
+    let refused = s.repo().modver(["gc", "--workspace", "--yes"]);
+    assert!(
+        refused
+            .err()
+            .starts_with("error: `model.bin.mv` is not a valid pointer\n"),
+        "{refused}"
+    );
+    refused.fails(1);
+    s.sh("git -C ../side checkout --quiet model.bin.mv").ok();
+    assert!(
+        s.repo()
+            .modver(["gc", "--workspace", "--yes"])
+            .ok()
+            .starts_with("freed ")
+    );
+}

@@ -283,3 +283,29 @@ fn a_repair_of_what_is_sound_changes_nothing() {
     place.s.repo().modver(["verify", "--remote", "--repair"]).ok();
     assert_eq!(files(&place.store), before);
 }
+
+#[test]
+fn a_pack_whose_table_is_damaged_waits_for_who_knows_what_is_in_it() {
+    let place = Place::dir();
+    let s = &place.s;
+    // This clone has nothing, and no shard says what is in the pack.
+    let clone = s.clone_to("clone");
+    let shards: Vec<(PathBuf, Vec<u8>)> = objects(&place.store, "shards")
+        .into_iter()
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    for (shard, _) in &shards {
+        fs::remove_file(shard).unwrap();
+    }
+    let pack = largest(&place.store, "packs");
+    let mut bytes = fs::read(&pack).unwrap();
+    let end = bytes.len() - 1;
+    bytes[end] ^= 1;
+    fs::write(&pack, &bytes).unwrap();
+    s.at(&clone).modver(["verify", "--remote", "--repair"]).fails(6);
+    assert_eq!(fs::read(&pack).unwrap(), bytes);
+    // Who has the content writes over it.
+    let repaired = s.repo().modver(["verify", "--remote", "--repair"]);
+    assert_eq!(repaired.code, 0, "{repaired}");
+    place.check("a damaged table");
+}

@@ -159,3 +159,28 @@ fn an_export_without_content_changes_nothing() {
     assert_eq!(trees(&s), before);
     clean(repo);
 }
+
+#[test]
+fn an_export_of_a_pointer_of_the_wrong_size_changes_nothing() {
+    let s = history();
+    let repo = s.repo();
+    repo.modver(["migrate", "import", "--include", "*.bin"]).ok();
+    s.sh(
+        "id=$(git cat-file blob HEAD:a.bin | sed 's/size = 60000/size = 60001/' | git hash-object -w --stdin) && \
+          git update-index --cacheinfo 100644,$id,a.bin && git commit -qm Wrong && git add a.bin && git commit -qm Right",
+    )
+    .ok();
+    clean(repo);
+    let refs = repo.git(["for-each-ref"]).ok();
+    let refused = repo.modver(["migrate", "export"]);
+    assert!(
+        refused
+            .err()
+            .contains("`a.bin`, says 60001 bytes, but its content has 60000"),
+        "{refused}"
+    );
+    refused.fails(1);
+    assert_eq!(repo.git(["for-each-ref"]).ok(), refs);
+    repo.git(["fsck", "--full", "--strict"]).ok();
+    clean(repo);
+}

@@ -260,19 +260,24 @@ impl MigratePlan {
         let repo = git.local();
         for blob in &self.blobs {
             let Some(pointer) = blob.pointer else { continue };
-            let (pieces, receiver) = bounded::<Vec<u8>>(8);
+            let (pieces, receiver) = bounded(8);
             let written = std::thread::scope(|scope| {
                 let loading = scope.spawn(move || {
                     load(&pointer, &mut |bytes| {
                         pieces
-                            .send(bytes.to_vec())
+                            .send(Piece::Bytes(bytes.to_vec()))
                             .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
-                    })
+                    })?;
+                    // Nobody is there to hear it when writing failed, which is an error by itself.
+                    let _ = pieces.send(Piece::End);
+                    Ok::<(), E>(())
                 });
                 let mut content = Pieces {
                     receiver,
                     piece: Vec::new(),
                     at: 0,
+                    left: pointer.size,
+                    ended: false,
                 };
                 let written = repo
                     .objects
@@ -281,7 +286,8 @@ impl MigratePlan {
                 drop(content);
                 match loading.join() {
                     Ok(Err(error)) => Err(error),
-                    _ => written.map_err(|e| GitError::object(blob.id, e).into()),
+                    Ok(Ok(())) => written.map_err(|e| GitError::object(blob.id, e).into()),
+                    Err(_) => Err(GitError::object(blob.id, "loading its content was given up").into()),
                 }
             })?;
             self.replaced.insert(blob.id, written);
@@ -290,19 +296,38 @@ impl MigratePlan {
     }
 }
 
-/// Content that arrives in pieces, as a stream.
+/// What a loader sends.
+enum Piece {
+    Bytes(Vec<u8>),
+    /// That was all, and it was right.
+    End,
+}
+
+/// Content that arrives in pieces, as a stream. It ends only when the loader says so and after exactly the bytes that
+/// were promised: git's object names its size first, and whatever ends it gets an id.
 struct Pieces {
-    receiver: Receiver<Vec<u8>>,
+    receiver: Receiver<Piece>,
     piece: Vec<u8>,
     at: usize,
+    /// Bytes that have yet to arrive.
+    left: u64,
+    ended: bool,
 }
 
 impl Read for Pieces {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.at == self.piece.len() {
+            if self.ended {
+                return Ok(0);
+            }
             match self.receiver.recv() {
-                Ok(piece) => (self.piece, self.at) = (piece, 0),
-                Err(_) => return Ok(0),
+                Ok(Piece::Bytes(piece)) => {
+                    let left = self.left.checked_sub(piece.len() as u64);
+                    self.left = left.ok_or_else(|| io::Error::other("the content is longer than expected"))?;
+                    (self.piece, self.at) = (piece, 0);
+                }
+                Ok(Piece::End) if self.left == 0 => self.ended = true,
+                Ok(Piece::End) | Err(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }
         let n = (self.piece.len() - self.at).min(buffer.len());

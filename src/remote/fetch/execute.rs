@@ -154,7 +154,7 @@ impl FetchPlan {
             Ok(bytes) => bytes,
             Err(error) => {
                 let error = RemoteError::from(error);
-                if !error.is_of_one_object() {
+                if !error.is_of_one_download() {
                     return Err(error);
                 }
                 let error = Arc::new(error);

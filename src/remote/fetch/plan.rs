@@ -286,7 +286,7 @@ impl Planner<'_> {
                 }
                 self.ask_lineage(number)?;
             }
-            Err(error) if error.is_of_one_object() => self.plan.broken.push((root, Arc::new(error))),
+            Err(error) if error.is_of_one_download() => self.plan.broken.push((root, Arc::new(error))),
             Err(error) => return Err(error),
         }
         Ok(())
@@ -303,7 +303,7 @@ impl Planner<'_> {
                     self.plan.index.shards.extend(new);
                 }
                 // Another version may have it.
-                Err(error) if error.is_of_one_object() => {}
+                Err(error) if error.is_of_one_download() => {}
                 Err(error) => return Err(error),
             }
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::error::Result;
-use super::super::store::{RemoteStore, of_one_object};
+use super::super::store::RemoteStore;
 use super::journal::Journal;
 use crate::hash::{ChunkId, FileId, PackId, ShardId, TreeId};
 use crate::object::{self, Node, ObjectError, Root, Trees, Visit};
@@ -270,7 +270,12 @@ impl<'a> Planner<'a> {
         let mut base = None;
         for &earlier in &root.lineage {
             // What is damaged there of an earlier version is no help and no obstacle.
-            if let Some(shards) = of_one_object(self.remote.shards_of(&earlier.id()))?.flatten() {
+            let shards = match self.remote.shards_of(&earlier.id()) {
+                Ok(shards) => shards,
+                Err(error) if error.is_of_one_download() => None,
+                Err(error) => return Err(error),
+            };
+            if let Some(shards) = shards {
                 let ids = shards.iter().map(|shard| shard.id()).collect();
                 for shard in shards {
                     self.plan.known.add(shard);

@@ -17,7 +17,10 @@
 //! object the bytes of its name; a put is atomic. The catalog changes by one put of a run that says all the old runs
 //! said of what is sound; until they are deleted a reader may take either, as it would have before. Objects are deleted
 //! at the very end, and only damaged ones: runs that the new one replaced, shards that no run names, and packs that no
-//! shard in force names, whose readable chunks are in a fresh pack then. A repair that was stopped is found damaged as
+//! shard in force names, whose readable chunks are in a fresh pack then. A pack that no shard here describes and whose
+//! own table is damaged stays: another clone may have the shard that describes it. Damaged is what is missing, has
+//! another length or does not have the hash of its name; a body that ends early, as behind a proxy that cuts large ones,
+//! stops the repair before anything is deleted. A repair that was stopped is found damaged as
 //! before by the next one, which writes the same objects under the same names.
 //!
 //! Not promised: that a push which runs at the same time, and relies on a pack that is deleted here, leaves its root

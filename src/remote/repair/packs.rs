@@ -141,7 +141,7 @@ impl RemoteStore {
     }
 
     /// A new shard of all packs on the remote that none of these shards describes. Those that are damaged are written
-    /// again, or moved, as far as their own tables can be read.
+    /// again, or moved; those whose own tables cannot be read are left as they are.
     pub(super) fn describe_orphans(
         &self,
         cache: &Cache,
@@ -170,8 +170,9 @@ impl RemoteStore {
             }
             let verdict = match pack::verify(file.path(), id, &self.progress, &mut |_| {}) {
                 Ok(verdict) => verdict,
+                // Its bodies may be sound, and another clone have the shard that says where they are: it stays.
                 Err(StoreError::DamagedPack { .. }) => {
-                    moved.insert(id, Moved::default());
+                    self.distrust(pack_key(id));
                     continue;
                 }
                 Err(error) => return Err(error.into()),

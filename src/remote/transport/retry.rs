@@ -24,7 +24,8 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// No wait is longer than this, unless the service asks for it.
     pub longest: Duration,
-    /// No attempt begins later than this after the first.
+    /// No attempt begins later than this after the first: when a service asks to wait for longer, its error is reported
+    /// at once.
     pub deadline: Duration,
 }
 
@@ -57,7 +58,7 @@ impl RetryPolicy {
             .min(self.longest);
         let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
         let jitter = Duration::from_nanos(random.checked_rem(nanos.saturating_add(1)).unwrap_or(random));
-        let wait = error.retry_after().map_or(jitter, |asked| asked + jitter);
+        let wait = error.retry_after().map_or(jitter, |asked| asked.saturating_add(jitter));
         (elapsed.saturating_add(wait) <= self.deadline).then_some(wait)
     }
 
@@ -203,6 +204,23 @@ mod tests {
             source: "slow down".into(),
         };
         assert_eq!(policy.wait(1, &busy, Duration::ZERO, 0), Some(Duration::from_secs(30)));
+        // What no attempt would follow on is not waited for, however long it is.
+        for asked in [Duration::from_secs(301), Duration::from_secs(u64::MAX), Duration::MAX] {
+            let absurd = TransportError::Throttled {
+                place: place(),
+                retry_after: Some(asked),
+                source: "slow down".into(),
+            };
+            assert_eq!(policy.wait(1, &absurd, Duration::ZERO, u64::MAX), None);
+        }
+        let forever = RetryPolicy {
+            deadline: Duration::MAX,
+            ..policy
+        };
+        assert_eq!(
+            forever.wait(1, &lost(), Duration::MAX, 1),
+            Some(Duration::from_nanos(1))
+        );
     }
 
     fn policy_max(failed: u32) -> u64 {
