@@ -109,7 +109,7 @@ pub(in crate::repo) fn newest(desk: &Desk<'_>, url: &str, root: &Path, rev: Opti
     let ask = || {
         check_rev(rev)?;
         let (git, _) = open(desk, url, root, NamedBy::Pointer)?;
-        Ok(git.newest(rev, |holder| (desk.waiting)(holder))?)
+        Ok(git.newest(rev, &desk.progress, |holder| (desk.waiting)(holder))?)
     };
     desk.progress.start(Phase::Comparing, 0, 0);
     ask().map_err(of_source(url))
