@@ -72,7 +72,13 @@ fn main() {
         )
         .unwrap()
     };
-    let cache = Cache::open(&scratch.join("cache"), Access::Shared, |_| {}).unwrap();
+    let cache = Cache::open(
+        &scratch.join("cache"),
+        Access::Shared,
+        &modver::progress::Progress::new(),
+        |_| {},
+    )
+    .unwrap();
     if only == "scan" {
         let state = timed("read state", || State::read(&state_path));
         let scanned = timed("scan, unchanged", || look(root, state.as_ref()));

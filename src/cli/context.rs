@@ -136,8 +136,11 @@ impl Context {
             jobs: self.jobs.map_or(0, NonZeroUsize::get),
             progress: Arc::clone(&self.progress),
             waiting: Arc::new(move |holder| {
-                if !quiet {
-                    ui::note(&format!("waiting for the lock held by {holder}"));
+                match holder {
+                    _ if quiet => {}
+                    // Who shares a lock does not write its name into it.
+                    "" => ui::note("waiting for other modver processes"),
+                    holder => ui::note(&format!("waiting for the lock held by {holder}")),
                 }
             }),
         }

@@ -106,7 +106,12 @@ impl ConfigFile {
                 crate::fs::create_dir_all(dir)?;
             }
         }
-        let _lock = FileLock::acquire(&self.lock, LockKind::Exclusive, |_| ())?;
+        let _lock = FileLock::acquire(
+            &self.lock,
+            LockKind::Exclusive,
+            &crate::progress::Progress::new(),
+            |_| (),
+        )?;
         let bytes = self.read()?;
         let text = file::utf8(&self.path, &bytes)?;
         let edited = line_ends_of(text, change(text)?);

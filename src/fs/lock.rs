@@ -4,11 +4,16 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::{Attempt, Result, at, fault};
+use crate::progress::Progress;
+
+/// The longest time between two looks at a lock that is waited for.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Shared by many, or held by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,22 +52,27 @@ impl FileLock {
     }
 
     /// Takes the lock, waiting for it. Before it waits it calls `waiting` with what the holder wrote about itself.
+    /// Looks again and again instead of blocking, so that a request to stop ends the wait.
     ///
     /// # Errors
-    /// When the lock file cannot be created, the file system has no locks, or the wait is interrupted.
-    pub fn acquire(path: &Path, kind: LockKind, waiting: impl FnOnce(&str)) -> Result<Self> {
+    /// When the lock file cannot be created, the file system has no locks, or `progress` was asked to stop.
+    pub fn acquire(path: &Path, kind: LockKind, progress: &Progress, waiting: impl FnOnce(&str)) -> Result<Self> {
         if let Some(lock) = Self::try_acquire(path, kind)? {
             return Ok(lock);
         }
         let holder = super::read(path, 4096).unwrap_or_default();
         waiting(String::from_utf8_lossy(&holder).trim());
-        let file = open(path, kind)?;
-        let operation = match kind {
-            LockKind::Shared => FlockOperation::LockShared,
-            LockKind::Exclusive => FlockOperation::LockExclusive,
-        };
-        rustix::fs::flock(file.as_fd(), operation).map_err(at(Attempt::Lock, path))?;
-        Ok(Self::held(file, path, kind))
+        let mut wait = Duration::from_millis(1);
+        loop {
+            progress
+                .check()
+                .map_err(|stop| at(Attempt::Lock, path)(std::io::Error::new(ErrorKind::Interrupted, stop)))?;
+            std::thread::sleep(wait);
+            wait = LONGEST_WAIT.min(wait * 2);
+            if let Some(lock) = Self::try_acquire(path, kind)? {
+                return Ok(lock);
+            }
+        }
     }
 
     fn held(file: File, path: &Path, kind: LockKind) -> Self {

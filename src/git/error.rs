@@ -211,6 +211,20 @@ pub enum GitError {
         /// The name.
         name: String,
     },
+    /// Directories are nested deeper than trees are rewritten.
+    #[error("in the commit {commit}, directories are nested too deeply below `{top}`")]
+    TooDeep {
+        /// The commit.
+        commit: String,
+        /// The outermost directory.
+        top: String,
+    },
+    /// The name of a ref is not UTF-8.
+    #[error("the name of the ref `{name}` is not UTF-8, so it cannot be rewritten")]
+    RefName {
+        /// The name, as it can be shown.
+        name: String,
+    },
     /// A branch cannot be changed here.
     #[error("the branch `{branch}` is checked out in `{}`", .place.display())]
     CheckedOutElsewhere {
@@ -262,6 +276,9 @@ impl GitError {
             Self::NoHooks { .. } => Some("git config --show-origin core.hooksPath".to_owned()),
             Self::Shallow => Some("git fetch --unshallow".to_owned()),
             Self::NotABranchOrTag { .. } => Some("git branch --list; git tag --list".to_owned()),
+            Self::RefName { .. } => {
+                Some("name the branches and tags to rewrite, or git branch -m OLD NEW".to_owned())
+            }
             Self::CheckedOutElsewhere { place, .. } => Some(format!("git -C {} switch --detach", place.display())),
             Self::Pointer(error) => error.hint(),
             _ => None,

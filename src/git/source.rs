@@ -18,6 +18,7 @@ use super::program::{Elsewhere, Run, start_elsewhere};
 use crate::fs::{self, FileLock, LockKind};
 use crate::hash::FileId;
 use crate::path::RepoPath;
+use crate::progress::Progress;
 
 /// Maintenance is not worth its time, and would run behind our back.
 const FETCH: [&str; 9] = [
@@ -133,7 +134,7 @@ impl SourceRepo {
     ///
     /// # Errors
     /// [`GitError::UnknownRevision`] when there is no such revision; what git says when it cannot be had.
-    pub fn resolve(&self, rev: Option<&str>, waiting: impl Fn(&str)) -> Result<String> {
+    pub fn resolve(&self, rev: Option<&str>, progress: &Progress, waiting: impl Fn(&str)) -> Result<String> {
         let Some(origin) = &self.origin else {
             return self.parse(rev.unwrap_or("HEAD"));
         };
@@ -146,7 +147,7 @@ impl SourceRepo {
         {
             return self.parse(commit);
         }
-        let _lock = FileLock::acquire(&origin.lock, LockKind::Exclusive, waiting)?;
+        let _lock = FileLock::acquire(&origin.lock, LockKind::Exclusive, progress, waiting)?;
         match (commit, rev) {
             (Some(commit), _) => {
                 self.fetch_commit(origin, &commit)?;
@@ -166,7 +167,13 @@ impl SourceRepo {
     ///
     /// # Errors
     /// As [`SourceRepo::resolve`].
-    pub fn newest(&self, rev: Option<&str>, known: &str, waiting: impl Fn(&str)) -> Result<String> {
+    pub fn newest(
+        &self,
+        rev: Option<&str>,
+        known: &str,
+        progress: &Progress,
+        waiting: impl Fn(&str),
+    ) -> Result<String> {
         if let (Some(origin), false) = (&self.origin, rev.is_some_and(is_full_id))
             && let Some(commit) = self.advertised(origin, rev.unwrap_or("HEAD"))?
         {
@@ -174,7 +181,7 @@ impl SourceRepo {
         }
         match rev {
             Some(rev) if rev.eq_ignore_ascii_case(known) => Ok(known.to_owned()),
-            rev => self.resolve(rev, waiting),
+            rev => self.resolve(rev, progress, waiting),
         }
     }
 
@@ -368,7 +375,7 @@ impl SourceRepo {
     ///
     /// # Errors
     /// What git says when they cannot be had.
-    pub fn prefetch(&self, blobs: &[&str], waiting: impl Fn(&str)) -> Result<()> {
+    pub fn prefetch(&self, blobs: &[&str], progress: &Progress, waiting: impl Fn(&str)) -> Result<()> {
         let Some(origin) = &self.origin else { return Ok(()) };
         let list = |blobs: &[&str]| blobs.iter().flat_map(|id| [id.as_bytes(), b"\n"].concat()).collect();
         let printed = self.run(&["cat-file", "--batch-check"], false, list(blobs))?;
@@ -381,7 +388,7 @@ impl SourceRepo {
         if missing.is_empty() {
             return Ok(());
         }
-        let _lock = FileLock::acquire(&origin.lock, LockKind::Exclusive, waiting)?;
+        let _lock = FileLock::acquire(&origin.lock, LockKind::Exclusive, progress, waiting)?;
         let mut args = vec!["-c", "fetch.negotiationAlgorithm=noop"];
         args.extend(FETCH);
         args.extend([NO_BLOBS, "--stdin", "origin"]);

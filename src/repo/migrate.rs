@@ -110,7 +110,11 @@ impl Repository {
             backup,
             commits,
             signatures,
-        } = plan.execute(&self.git, &self.progress)?;
+        } = {
+            // Storing takes long enough for somebody to go on working.
+            self.check_migration()?;
+            plan.execute(&self.git, &self.progress)?
+        };
         self.git.reset_hard()?;
         outcome.refs = refs;
         outcome.backup = backup;

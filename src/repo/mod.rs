@@ -247,16 +247,23 @@ impl Repository {
         if let Some(cache) = self.cache.get() {
             return Ok(cache);
         }
-        let cache = Cache::open(&self.cache_dir(), Access::Shared, |holder| (self.waiting)(holder))?;
+        let cache = Cache::open(&self.cache_dir(), Access::Shared, &self.progress, |holder| {
+            (self.waiting)(holder)
+        })?;
         Ok(self.cache.get_or_init(|| cache))
     }
 
     /// The local cache for removing from it; fails if this process uses it otherwise.
     pub(crate) fn cache_exclusive(&self) -> Result<Cache> {
         debug_assert!(self.cache.get().is_none(), "the shared lock would never be released");
-        Ok(Cache::open(&self.cache_dir(), Access::Exclusive, |holder| {
-            (self.waiting)(holder);
-        })?)
+        Ok(Cache::open(
+            &self.cache_dir(),
+            Access::Exclusive,
+            &self.progress,
+            |holder| {
+                (self.waiting)(holder);
+            },
+        )?)
     }
 
     /// The lock of everything that changes the workspace or pointers. A move that was killed is brought to an end first.
@@ -269,9 +276,14 @@ impl Repository {
     fn wait_for_workspace(&self) -> Result<FileLock> {
         let dir = self.git.git_dir().join(FOLDER);
         fs::create_dir_all(&dir)?;
-        Ok(FileLock::acquire(&dir.join("lock"), LockKind::Exclusive, |holder| {
-            (self.waiting)(holder);
-        })?)
+        Ok(FileLock::acquire(
+            &dir.join("lock"),
+            LockKind::Exclusive,
+            &self.progress,
+            |holder| {
+                (self.waiting)(holder);
+            },
+        )?)
     }
 
     /// The same lock, if nobody holds it.

@@ -256,7 +256,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn open(dir: &Path) -> Cache {
-        Cache::open(dir, Access::Shared, |_| {}).unwrap()
+        Cache::open(dir, Access::Shared, &crate::progress::Progress::new(), |_| {}).unwrap()
     }
 
     fn contents() -> Vec<Vec<u8>> {

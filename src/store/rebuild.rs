@@ -254,7 +254,7 @@ mod tests {
     }
 
     fn filled(dir: &std::path::Path) -> Vec<FileId> {
-        let cache = Cache::open(dir, Access::Shared, |_| ()).unwrap();
+        let cache = Cache::open(dir, Access::Shared, &crate::progress::Progress::new(), |_| ()).unwrap();
         (0..3)
             .map(|n| {
                 let transaction = cache.transaction(&Arc::new(Progress::new())).unwrap();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn exclusive(dir: &std::path::Path) -> Cache {
-        Cache::open(dir, Access::Exclusive, |_| ()).unwrap()
+        Cache::open(dir, Access::Exclusive, &crate::progress::Progress::new(), |_| ()).unwrap()
     }
 
     fn shards(dir: &std::path::Path) -> Vec<std::path::PathBuf> {

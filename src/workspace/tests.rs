@@ -81,7 +81,13 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let cache = Cache::open(&dir.path().join("cache"), Access::Shared, |_| {}).unwrap();
+        let cache = Cache::open(
+            &dir.path().join("cache"),
+            Access::Shared,
+            &crate::progress::Progress::new(),
+            |_| {},
+        )
+        .unwrap();
         Self {
             dir,
             cache,

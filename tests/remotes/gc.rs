@@ -133,3 +133,32 @@ fn pointers_of_other_work_trees_stop_it_as_those_here_do() {
             .starts_with("freed ")
     );
 }
+
+#[test]
+fn waiting_for_a_lock_can_be_interrupted() {
+    let s = two_versions(true);
+    let holder = "exec 9<.git/modver/cache/lock; flock -s 9; : >locked; while [ ! -e done ]; do sleep 0.1; done";
+    let mut holder = s.repo().command("sh").args(["-c", holder]).spawn().unwrap();
+    let wait = |what: &mut dyn FnMut() -> bool| {
+        (0..600).any(|_| {
+            let there = what();
+            if !there {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            there
+        })
+    };
+    assert!(wait(&mut || s.repo().has("locked")));
+    let gc = "modver gc -w 2>waits & pid=$!; while ! grep -q waiting waits; do sleep 0.1; done; kill $pid; wait $pid";
+    let mut gc = s.repo().command("sh").args(["-c", gc]).spawn().unwrap();
+    let mut status = None;
+    wait(&mut || {
+        status = gc.try_wait().unwrap();
+        status.is_some()
+    });
+    s.write("done", "");
+    holder.wait().unwrap();
+    assert_eq!(status.and_then(|status| status.code()), Some(130));
+    let said = String::from_utf8(s.read("waits")).unwrap();
+    assert!(said.contains("waiting for") && said.contains("interrupted"), "{said}");
+}

@@ -184,3 +184,33 @@ fn an_export_of_a_pointer_of_the_wrong_size_changes_nothing() {
     repo.git(["fsck", "--full", "--strict"]).ok();
     clean(repo);
 }
+
+#[test]
+fn a_bottomless_tree_is_refused() {
+    let s = history();
+    let repo = s.repo();
+    let dirs = "d/".repeat(600);
+    s.write(
+        ".git/deep",
+        format!("commit refs/heads/deep\ncommitter T <t@example.org> 0 +0000\ndata 0\nM 100644 inline {dirs}x.bin\ndata 3\nabc\n"),
+    );
+    s.sh("git fast-import --quiet <.git/deep && rm .git/deep").ok();
+    let refs = repo.git(["for-each-ref"]).ok();
+    let refused = repo.modver(["migrate", "import", "--include", "*.bin", "deep"]);
+    assert!(refused.err().contains("nested too deeply below `d`"), "{refused}");
+    refused.fails(1);
+    assert_eq!(repo.git(["for-each-ref"]).ok(), refs);
+}
+
+#[test]
+fn a_ref_whose_name_is_no_text_is_not_left_out_in_silence() {
+    let s = history();
+    let repo = s.repo();
+    let before = trees(&s);
+    s.sh("git update-ref \"$(printf 'refs/heads/caf\\351')\" main").ok();
+    let refused = repo.modver(["migrate", "import", "--include", "*.bin", "--everything"]);
+    assert!(refused.err().contains("is not UTF-8"), "{refused}");
+    refused.fails(1);
+    assert_eq!(trees(&s), before);
+    assert_eq!(repo.git(["for-each-ref", "refs/original"]).ok(), "");
+}

@@ -27,6 +27,9 @@ use crate::path::{RepoPath, quote};
 use crate::progress::Progress;
 use refs::RefTip;
 
+/// How deep directories may be nested: trees are written from the inside out, on the stack.
+const MAX_DEPTH: usize = 512;
+
 /// Which way files go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -127,6 +130,12 @@ impl GitRepo {
             while let Some((dir, tree)) = pending.pop() {
                 if !seen.insert((tree, dir.clone())) {
                     continue;
+                }
+                if dir.names().count() > MAX_DEPTH {
+                    return Err(GitError::TooDeep {
+                        commit: commit.to_string(),
+                        top: shown(dir.names().next().unwrap_or_default()),
+                    });
                 }
                 let object = repo.find_object(tree).map_err(|e| GitError::object(tree, e))?;
                 for entry in TreeRefIter::from_bytes(&object.data, tree.kind()) {

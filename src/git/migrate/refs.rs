@@ -50,13 +50,16 @@ impl GitRepo {
         }
         let names: Vec<String> = match choice {
             RefChoice::Current => match self.head()? {
-                Head::Branch { branch, .. } | Head::Unborn { branch } => vec![format!("refs/heads/{branch}")],
                 Head::Detached { .. } => vec!["HEAD".to_owned()],
+                // The branch by its exact name, which `head` may have had to change to show it.
+                Head::Branch { .. } | Head::Unborn { .. } => {
+                    vec![text(self.git(&["symbolic-ref", "HEAD"], Vec::new())?.trim_ascii())?]
+                }
             },
             RefChoice::Everything => {
                 let args = ["for-each-ref", "--format=%(refname)", "refs/heads/", "refs/tags/"];
                 let listed = self.git(&args, Vec::new())?;
-                let mut names: Vec<String> = listed.lines().map(|name| name.to_str_lossy().into_owned()).collect();
+                let mut names = listed.lines().map(text).collect::<Result<Vec<String>>>()?;
                 if matches!(self.head()?, Head::Detached { .. }) {
                     names.push("HEAD".to_owned());
                 }
@@ -71,7 +74,7 @@ impl GitRepo {
                         Err(GitError::Failed { .. }) => Vec::new(),
                         Err(error) => return Err(error),
                     };
-                    let full = full.trim_ascii().to_str_lossy().into_owned();
+                    let full = text(full.trim_ascii())?;
                     if !full.starts_with("refs/heads/") && !full.starts_with("refs/tags/") {
                         return Err(GitError::NotABranchOrTag { name: name.clone() });
                     }
@@ -171,4 +174,10 @@ impl GitRepo {
         self.git(&args, commands)?;
         Ok(backup)
     }
+}
+
+/// A ref's name as text. One that is none would be looked for under another name, and so left out.
+fn text(name: &[u8]) -> Result<String> {
+    let text = name.to_str().map(ToOwned::to_owned);
+    text.map_err(|_| GitError::RefName { name: shown(name) })
 }

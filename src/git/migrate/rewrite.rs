@@ -1,6 +1,7 @@
 //! Writing trees, commits and tags anew.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use gix::bstr::{BStr, ByteSlice as _};
 use gix::objs::tree::{Entry, EntryKind};
@@ -26,8 +27,25 @@ const SIGNATURES: [&[u8]; 4] = [
 #[derive(Clone)]
 struct Tree {
     id: gix::ObjectId,
-    /// The files in it that changed.
-    changed: Vec<RepoPath>,
+    /// Whether files in it changed.
+    changed: bool,
+    /// Which ones, with [`MigrateRequest::above`] alone: nothing else needs them, and they are many.
+    files: Arc<[Changed]>,
+}
+
+/// A file that changed, or all those of a directory, which trees that have it in common share.
+enum Changed {
+    File(RepoPath),
+    Below(Arc<[Changed]>),
+}
+
+fn literal_patterns(changed: &[Changed], patterns: &mut Vec<Vec<u8>>) {
+    for one in changed {
+        match one {
+            Changed::File(path) => patterns.push(literal_pattern(path)),
+            Changed::Below(files) => literal_patterns(files, patterns),
+        }
+    }
 }
 
 struct Rewriter<'a> {
@@ -88,14 +106,15 @@ impl Rewriter<'_> {
     /// The tree of a commit, with the attributes it needs.
     fn root(&mut self, id: gix::ObjectId) -> Result<gix::ObjectId> {
         let tree = self.tree(id, &RepoPath::root())?;
-        if tree.changed.is_empty() {
+        if !tree.changed {
             return Ok(tree.id);
         }
-        let patterns = match self.request.above {
+        let mut patterns = Vec::new();
+        match self.request.above {
             // A pattern would also take small files from now on.
-            Some(_) => tree.changed.iter().map(literal_pattern).collect(),
-            None => self.request.include.clone(),
-        };
+            Some(_) => literal_patterns(&tree.files, &mut patterns),
+            None => patterns.clone_from(&self.request.include),
+        }
         let data = object(self.repo, tree.id, Kind::Tree)?;
         let mut entries = entries_of(tree.id, &data)?;
         let at = entries.iter().position(|entry| entry.filename == ATTRIBUTES_FILE);
@@ -142,6 +161,7 @@ impl Rewriter<'_> {
         include.is_empty() && exclude.is_empty() && above.is_none()
     }
 
+    /// Goes no deeper than [`super::MAX_DEPTH`], which the plan has seen to.
     fn tree(&mut self, id: gix::ObjectId, dir: &RepoPath) -> Result<Tree> {
         let key = (id, dir.clone());
         if let Some(known) = self.trees.get(&key) {
@@ -149,7 +169,9 @@ impl Rewriter<'_> {
         }
         let data = object(self.repo, id, Kind::Tree)?;
         let mut entries = entries_of(id, &data)?;
-        let mut changed = Vec::new();
+        let mut changed = false;
+        let mut files = Vec::new();
+        let wanted = self.request.above.is_some();
         let mut differs = false;
         let mut gone = None;
         for (i, entry) in entries.iter_mut().enumerate() {
@@ -158,7 +180,10 @@ impl Rewriter<'_> {
             };
             let new = if entry.mode.is_tree() {
                 let below = self.tree(entry.oid, &path)?;
-                changed.extend(below.changed);
+                changed |= below.changed;
+                if !below.files.is_empty() {
+                    files.push(Changed::Below(below.files));
+                }
                 below.id
             } else if !entry.mode.is_blob() {
                 continue;
@@ -176,7 +201,10 @@ impl Rewriter<'_> {
             } else if let Some(new) = self.blobs.get(&entry.oid)
                 && self.request.wants(&path)
             {
-                changed.push(path);
+                changed = true;
+                if wanted {
+                    files.push(Changed::File(path));
+                }
                 *new
             } else {
                 continue;
@@ -191,6 +219,7 @@ impl Rewriter<'_> {
         let tree = Tree {
             id: if differs { self.write_tree(entries)? } else { id },
             changed,
+            files: files.into(),
         };
         self.trees.insert(key, tree.clone());
         Ok(tree)

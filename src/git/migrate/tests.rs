@@ -1,6 +1,8 @@
 use std::collections::HashMap;
+use std::io::Read as _;
 
 use super::rewrite::{new_commit, new_tag};
+use super::{Piece, Pieces};
 
 fn id(digit: char) -> gix::ObjectId {
     gix::ObjectId::from_hex(digit.to_string().repeat(40).as_bytes()).unwrap()
@@ -47,4 +49,29 @@ fn a_tag_keeps_its_message_and_loses_its_signature() {
     let expected = format!("{}{message}", head(id('2'))).into_bytes();
     assert_eq!(new_tag(plain.as_bytes(), id('2')), (expected.clone(), false));
     assert_eq!(new_tag(signed.as_bytes(), id('2')), (expected, true));
+}
+
+#[test]
+fn content_ends_only_when_all_of_it_came() {
+    let read = |sent: Vec<Piece>, size| {
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        sent.into_iter().for_each(|piece| sender.send(piece).unwrap());
+        drop(sender);
+        let mut pieces = Pieces {
+            receiver,
+            piece: Vec::new(),
+            at: 0,
+            left: size,
+            ended: false,
+        };
+        let mut all = Vec::new();
+        pieces.read_to_end(&mut all).map(|_| all).ok()
+    };
+    let bytes = || Piece::Bytes(b"abc".to_vec());
+    assert_eq!(read(vec![bytes(), bytes(), Piece::End], 6), Some(b"abcabc".to_vec()));
+    assert_eq!(read(vec![Piece::End], 0), Some(Vec::new()));
+    // The loader failed, or had less or more.
+    assert_eq!(read(vec![bytes()], 3), None);
+    assert_eq!(read(vec![bytes(), Piece::End], 4), None);
+    assert_eq!(read(vec![bytes(), Piece::End], 2), None);
 }

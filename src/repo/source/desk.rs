@@ -87,7 +87,7 @@ impl<'a> Desk<'a> {
                 self.scratch.get_or_init(|| made)
             }
         };
-        let cache = Cache::open(&scratch.dir().join("cache"), Access::Shared, |holder| {
+        let cache = Cache::open(&scratch.dir().join("cache"), Access::Shared, &self.progress, |holder| {
             (self.waiting)(holder)
         })?;
         Ok(self.cache.get_or_init(|| cache))

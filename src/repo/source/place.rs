@@ -110,7 +110,7 @@ pub(in crate::repo) fn newest(desk: &Desk<'_>, import: &RepositoryImport, root: 
     let ask = || {
         check_rev(rev)?;
         let (git, _) = open(desk, url, root, NamedBy::Pointer)?;
-        Ok(git.newest(rev, &import.commit, |holder| (desk.waiting)(holder))?)
+        Ok(git.newest(rev, &import.commit, &desk.progress, |holder| (desk.waiting)(holder))?)
     };
     desk.progress.start(Phase::Comparing, 0, 0);
     ask().map_err(of_source(url))

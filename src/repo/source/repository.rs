@@ -66,7 +66,7 @@ impl<'a> SourceRepository<'a> {
         let work = || {
             check_rev(rev)?;
             let (git, place) = open(desk, url, base, by)?;
-            let commit = git.resolve(rev, |holder| (desk.waiting)(holder))?;
+            let commit = git.resolve(rev, &desk.progress, |holder| (desk.waiting)(holder))?;
             let entries = git.entries(&commit)?;
             Ok(Self {
                 desk,
@@ -96,7 +96,9 @@ impl<'a> SourceRepository<'a> {
         if blobs.is_empty() {
             return Ok(());
         }
-        Ok(self.git.prefetch(&blobs, |holder| (self.desk.waiting)(holder))?)
+        Ok(self
+            .git
+            .prefetch(&blobs, &self.desk.progress, |holder| (self.desk.waiting)(holder))?)
     }
 
     /// The output that a pointer stands for.
@@ -383,7 +385,9 @@ impl<'a> SourceRepository<'a> {
         if fs::stat(&dir.join("shards"))?.is_none() || dir == self.desk.cache()?.dir() {
             return Ok(None);
         }
-        let open = Cache::open(dir, Access::Shared, |holder| (self.desk.waiting)(holder));
+        let open = Cache::open(dir, Access::Shared, &self.desk.progress, |holder| {
+            (self.desk.waiting)(holder)
+        });
         Ok(Some(open?))
     }
 

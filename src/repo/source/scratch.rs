@@ -29,7 +29,12 @@ impl Scratch {
         }
         let unique = format!("{} {:?}", std::process::id(), std::time::SystemTime::now());
         let dir = parent.join(FileId::of(unique.as_bytes()).short());
-        let lock = FileLock::acquire(&dir.with_extension("lock"), LockKind::Exclusive, |_| {})?;
+        let lock = FileLock::acquire(
+            &dir.with_extension("lock"),
+            LockKind::Exclusive,
+            &crate::progress::Progress::new(),
+            |_| {},
+        )?;
         fs::create_dir_all(&dir)?;
         Ok(Self { dir, lock })
     }

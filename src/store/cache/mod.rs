@@ -20,6 +20,7 @@ use super::shard::Shard;
 use super::{Location, Recipe, Result, StoreError, marker};
 use crate::fs::{self, FileLock, LockKind};
 use crate::hash::{ChunkId, FileId, PackId, ShardId};
+use crate::progress::Progress;
 
 /// File handles to packs that are kept open.
 const OPEN_PACKS: usize = 64;
@@ -62,7 +63,7 @@ impl Cache {
     ///
     /// # Errors
     /// When the directory cannot be made or locked, or holds a store of another format.
-    pub fn open(dir: &Path, access: Access, waiting: impl FnOnce(&str)) -> Result<Self> {
+    pub fn open(dir: &Path, access: Access, progress: &Progress, waiting: impl FnOnce(&str)) -> Result<Self> {
         for sub in ["packs", "shards", "tmp"] {
             fs::create_dir_all(&dir.join(sub))?;
         }
@@ -70,7 +71,7 @@ impl Cache {
             Access::Shared => LockKind::Shared,
             Access::Exclusive => LockKind::Exclusive,
         };
-        let lock = FileLock::acquire(&dir.join("lock"), kind, waiting)?;
+        let lock = FileLock::acquire(&dir.join("lock"), kind, progress, waiting)?;
         let marker_path = dir.join(marker::NAME);
         match fs::read_if_exists(&marker_path, marker::MAX_LEN)? {
             None => fs::write_atomic(&marker_path, marker::text().as_bytes())?,

@@ -8,7 +8,7 @@ use crate::store::gc::{GcPlan, Marks};
 use crate::store::{Access, Cache, PackKind, StoreError};
 
 fn open(dir: &Path) -> Cache {
-    Cache::open(dir, Access::Shared, |_| {}).unwrap()
+    Cache::open(dir, Access::Shared, &crate::progress::Progress::new(), |_| {}).unwrap()
 }
 
 fn add(cache: &Cache, contents: &[&[u8]]) -> u64 {
@@ -75,7 +75,7 @@ fn collection_keeps_what_is_marked_and_frees_the_rest() {
         add(&cache, &[&lose[..1 << 20], &keep, &lose[1 << 20..], b"tiny"]);
         add(&cache, &[b"another"]);
     }
-    let cache = Cache::open(dir.path(), Access::Exclusive, |_| {}).unwrap();
+    let cache = Cache::open(dir.path(), Access::Exclusive, &crate::progress::Progress::new(), |_| {}).unwrap();
     let mut marks = Marks::new();
     assert!(marks.keep_file(&cache, &FileId::of(&keep)).unwrap());
     assert!(marks.keep_file(&cache, &FileId::of(b"tiny")).unwrap());
