@@ -429,11 +429,11 @@ impl RemoteStore {
     /// Uploads an object that is named by its content. One that has the name and not the length is a wreck of the same
     /// object, and is replaced, as is one that is [distrusted](Self::distrust).
     pub(super) fn put_named(&self, key: &str, body: &Body, len: u64) -> Result<()> {
-        if self.state().distrusted.contains(key) {
-            self.transport.put(key, body, PutMode::Overwrite)?;
-        } else if self.transport.put(key, body, PutMode::IfAbsent)? == PutOutcome::Existed
-            && self.transport.stat(key)?.is_none_or(|object| object.size != len)
-        {
+        let distrusted = self.state().distrusted.contains(key);
+        let is_wreck = distrusted
+            || self.transport.put(key, body, PutMode::IfAbsent)? == PutOutcome::Existed
+                && self.transport.stat(key)?.is_none_or(|object| object.size != len);
+        if is_wreck {
             self.transport.put(key, body, PutMode::Overwrite)?;
         }
         Ok(())
