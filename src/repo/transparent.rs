@@ -114,17 +114,28 @@ impl Repository {
         }
         let mut outcomes = Vec::with_capacity(work.len());
         for batch in work.chunks(BATCH) {
-            let done: Vec<CheckedOut> = batch
+            let results: Vec<Result<Option<CheckedOut>>> = batch
                 .par_iter()
                 .map(|(file, stat)| self.write_one(file, stat, dry_run))
-                .collect::<Result<_>>()?;
+                .collect();
+            let (mut done, mut failed) = (Vec::with_capacity(batch.len()), None);
+            for result in results {
+                match result {
+                    Ok(one) => done.extend(one),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
             let written: Vec<RepoPath> = done
                 .iter()
                 .filter(|one| one.failures.is_empty())
                 .map(|one| one.path.clone())
                 .collect();
             if !dry_run {
+                // Also after an error: what has its content must not look changed to git.
                 self.git.refresh(&written)?;
+            }
+            if let Some(error) = failed {
+                return Err(error);
             }
             outcomes.extend(done);
             self.progress.check()?;
@@ -132,18 +143,20 @@ impl Repository {
         Ok(outcomes)
     }
 
-    fn write_one(&self, file: &TransparentFile, stat: &Stat, dry_run: bool) -> Result<CheckedOut> {
+    /// `None`: somebody changed the file meanwhile, and it was left alone.
+    fn write_one(&self, file: &TransparentFile, stat: &Stat, dry_run: bool) -> Result<Option<CheckedOut>> {
         let mut outcome = CheckedOut::new(file.path.clone(), false);
         let written = if dry_run {
             self.cache()?.contains(&file.pointer.id).map(|found| match found {
-                true => Ok(()),
+                true => Ok(true),
                 false => Err(StoreError::MissingFile(file.pointer.id)),
             })?
         } else {
             self.replace_pointer(file, stat)?
         };
         match written {
-            Ok(()) => {
+            Ok(false) => return Ok(None),
+            Ok(true) => {
                 outcome.done.replaced = 1;
                 outcome.done.bytes = file.pointer.size;
                 self.progress.advance(1, file.pointer.size);
@@ -157,11 +170,12 @@ impl Repository {
                 },
             }),
         }
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 
-    /// The inner error is about the content of this file alone.
-    fn replace_pointer(&self, file: &TransparentFile, stat: &Stat) -> Result<std::result::Result<(), StoreError>> {
+    /// Whether the file is written: whoever has changed it meanwhile keeps it. The inner error is about the content of
+    /// this file alone.
+    fn replace_pointer(&self, file: &TransparentFile, stat: &Stat) -> Result<std::result::Result<bool, StoreError>> {
         let path = file.path.on_disk(self.root());
         let mut temp = TempFile::create_beside(&path)?;
         let copied = self.cache()?.copy_file::<StoreError>(file.pointer.id, &mut |bytes| {
@@ -174,10 +188,10 @@ impl Repository {
             Err(error) => return Ok(Err(error)),
         }
         temp.set_mode(stat.mode)?;
-        // Whoever has changed it meanwhile keeps it.
-        if fs::stat(&path)?.is_some_and(|now| now.same_content(stat)) {
+        let unchanged = fs::stat(&path)?.is_some_and(|now| now.same_content(stat));
+        if unchanged {
             temp.rename(&path)?;
         }
-        Ok(Ok(()))
+        Ok(Ok(unchanged))
     }
 }
