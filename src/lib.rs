@@ -7,6 +7,8 @@
 //!
 //! ```text
 //! 9 cli
+//! 7 experiment
+//! 6 pipeline
 //! 5 repo
 //! 4 workspace | git | remote
 //! 3 object
@@ -33,6 +35,7 @@ pub mod git;
 pub mod hash;
 pub mod object;
 pub mod path;
+pub mod pipeline;
 pub mod progress;
 pub mod remote;
 pub mod repo;

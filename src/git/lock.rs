@@ -1,0 +1,54 @@
+//! The lock file: `mv.lock` beside `mv.toml`, what each stage last ran from and made (`docs/formats.md`, "Lock file").
+
+use std::collections::BTreeMap;
+
+use super::pointer::PointerContent;
+use crate::path::RepoPath;
+
+/// A lock file, parsed. Paths are relative to the repository.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Lock {
+    /// By the name of the stage, such as `train` or `train@cnn-1`.
+    pub stages: BTreeMap<String, LockedStage>,
+}
+
+/// What a stage last ran from, and what it made.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LockedStage {
+    /// The commands, as they were given to the shell.
+    pub cmd: Vec<String>,
+    /// Where they ran; the root for the directory of the lock file is written as nothing.
+    pub wdir: RepoPath,
+    /// Inputs.
+    pub deps: BTreeMap<RepoPath, LockedDep>,
+    /// By parameter file: the values of the keys that the stage names; the key is empty for the whole file.
+    pub params: BTreeMap<RepoPath, BTreeMap<String, serde_json::Value>>,
+    /// Environment variables that count as inputs; `None`: it was not set.
+    pub env: BTreeMap<String, Option<String>>,
+    /// Outputs.
+    pub outs: BTreeMap<RepoPath, LockedOut>,
+}
+
+/// Content that a stage read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockedDep {
+    /// What it was.
+    pub content: PointerContent,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Content that a stage made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedOut {
+    /// What it was.
+    pub content: PointerContent,
+    /// Bytes.
+    pub size: u64,
+    /// Whether it is kept in the cache; otherwise git keeps it, or nobody.
+    pub cache: bool,
+    /// Whether it is pushed.
+    pub push: bool,
+    /// The remote it belongs to, if not the default one.
+    pub remote: Option<String>,
+}
