@@ -14,11 +14,16 @@ use super::pointer::{POINTER_SUFFIX, is_pointer_path};
 use crate::fs::{self, Dir, FileKind, FsError, TempFile};
 use crate::path::{Name, RepoPath};
 
+/// Name of the project files.
+const PROJECT_FILE: &str = "mv.toml";
+
 /// The pointer files of a work tree.
 #[derive(Debug, Default)]
 pub struct FoundPointers {
     /// Those that exist as files, sorted. Files named `NAME.mv`: that each holds a pointer is not checked.
     pub present: Vec<RepoPath>,
+    /// Project files (`mv.toml`), sorted.
+    pub projects: Vec<RepoPath>,
     /// Those in git's index that do not exist as files, sorted; not those that a sparse checkout leaves out.
     pub deleted: Vec<RepoPath>,
     /// Directories that could not be looked into.
@@ -40,6 +45,7 @@ impl GitRepo {
 
 fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Result<FoundPointers> {
     let mut present = BTreeSet::new();
+    let mut projects = Vec::new();
     let mut deleted = BTreeSet::new();
     let mut unreadable = Vec::new();
     let mut leftovers = Vec::new();
@@ -48,6 +54,7 @@ fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Res
         match look_into(root, &dir) {
             Ok(Some(listed)) => {
                 present.extend(listed.pointers.iter().map(|name| dir.join(name)));
+                projects.extend(listed.has_project.then(|| project_in(&dir)).flatten());
                 leftovers.extend(listed.leftovers.iter().map(|name| dir.join(name)));
                 for name in listed.dirs {
                     let path = dir.join(&name);
@@ -77,8 +84,10 @@ fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Res
             Err(error) => unreadable.push(error),
         }
     }
+    projects.sort_unstable();
     Ok(FoundPointers {
         present: present.into_iter().collect(),
+        projects,
         deleted: deleted.into_iter().collect(),
         unreadable,
         leftovers,
@@ -97,8 +106,13 @@ fn stat_inside(root: &Path, path: &RepoPath) -> fs::Result<Option<fs::Stat>> {
     fs::stat(&path.on_disk(root))
 }
 
+fn project_in(dir: &RepoPath) -> Option<RepoPath> {
+    Some(dir.join(&Name::new(PROJECT_FILE.as_bytes()).ok()?))
+}
+
 struct Listed {
     pointers: HashSet<Name>,
+    has_project: bool,
     /// Directories to look into, if git does not ignore them.
     dirs: Vec<Name>,
     leftovers: Vec<Name>,
@@ -108,6 +122,7 @@ struct Listed {
 fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
     let dir = Dir::open(&path.on_disk(root))?;
     let mut pointers = HashSet::new();
+    let mut has_project = false;
     let mut dirs = Vec::new();
     let mut leftovers = Vec::new();
     for entry in dir.list()? {
@@ -129,6 +144,7 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
             None => dir.stat(&name)?.map(|stat| stat.kind),
         };
         match kind {
+            Some(FileKind::File) if name.as_bytes() == PROJECT_FILE.as_bytes() => has_project = true,
             Some(FileKind::File) if may_be_pointer => {
                 pointers.insert(name);
             }
@@ -142,6 +158,7 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
     });
     Ok(Some(Listed {
         pointers,
+        has_project,
         dirs,
         leftovers,
     }))

@@ -56,6 +56,7 @@ mod tests;
 mod tips;
 mod track;
 mod transparent;
+mod tree_files;
 mod versions;
 
 pub use attributes::attributes_edit;
@@ -88,4 +89,5 @@ pub use source::{BlobReader, EntryKind, SourceEntry, SourceRepo, is_git_url};
 pub use staged::{Operation, StagedFile, Unmerged};
 pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
 pub use transparent::{Held, TransparentFile, TransparentPointer};
+pub use tree_files::{RevisionFiles, TreeEntryKind};
 pub use versions::{BrokenVersion, Version, Versions};
