@@ -58,6 +58,7 @@ mod track;
 mod transparent;
 mod tree_files;
 mod versions;
+mod work_diff;
 
 pub use attributes::attributes_edit;
 pub use conflict::{ConflictProblem, Field, FieldClash, MAX_CONFLICT, PointerConflict, Side, is_large_conflict};
