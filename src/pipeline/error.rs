@@ -113,7 +113,7 @@ impl PipelineError {
     /// The command that helps, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let word = |stage: &StageId| shell_word(&stage.to_string()).into_owned();
+        let word = |stage: &StageId| shell_word(&stage.to_string());
         match self {
             Self::Repo(error) => error.hint(),
             Self::Definition(error) => error.hint(),

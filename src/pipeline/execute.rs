@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::aside::Aside;
-use super::decide::{Action, Decision, Policy, is_reusable};
+use super::decide::{Action, Decision, is_reusable};
 use super::error::{PipelineError, Result};
 use super::inputs::{self, Inputs, locked_dep, locked_out, node_of};
 use super::isolate::Sandbox;
