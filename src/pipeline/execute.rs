@@ -142,7 +142,7 @@ impl Repro<'_, '_> {
         let (ran, failure) = match ran {
             Err(failure) => (None, Some(failure)),
             Ok(ran) => {
-                let mut judge = || -> Result<()> {
+                let judge = || -> Result<()> {
                     finished?;
                     if let Some(sandbox) = &sandbox {
                         undeclared = sandbox.collect(self, stage, &ran, &log_bytes)?;
