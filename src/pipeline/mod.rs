@@ -1,10 +1,12 @@
 //! Stages: what they are, which of them are out of date and why, and running them.
 //!
 //! - `definition` reads `mv.toml` into [`Stage`]s.
+//! - `edit` changes them there.
 //! - `graph` connects them.
 //! - `values` reads parameters and metrics.
 
 pub mod definition;
+pub mod edit;
 mod graph;
 mod stage;
 mod values;
