@@ -5,12 +5,15 @@
 //! - `repro` brings them up to date: `scheduler` says what runs when, `execute` runs one stage by `process`, with what it
 //!   had made before put `aside`, or in a directory of its own (`isolate`, `verify`).
 //! - `runs` keeps what was run.
+//! - `edit` changes definitions.
 
 mod aside;
 mod decide;
 pub mod definition;
 mod error;
 mod execute;
+mod explain;
+pub mod edit;
 mod graph;
 mod inputs;
 mod isolate;
@@ -32,6 +35,7 @@ pub use definition::{
     nearest_path,
 };
 pub use error::{PipelineError, Result};
+pub use explain::Explanation;
 pub use graph::Graph;
 pub use inputs::{Inputs, RunKey};
 pub use logs::last_log;
