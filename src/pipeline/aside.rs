@@ -59,7 +59,7 @@ impl Aside {
         let mut stored = if persistent.is_empty() {
             Vec::new()
         } else {
-            repository.store_contents(&persistent, &[])?.nodes
+            repository.store_contents(&persistent, 0, &[])?.nodes
         }
         .into_iter();
         let mut items = Vec::new();
@@ -180,8 +180,10 @@ impl Aside {
 }
 
 fn restore(repository: &Repository, path: &RepoPath, content: &RecordedContent) -> Result<()> {
+    // Whose it was, its state says, which a restore leaves alone if it was nobody's.
+    let tracked = repository.is_tracked(path)?;
     let (content, size) = content.content();
-    Ok(repository.restore_content(path, &node_of(content, size))?)
+    Ok(repository.restore_content(path, &node_of(content, size), tracked)?)
 }
 
 fn place(repository: &Repository, stage: &Stage) -> PathBuf {

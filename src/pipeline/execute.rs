@@ -21,7 +21,7 @@ use super::process::{self, End, Task, Usage};
 use super::repro::{Event, Repro, StageOutcome, StageResult};
 use super::runs::{RecordedContent, RunRecord};
 use super::session::{lock, lock_file};
-use super::Stage;
+use super::{Out, OutKind, Stage};
 use crate::fs::{self, FileLock, LockKind};
 use crate::git::LockedStage;
 use crate::hash::FileId;
@@ -103,9 +103,11 @@ impl Repro<'_, '_> {
                 })
                 .map(|(path, _)| path.clone())
                 .collect();
-            session.repository.store_contents(&changed, &[])?;
-            for (path, node) in outs {
-                session.repository.restore_content(path, node)?;
+            session.repository.store_contents(&changed, 0, &[])?;
+            for out in &stage.outs {
+                if let Some(node) = outs.get(&out.path) {
+                    session.repository.restore_content(&out.path, node, out.cache)?;
+                }
             }
         }
         let locked = self.locked(stage, &decision.judgement.inputs, outs)?;
@@ -208,7 +210,7 @@ impl Repro<'_, '_> {
         if !self.policy.isolated {
             let _workspace = self.workspace()?;
             for (path, node) in &absent {
-                session.repository.restore_content(path, node)?;
+                session.repository.restore_content(path, node, true)?;
                 session.contents.forget(path);
             }
         }
@@ -366,13 +368,12 @@ impl Repro<'_, '_> {
     ) -> Result<(BTreeMap<RepoPath, Node>, FileId)> {
         let session = self.session;
         let _workspace = self.workspace()?;
-        let stored: Vec<RepoPath> = stage
-            .outs
-            .iter()
-            .filter(|out| !self.policy.no_commit && (out.cache || out.kind != super::OutKind::Data))
-            .map(|out| out.path.clone())
-            .collect();
-        let kept = match session.repository.store_contents(&stored, &[]) {
+        // Of what git keeps, metrics and plots are stored, too, so that the run can be restored; but they stay git's.
+        let (cached, others): (Vec<&Out>, Vec<&Out>) = stage.outs.iter().partition(|out| out.cache);
+        let small = others.into_iter().filter(|out| out.kind != OutKind::Data);
+        let kept = cached.iter().copied().chain(small).filter(|_| !self.policy.no_commit);
+        let stored: Vec<RepoPath> = kept.map(|out| out.path.clone()).collect();
+        let kept = match session.repository.store_contents(&stored, cached.len(), &[]) {
             Ok(kept) => kept,
             Err(error) => {
                 aside.put_back(session.repository)?;

@@ -435,7 +435,7 @@ impl<'a, 's> Repro<'a, 's> {
         let diff = lock(&self.git).as_ref().map(|state| state.text.clone()).unwrap_or_default();
         let mut extra: Vec<&[u8]> = vec![&bytes];
         extra.extend([log, &diff].into_iter().filter(|bytes| !bytes.is_empty()));
-        self.session.repository.store_contents(&[], &extra)?;
+        self.session.repository.store_contents(&[], 0, &extra)?;
         let mut index = RunIndex::open(&self.session.repository.runs_dir())?;
         index.add(&[(id, record, bytes)])?;
         Ok(id)

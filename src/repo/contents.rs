@@ -12,7 +12,7 @@ use crate::fs::{self, FileKind};
 use crate::object::{Node, Root, Trees};
 use crate::path::RepoPath;
 use crate::remote::Wanted;
-use crate::store::{Stored, Transaction};
+use crate::store::{PackKind, Stored, Transaction};
 use crate::workspace::{
     ChangeKind, CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State, StateFile,
     WorkspaceError, changes, scan,
@@ -79,11 +79,12 @@ impl Repository {
         self.git().common_dir().join(super::FOLDER)
     }
 
-    /// Stores what is at these paths, and `extra` (small) files besides. The caller holds the workspace lock.
+    /// Stores what is at these paths, and `extra` files besides. What is at the first `tracked` paths is modver's from now
+    /// on: a checkout may replace it. The caller holds the workspace lock.
     ///
     /// # Errors
     /// When something cannot be read, tracked or stored.
-    pub fn store_contents(&self, paths: &[RepoPath], extra: &[&[u8]]) -> Result<StoredContent> {
+    pub fn store_contents(&self, paths: &[RepoPath], tracked: usize, extra: &[&[u8]]) -> Result<StoredContent> {
         let transaction = self.cache()?.transaction(self.progress())?;
         let (snapshots, nodes) = match self.snapshots(paths, extra, Some(&transaction)) {
             Ok(done) => done,
@@ -91,7 +92,7 @@ impl Repository {
             Err(error) => return Err(error),
         };
         let stored = transaction.commit()?;
-        for (path, snapshot) in paths.iter().zip(&snapshots) {
+        for (path, snapshot) in paths.iter().zip(&snapshots).take(tracked) {
             // Without it, the next look only takes longer.
             let to = self.state_path(path)?;
             let _ = snapshot.write_state(&to, snapshot.root(), &Scopes::whole());
@@ -120,18 +121,28 @@ impl Repository {
         }
         if let Some(transaction) = transaction {
             for bytes in extra {
-                transaction.add_bytes(crate::store::PackKind::Data, bytes)?;
+                let mut reader = *bytes;
+                transaction.add_reader(PackKind::Data, &mut reader, std::path::Path::new("memory"))?;
             }
         }
         let nodes = snapshots.iter().map(|snapshot| snapshot.node.clone()).collect();
         Ok((snapshots, nodes))
     }
 
-    /// Brings the path to `node`, which is in the cache, whatever is there now. The caller holds the workspace lock.
+    /// Brings the path to `node`, which is in the cache, whatever is there now. If it is `tracked`, it is modver's from now
+    /// on: a checkout may replace it. The caller holds the workspace lock.
     ///
     /// # Errors
     /// When it cannot be written, or some of it is not in the cache.
-    pub fn restore_content(&self, path: &RepoPath, node: &Node) -> Result<()> {
+    pub fn restore_content(&self, path: &RepoPath, node: &Node, tracked: bool) -> Result<()> {
+        self.restore(path, node)?;
+        if !tracked {
+            let _ = fs::remove_file(&self.state_file(path));
+        }
+        Ok(())
+    }
+
+    fn restore(&self, path: &RepoPath, node: &Node) -> Result<()> {
         let mut observed = self.observe(path, None)?;
         (observed.base, observed.scopes) = (None, Scopes::whole());
         let last = observed.last;
@@ -213,6 +224,14 @@ impl Repository {
                 reason: failure.reason,
             }),
         }
+    }
+
+    /// Whether what is at this path was brought there or recorded by modver.
+    ///
+    /// # Errors
+    /// When that cannot be asked.
+    pub fn is_tracked(&self, path: &RepoPath) -> Result<bool> {
+        Ok(fs::stat(&self.state_file(path))?.is_some())
     }
 
     /// Whether all of `node` is in the cache.
