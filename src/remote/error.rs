@@ -15,6 +15,14 @@ pub type Result<T> = std::result::Result<T, RemoteError>;
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     /// The remote could not be spoken to, or refused.
+    /// An object with records of runs is not what its name says.
+    #[error("records of runs on remote `{remote}` are damaged: {id}")]
+    DamagedRecords {
+        /// The remote.
+        remote: String,
+        /// The object.
+        id: crate::hash::FileId,
+    },
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The cache, or a store's format.

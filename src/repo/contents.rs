@@ -508,8 +508,8 @@ impl Contents<'_> {
     }
 }
 
-/// What stands for a file or directory.
-fn root_of(node: &Node) -> Option<Root> {
+/// What a file or directory is named by.
+pub fn root_of(node: &Node) -> Option<Root> {
     match *node {
         Node::File { id, .. } => Some(Root::File(id)),
         Node::Dir { id, .. } => Some(Root::Tree(id)),

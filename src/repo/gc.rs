@@ -11,7 +11,7 @@ use super::outputs::pointer_root;
 use super::{RepoError, Repository, Result};
 use crate::fs;
 use crate::git::Scope;
-use crate::hash::{ChunkId, PackId, TreeId};
+use crate::hash::{ChunkId, FileId, PackId, TreeId};
 use crate::object::{Node, Root, Trees as _};
 use crate::progress::Phase;
 use crate::store::gc::{Collected, Fate, GcPlan, Marks};
@@ -41,6 +41,8 @@ pub struct GcOptions {
     pub remote: Option<String>,
     /// What becomes of content that no remote has.
     pub only_copies: OnlyCopies,
+    /// Files that are kept if they are there, whatever the scope.
+    pub also: Vec<FileId>,
     /// Only find out what would be removed.
     pub dry_run: bool,
 }
@@ -130,7 +132,10 @@ impl Repository {
             return Err(error.into());
         }
         let roots: HashSet<Root> = live.pointers.iter().map(pointer_root).collect();
-        let (marks, incomplete) = self.mark(&cache, &roots)?;
+        let (mut marks, incomplete) = self.mark(&cache, &roots)?;
+        for file in &options.also {
+            marks.keep_file(&cache, file)?;
+        }
         let mut outcome = GcOutcome {
             dry_run: options.dry_run,
             refused: false,

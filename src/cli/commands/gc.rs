@@ -7,6 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, human};
 use crate::git::Scope;
+use crate::pipeline::runs::kept_files;
 use crate::repo::{GcOptions, GcOutcome, OnlyCopies};
 
 /// Remove stored content that is not needed
@@ -56,7 +57,9 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.gc(&GcOptions {
+    let repository = context.repository()?;
+    let outcome = repository.gc(&GcOptions {
+        also: kept_files(&repository)?,
         scope: Scope {
             workspace: args.workspace,
             all_branches: args.all_branches,
