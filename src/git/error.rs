@@ -112,6 +112,20 @@ pub enum GitError {
         /// What `gix` said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A partial clone lacks objects, and they cannot be fetched.
+    #[error(
+        "git's {count} objects that are not in this partial clone, {id} for one, cannot be fetched from `{remote}`"
+    )]
+    NotFetched {
+        /// How many are missing.
+        count: usize,
+        /// One of them.
+        id: String,
+        /// The remote of git that promised them.
+        remote: String,
+        /// What git said.
+        source: Option<Box<GitError>>,
+    },
     /// Git holds a path that is none.
     #[error("git's {place} holds an invalid path")]
     InvalidPath {
@@ -271,6 +285,7 @@ impl GitError {
                 "git fsck   or, in a partial clone, git log -p --all -- '*.mv' > FILE, which fetches what is missing"
                     .to_owned(),
             ),
+            Self::NotFetched { remote, .. } => Some(format!("git fetch {remote}   says whether it can be reached")),
             Self::Date { .. } => Some("--since 2026-01-31, or --since \"2 weeks ago\"".to_owned()),
             Self::Ignored { path, .. } => Some(format!("git add -f {path}")),
             Self::NoHooks { .. } => Some("git config --show-origin core.hooksPath".to_owned()),

@@ -39,6 +39,7 @@ mod liveness;
 mod lock_merge;
 mod log;
 mod migrate;
+mod partial;
 mod pointer;
 mod program;
 mod refresh;

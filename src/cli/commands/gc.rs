@@ -12,6 +12,7 @@ use crate::repo::{GcOptions, GcOutcome, OnlyCopies};
 /// Remove stored content that is not needed
 ///
 /// Shows what it would remove; --yes removes it. What to keep must be said by at least one of the scope options.
+/// What any work tree has checked out or staged and what any stash holds is always kept.
 /// Content that exists only on this machine is kept, unless the option that says so in plain words is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
