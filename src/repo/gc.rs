@@ -121,6 +121,8 @@ impl Repository {
         };
         // Whoever adds holds the cache until the pointer is written: from here on there are no new pointers.
         let cache = self.cache_exclusive()?;
+        // First: when a filter is done, git's index names what it had pinned.
+        let pinned = cache.pinned()?;
         // Pointers that cannot be read in the work tree may name anything.
         self.outputs()?.sound()?;
         let live = self.git.pointers_in(&options.scope, &self.progress)?;
@@ -132,7 +134,10 @@ impl Repository {
             return Err(error.into());
         }
         let roots: HashSet<Root> = live.pointers.iter().map(pointer_root).collect();
-        let (marks, incomplete) = self.mark(&cache, &roots)?;
+        let (mut marks, incomplete) = self.mark(&cache, &roots)?;
+        for id in &pinned {
+            marks.keep_file(&cache, id)?;
+        }
         let mut outcome = GcOutcome {
             dry_run: options.dry_run,
             refused: false,

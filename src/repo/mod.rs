@@ -247,23 +247,25 @@ impl Repository {
         if let Some(cache) = self.cache.get() {
             return Ok(cache);
         }
-        let cache = Cache::open(&self.cache_dir(), Access::Shared, &self.progress, |holder| {
-            (self.waiting)(holder)
-        })?;
+        let cache = self.open_cache_for(Access::Shared)?;
         Ok(self.cache.get_or_init(|| cache))
+    }
+
+    /// The local cache for as long as the caller keeps it.
+    pub(crate) fn cache_for_a_while(&self) -> Result<Cache> {
+        Ok(self.open_cache_for(Access::Shared)?)
+    }
+
+    fn open_cache_for(&self, access: Access) -> crate::store::Result<Cache> {
+        Cache::open(&self.cache_dir(), access, &self.progress, |holder| {
+            (self.waiting)(holder)
+        })
     }
 
     /// The local cache for removing from it; fails if this process uses it otherwise.
     pub(crate) fn cache_exclusive(&self) -> Result<Cache> {
         debug_assert!(self.cache.get().is_none(), "the shared lock would never be released");
-        Ok(Cache::open(
-            &self.cache_dir(),
-            Access::Exclusive,
-            &self.progress,
-            |holder| {
-                (self.waiting)(holder);
-            },
-        )?)
+        Ok(self.open_cache_for(Access::Exclusive)?)
     }
 
     /// The lock of everything that changes the workspace or pointers. A move that was killed is brought to an end first.

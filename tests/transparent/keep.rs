@@ -160,3 +160,40 @@ fn a_merge_in_conflict_keeps_all_sides() {
         restored(&s, &format!(":{stage}"), "a.bin", content.as_bytes());
     }
 }
+
+#[test]
+fn gc_inside_a_git_command_whose_filter_runs() {
+    let s = ready();
+    let repo = s.repo();
+    s.write("a.bin", noise(110, 20_000));
+    s.write("large.bin", noise(111, 9 << 20));
+    commit_all(repo, "Add");
+    // As from another terminal: the index that the commit will have is not known.
+    let collect = "#!/bin/sh\nenv -u GIT_INDEX_FILE modver gc --workspace --yes --delete-data-that-exists-nowhere-else \
+                   >>gc.log 2>&1 || exit\necho Message >\"$1\"\n";
+    s.write("collect", collect);
+    s.sh("chmod +x collect").ok();
+    s.write("a.bin", noise(112, 20_000));
+    s.write("large.bin", noise(113, 9 << 20));
+    repo.sh("GIT_EDITOR=\"$PWD/collect\" timeout 120 git commit -q -a").ok();
+    let log = String::from_utf8(s.read("gc.log")).unwrap();
+    // Neither waits for a holder that is gone, nor finds anything that is pinned.
+    assert!(!log.contains("held by"), "{log}");
+    restored(&s, "HEAD", "a.bin", &noise(112, 20_000));
+    restored(&s, "HEAD", "large.bin", &noise(113, 9 << 20));
+    // And what the filter does after it opened the cache again.
+    s.write(".git/hooks/pre-commit", "#!/bin/sh\nexec ./collect /dev/null\n");
+    s.sh("chmod +x .git/hooks/pre-commit").ok();
+    s.write("a.bin", noise(114, 20_000));
+    repo.sh("timeout 120 git commit -q -m Hook a.bin").ok();
+    restored(&s, "HEAD", "a.bin", &noise(114, 20_000));
+    assert_eq!(
+        s.sh("ls .git/modver/cache/pins .git/modver/cache/journal")
+            .ok()
+            .lines()
+            .filter(|l| l.contains('-'))
+            .count(),
+        0
+    );
+    repo.modver(["verify"]).ok();
+}
