@@ -86,5 +86,5 @@ pub use scope::{Scope, Unsent};
 pub use source::{BlobReader, EntryKind, SourceEntry, SourceRepo, is_git_url};
 pub use staged::{Operation, StagedFile, Unmerged};
 pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
-pub use transparent::{Held, TransparentFile, TransparentPointer};
+pub use transparent::{Held, TransparentFile, TransparentPointer, looks_like_pointer};
 pub use versions::{BrokenVersion, Version, Versions};

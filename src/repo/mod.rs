@@ -60,7 +60,7 @@ use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
-pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome, LeftAlone, LeftReason};
 pub use conflicts::{ConflictedField, ConflictedFile, ConflictedOutput, SettleOutcome, Settled};
 pub use content::{Content, ContentKind};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};

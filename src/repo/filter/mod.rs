@@ -40,7 +40,7 @@ use session::{Desk, Idle, Session, lock};
 use super::transfer::{MAX_PATHS, in_one_line};
 use super::{OpenOptions, RepoError, Repository, Result};
 use crate::fs::TempFile;
-use crate::git::{Filter, FilterRequest, Smudged, TransparentPointer, serve};
+use crate::git::{Filter, FilterRequest, Smudged, TransparentPointer, looks_like_pointer, serve};
 use crate::object::Root;
 use crate::path::quote;
 use crate::remote::Wanted;
@@ -60,6 +60,10 @@ pub struct FilterOutcome {
     pub reason: Option<String>,
     /// Files that could not be filtered, and why; git has failed for them.
     pub failed: Vec<(String, String)>,
+    /// Files that begin as pointers do, are none, and so were stored as content: perhaps somebody edited a pointer.
+    pub edited: u64,
+    /// The first of them.
+    pub edited_paths: Vec<String>,
 }
 
 impl Repository {
@@ -233,6 +237,12 @@ impl Worker<'_> {
         // An empty file is as small as it gets, and what git expects of an intended one.
         if self.buffer.is_empty() || TransparentPointer::parse(&self.buffer).is_some() {
             return Ok(self.buffer.clone());
+        }
+        if looks_like_pointer(&self.buffer) {
+            self.outcome.edited += 1;
+            if self.outcome.edited_paths.len() < MAX_PATHS {
+                self.outcome.edited_paths.push(quote(&request.path).into_owned());
+            }
         }
         let session = desk.session(self.repository)?;
         let (id, size) = if self.buffer.len() <= Journal::MAX_FILE {
