@@ -128,11 +128,14 @@ fn a_conversion_that_dies_anywhere_loses_nothing() {
             fs::remove_file(s.path(".git/index.lock")).ok();
             s.repo().modver(["checkout"]).ok();
             assert_eq!(digest(&s.path("data")), before, "{fault}");
-            let _ = s.repo().modver(["track", "--convert", "data"]);
+            s.repo().modver(["track", "--convert", "data"]).ok();
             s.repo().modver(["checkout"]).ok();
             assert_eq!(digest(&s.path("data")), before, "{fault}");
-            // A pointer that is gone from the work tree may be in the index still.
-            s.git(["add", "--update"]).ok();
+            let unstaged = s.git(["status", "--porcelain"]).ok();
+            let ignored = fs::read_to_string(s.path(".gitignore")).unwrap_or_default();
+            assert!(!ignored.contains("data"), "{fault}: {ignored}");
+            let is_staged = |line: &str| line.as_bytes()[1] == b' ';
+            assert!(unstaged.lines().all(is_staged), "{fault}: {unstaged}");
             let held = s.git(["ls-files", "data", "data.mv"]).ok();
             assert_eq!(held, "data/a\ndata/in/b", "{fault}");
         }
