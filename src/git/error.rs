@@ -272,6 +272,11 @@ impl GitError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotARepository { .. } => Some("git init".to_owned()),
+            Self::Bare { .. } => Some(
+                "git worktree add DIR BRANCH   makes a work tree; ls, cat, du, log and diff of revisions, and fetch, push and \
+                 gc of history (-a, -T, -A, --since, --rev) need none"
+                    .to_owned(),
+            ),
             Self::Untrusted { root, .. } => {
                 Some(format!("git config --global --add safe.directory {}", root.display()))
             }

@@ -124,7 +124,9 @@ impl Repository {
         // First: when a filter is done, git's index names what it had pinned.
         let pinned = cache.pinned()?;
         // Pointers that cannot be read in the work tree may name anything.
-        self.outputs()?.sound()?;
+        if !(self.git.is_bare() && options.scope.has_history()) {
+            self.outputs()?.sound()?;
+        }
         let live = self.git.pointers_in(&options.scope, &self.progress)?;
         let promise =
             |problem: &PointerProblem| matches!(problem, PointerProblem::Version(_) | PointerProblem::Conflict);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::observe::root_node;
 use super::{Changed, Content, FileCounts, FileDiff, RepoError, Repository, Result};
 use crate::fs;
-use crate::git::{self, LoggedCommit, LoggedPointer, Touch};
+use crate::git::{self, Compared, LoggedCommit, LoggedPointer, Touch};
 use crate::object::{self, Node};
 use crate::path::RepoPath;
 use crate::workspace;
@@ -79,7 +79,7 @@ impl Repository {
         let typed = self.path_of(&request.target)?;
         let rev = request.rev.as_deref();
         let pointer = self.pointer_of(&typed, rev)?;
-        let output = git::output_path(&pointer).unwrap_or_default();
+        let output = git::output_path(&pointer).unwrap_or_else(|| pointer.clone());
         let part = match typed.strip_prefix(&output) {
             Some(part) if typed != pointer => part,
             _ => RepoPath::root(),
@@ -132,13 +132,27 @@ impl Repository {
                 return Ok(pointer.clone());
             }
         }
-        let found = self.git.last_touched(&candidates, rev)?;
+        let found = match self.git.last_touched(&candidates, rev)? {
+            // A transparent file stands for itself.
+            None if self.is_transparent_at(typed, rev)? => Some(typed.clone()),
+            found => found,
+        };
         found.ok_or_else(|| RepoError::NeverTracked { path: typed.clone() })
+    }
+
+    /// Whether a transparent file stands at a path in a revision that is one commit, or else in `HEAD`.
+    fn is_transparent_at(&self, path: &RepoPath, rev: Option<&str>) -> Result<bool> {
+        let rev = rev.filter(|rev| matches!(self.git.compared(rev), Ok(Compared::One(_))));
+        let files = self.git.transparent_at(rev.unwrap_or("HEAD"))?;
+        Ok(files.iter().any(|file| file.path == *path))
     }
 
     /// `None` if the version does not concern the target.
     fn version(&self, touch: Touch, part: &RepoPath, stat: bool, unknown: &mut u64) -> Result<Option<LoggedVersion>> {
-        let place = |pointer: &RepoPath| git::output_path(pointer).unwrap_or_default().join_path(part);
+        let place = |pointer: &RepoPath| {
+            let output = git::output_path(pointer);
+            output.unwrap_or_else(|| pointer.clone()).join_path(part)
+        };
         let moved = touch.after.is_some().then(|| touch.other.as_ref().map(place)).flatten();
         let (before, after) = (
             self.node_in(touch.before.as_ref(), part)?,

@@ -135,6 +135,8 @@ pub struct OpenOptions {
     pub progress: Arc<Progress>,
     /// Called before waiting for a lock.
     pub waiting: Waiting,
+    /// Whether a bare repository will do, for what needs no work tree.
+    pub bare: bool,
 }
 
 impl OpenOptions {
@@ -168,8 +170,13 @@ impl Repository {
     /// When there is no git repository, or settings cannot be read.
     pub fn open(options: &OpenOptions) -> Result<Self> {
         let cwd = fs::canonicalize(&options.cwd)?;
-        let git = GitRepo::discover(&cwd)?;
-        let sources = settings::with_repository(&options.config, &git);
+        let git = match options.bare {
+            true => GitRepo::discover_or_bare(&cwd)?,
+            false => GitRepo::discover(&cwd)?,
+        };
+        // Paths in a bare repository start at its top, wherever in git's own files the user stands.
+        let cwd = if git.is_bare() { git.root().to_owned() } else { cwd };
+        let sources = settings::with_repository(&options.config, &git)?;
         let config = Config::load(&sources)?;
         let jobs = options.jobs(&config);
         Ok(Self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::outputs::pointer_root;
 use super::transfer::{Paths, paths_of};
-use super::{BrokenPointer, Output, Outputs, Repository, Result, Selected, Target};
+use super::{BrokenPointer, Output, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;
@@ -103,11 +103,7 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let found = if options.scope.workspace {
-            self.outputs()?
-        } else {
-            Outputs::default()
-        };
+        let found = self.outputs_in(&options.scope)?;
         let mut selected = self.targets_in(&options.scope, found, &options.targets, &[])?;
         if options.no_imports {
             selected.targets.retain(|target| target.output.pointer.import.is_none());

@@ -37,7 +37,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.fetch(&FetchOptions {
+    let outcome = context.repository_or_bare()?.fetch(&FetchOptions {
         scope: args.scope.scope(true),
         targets: args.targets.clone(),
         remote: args.remote.clone(),

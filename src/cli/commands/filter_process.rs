@@ -34,7 +34,7 @@ pub(crate) fn run(_args: &Args, context: &Context) -> Result<Shown, CliError> {
     };
     let input = BufReader::with_capacity(128 * 1024, handle(io::stdin().as_fd())?);
     let output = handle(io::stdout().as_fd())?;
-    let outcome = Repository::filter(&context.open_options(), skip, input, output)?;
+    let outcome = Repository::filter(&context.open_options_or_bare(), skip, input, output)?;
     Ok(Shown(outcome))
 }
 

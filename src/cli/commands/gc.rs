@@ -57,7 +57,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.gc(&GcOptions {
+    let outcome = context.repository_or_bare()?.gc(&GcOptions {
         scope: Scope {
             workspace: args.workspace,
             all_branches: args.all_branches,

@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.push(&PushOptions {
+    let outcome = context.repository_or_bare()?.push(&PushOptions {
         scope: args.scope.scope(false),
         targets: args.targets.clone(),
         remote: args.remote.clone(),
