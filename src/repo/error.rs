@@ -170,7 +170,7 @@ pub enum RepoError {
     MigratedWithoutFiles {
         backup: String,
         old: String,
-        source: GitError,
+        source: Box<GitError>,
     },
     #[error("`{path}` is in the way: git does not track it, and the rewritten history has one")]
     UntrackedInTheWay { path: RepoPath },

@@ -129,7 +129,7 @@ impl Repository {
             brought.map_err(|source| RepoError::MigratedWithoutFiles {
                 backup: backup.clone(),
                 old: old.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
         }
         outcome.notes = notes;

@@ -102,7 +102,7 @@ impl Repository {
     /// that hold anything else are left alone, unless that is to be replaced.
     pub(super) fn write_transparent(&self, targets: &[Target], options: &CheckoutOptions) -> Result<Written> {
         let found = self.look_at(targets, |file| self.look(file, options.force))?;
-        if !(found.work.is_empty() && found.forgotten.is_empty()) && !options.dry_run {
+        if !options.dry_run && (!found.work.is_empty() || !found.forgotten.is_empty()) {
             // Without it, git would take the content for a change, and store it itself.
             self.git.configure_filter()?;
         }
