@@ -144,6 +144,7 @@ impl Context {
             user_cache: self.user_cache(),
             jobs: self.jobs.map_or(0, NonZeroUsize::get),
             progress: Arc::clone(&self.progress),
+            bare: false,
             waiting: Arc::new(move |holder| {
                 match holder {
                     _ if quiet => {}
@@ -162,7 +163,24 @@ impl Context {
 
     /// Opens the repository in which the user stands.
     pub(crate) fn repository(&self) -> Result<Repository, CliError> {
-        let repository = Repository::open(&self.open_options())?;
+        self.open(&self.open_options())
+    }
+
+    /// What a repository is opened with where a bare one will do.
+    pub(crate) fn open_options_or_bare(&self) -> OpenOptions {
+        OpenOptions {
+            bare: true,
+            ..self.open_options()
+        }
+    }
+
+    /// Opens the repository in which the user stands, which may be bare: for what needs no work tree.
+    pub(crate) fn repository_or_bare(&self) -> Result<Repository, CliError> {
+        self.open(&self.open_options_or_bare())
+    }
+
+    fn open(&self, options: &OpenOptions) -> Result<Repository, CliError> {
+        let repository = Repository::open(options)?;
         if !self.quiet {
             for warning in repository.config().warnings() {
                 ui::note(&format!("warning: {warning}"));

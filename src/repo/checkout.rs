@@ -37,6 +37,8 @@ pub struct CheckedOut {
     pub path: RepoPath,
     /// Whether it is tracked now.
     pub tracked: bool,
+    /// Whether git's filter puts its pointer in its place.
+    pub transparent: bool,
     /// Whether no pointer names it any more, so that it goes.
     pub orphaned: bool,
     /// What was (or would be) done.
@@ -58,11 +60,34 @@ pub struct CheckoutFailure {
     pub reason: String,
 }
 
+/// A transparent file that is not as its pointer says, and was left so.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct LeftAlone {
+    /// The file.
+    pub path: RepoPath,
+    /// How it differs.
+    pub reason: LeftReason,
+}
+
+/// Why a transparent file was left as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftReason {
+    /// It was changed here; or, for a checkout of another revision, its content is stored nowhere.
+    Modified,
+    /// It was deleted here.
+    Deleted,
+    /// It, or a directory it should be in, is something else here.
+    TypeChanged,
+}
+
 /// What a checkout did.
 #[derive(Debug, serde::Serialize)]
 pub struct CheckoutOutcome {
     /// The outputs.
     pub outputs: Vec<CheckedOut>,
+    /// Transparent files that were left as they are, which is not as their pointers say.
+    pub left: Vec<LeftAlone>,
     /// The revision they were brought to; `null` for what the pointers of the work tree say.
     pub rev: Option<String>,
     /// Pointers that cannot be read: what they stand for was left alone.
@@ -76,6 +101,7 @@ impl CheckoutOutcome {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.broken.is_empty()
+            && self.left.is_empty()
             && self
                 .outputs
                 .iter()
@@ -142,12 +168,16 @@ impl Repository {
             note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
         }
         let mut outputs = self.execute_all(plans, outputs, options)?;
+        let mut left = Vec::new();
         if !transparent.is_empty() {
-            outputs.extend(self.write_transparent(&transparent, options.dry_run)?);
+            let written = self.write_transparent(&transparent, options)?;
+            outputs.extend(written.outputs);
             outputs.sort_by(|a, b| a.path.cmp(&b.path));
+            left = written.left;
         }
         Ok(CheckoutOutcome {
             outputs,
+            left,
             rev: None,
             broken: Vec::new(),
             dry_run: options.dry_run,
@@ -318,6 +348,7 @@ impl CheckedOut {
         Self {
             path,
             tracked: !orphaned,
+            transparent: false,
             orphaned,
             done: PlanCounts::default(),
             conflicts: Vec::new(),

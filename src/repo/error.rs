@@ -177,6 +177,17 @@ pub enum RepoError {
     NothingToMigrate,
     #[error("git sees changes that are not committed")]
     Dirty,
+    #[error("`HEAD` has moved while the new history was written; branches and tags are as they were")]
+    HeadMoved,
+    #[error(
+        "branches and tags have moved to the new history, but the files here could not follow and are as before; the old \
+         history is under {backup}/"
+    )]
+    MigratedWithoutFiles {
+        backup: String,
+        old: String,
+        source: Box<GitError>,
+    },
     #[error("`{path}` is in the way: git does not track it, and the rewritten history has one")]
     UntrackedInTheWay { path: RepoPath },
     #[error("the content of {count} pointers, of `{path}` among them, is neither in the cache nor on the remote")]
@@ -300,6 +311,11 @@ impl RepoError {
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
             Self::NothingToMigrate => Some("modver migrate import --above 10MiB   or   --include '*.bin'".to_owned()),
             Self::Dirty => Some("git stash   or   git commit -a".to_owned()),
+            Self::HeadMoved => Some("the same command again".to_owned()),
+            Self::MigratedWithoutFiles { old, .. } => Some(format!(
+                "git reset --hard   goes on to the new history, when your changes are saved elsewhere; git reset --soft {old}   \
+                 goes back to the old one on this branch, and keeps them"
+            )),
             Self::UntrackedInTheWay { path } => Some(format!("git add {path} && git commit")),
             Self::NotExported { .. } => Some("modver push, from where the content is".to_owned()),
             Self::NotConverted { path, .. } => Some(format!("git check-attr --all -- {path}")),

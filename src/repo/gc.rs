@@ -123,8 +123,12 @@ impl Repository {
         };
         // Whoever adds holds the cache until the pointer is written: from here on there are no new pointers.
         let cache = self.cache_exclusive()?;
+        // First: when a filter is done, git's index names what it had pinned.
+        let pinned = cache.pinned()?;
         // Pointers that cannot be read in the work tree may name anything.
-        self.outputs()?.sound()?;
+        if !(self.git.is_bare() && options.scope.has_history()) {
+            self.outputs()?.sound()?;
+        }
         let live = self.git.pointers_in(&options.scope, &self.progress)?;
         let promised = live.unparsed.into_iter().find(|error| error.problem.is_promise());
         // Of all work trees alike.
@@ -133,8 +137,8 @@ impl Repository {
         }
         let roots: HashSet<Root> = live.pointers.iter().map(pointer_root).collect();
         let (mut marks, incomplete) = self.mark(&cache, &roots)?;
-        for file in &options.also {
-            marks.keep_file(&cache, file)?;
+        for id in options.also.iter().chain(&pinned) {
+            marks.keep_file(&cache, id)?;
         }
         let mut outcome = GcOutcome {
             dry_run: options.dry_run,

@@ -103,11 +103,7 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let found = if options.scope.workspace {
-            self.outputs()?
-        } else {
-            Outputs::default()
-        };
+        let found = self.outputs_in(&options.scope)?;
         let mut selected = self.targets_in(&options.scope, found, &options.targets, &[])?;
         if options.no_imports {
             selected.targets.retain(|target| target.output.pointer.import.is_none());

@@ -82,6 +82,9 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// What a process that lives has pinned cannot be read.
+    #[error("what a process in use of the cache needs cannot be read from `{}`", .0.display())]
+    DamagedPins(PathBuf),
     /// The cache is used by others, or was not opened for removing from it.
     #[error("the cache is not held exclusively")]
     NotExclusive,

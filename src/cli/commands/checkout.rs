@@ -8,18 +8,19 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::git::Side;
-use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, SettleOutcome, shell_word};
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, LeftReason, SettleOutcome, shell_word};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
 ///
 /// Writes missing and changed files from the cache and removes files that are tracked no more, also whole outputs that
 /// no pointer names since `git checkout`. Files whose content is stored nowhere are never overwritten or removed,
-/// unless --force is given.
+/// unless --force is given. Transparent files that were changed are left to git, unless --force is given.
 ///
 /// With --rev, targets are brought to what they are in that revision, beside the code and the pointers as they are now:
 /// `modver status` shows them as outdated or modified, `modver checkout TARGET` brings them back to the pointer, `modver
-/// commit TARGET` makes them its new content.
+/// commit TARGET` makes them its new content. To git, transparent files are changed then: `git checkout TARGET` brings them
+/// back, `git add TARGET` makes them the new content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -122,6 +123,13 @@ pub(crate) struct Shown(pub(super) CheckoutOutcome);
 
 /// Paths of one kind that are listed before the rest is only counted.
 const LISTED: usize = 20;
+
+impl Shown {
+    /// Whether there is something to say about files that were left alone.
+    pub(super) fn has_left(&self) -> bool {
+        !self.0.left.is_empty()
+    }
+}
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
@@ -237,6 +245,7 @@ pub(super) fn show_troubles(
             Some(rev) => writeln!(out, "hint: modver fetch --rev {} TARGET", shell_word(rev))?,
         }
     }
+    show_left(outcome, out, style)?;
     broken::notes(&outcome.broken, out, style)?;
     if outputs.is_empty() && outcome.is_complete() {
         match &outcome.rev {
@@ -248,10 +257,38 @@ pub(super) fn show_troubles(
         .iter()
         .filter(|output| !(output.tracked || output.orphaned || output.done.is_empty()))
     {
+        let add = if output.transparent { "git" } else { "modver" };
+        writeln!(out, "note: {} is not tracked now; {add} add {0} tracks it", output.path)?;
+    }
+    Ok(())
+}
+
+/// Says which transparent files are not as their pointers say.
+fn show_left(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -> io::Result<()> {
+    for left in outcome.left.iter().take(LISTED) {
+        let reason = match left.reason {
+            LeftReason::Modified if outcome.rev.is_some() => "has changes that are stored nowhere",
+            LeftReason::Modified => "has changes",
+            LeftReason::Deleted => "was deleted here",
+            LeftReason::TypeChanged => "is not a file here",
+        };
+        writeln!(out, "left alone: {} {reason}", left.path)?;
+    }
+    more(out, outcome.left.len())?;
+    if outcome.left.iter().any(|left| left.reason != LeftReason::TypeChanged) {
+        let rev = outcome.rev.as_deref().map(|rev| format!("--rev {} ", shell_word(rev)));
         writeln!(
             out,
-            "note: {} is not tracked now; modver add {0} tracks it",
-            output.path
+            "{} modver checkout {}--force TARGET replaces them, git add TARGET keeps them",
+            style.paint(Colour::Hint, "hint:"),
+            rev.unwrap_or_default()
+        )?;
+    }
+    if outcome.left.iter().any(|left| left.reason == LeftReason::TypeChanged) {
+        writeln!(
+            out,
+            "{} git checkout -- TARGET replaces what is no file",
+            style.paint(Colour::Hint, "hint:")
         )?;
     }
     Ok(())

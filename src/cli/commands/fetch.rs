@@ -41,7 +41,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let repository = context.repository()?;
+    let repository = context.repository_or_bare()?;
     let outcome = repository.fetch(&FetchOptions {
         scope: args.scope.scope(true),
         targets: args.targets.clone(),
@@ -71,10 +71,13 @@ pub(super) fn received(
     targets: &[PathBuf],
     remote: Option<&str>,
 ) -> Result<SharedRuns, CliError> {
-    if not_wanted || dry_run || !targets.is_empty() || repository.git().find_pointers().map_err(RepoError::from)?.locks.is_empty() {
+    let git = repository.git();
+    if not_wanted || dry_run || !targets.is_empty() || git.is_bare() {
         return Ok(SharedRuns::default());
     }
-    Ok(fetch_runs(repository, remote)?)
+    // Without stages there are no runs to ask for.
+    let has_stages = !git.find_pointers().map_err(RepoError::from)?.locks.is_empty();
+    Ok(if has_stages { fetch_runs(repository, remote)? } else { SharedRuns::default() })
 }
 
 impl Shown {

@@ -13,6 +13,7 @@ use crate::repo::{GcOptions, GcOutcome, OnlyCopies};
 /// Remove stored content that is not needed
 ///
 /// Shows what it would remove; --yes removes it. What to keep must be said by at least one of the scope options.
+/// What any work tree has checked out or staged and what any stash holds is always kept.
 /// Content that exists only on this machine is kept, unless the option that says so in plain words is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -57,7 +58,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let repository = context.repository()?;
+    let repository = context.repository_or_bare()?;
     let outcome = repository.gc(&GcOptions {
         also: kept_files(&repository)?,
         scope: Scope {

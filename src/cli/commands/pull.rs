@@ -91,7 +91,7 @@ impl Render for Shown {
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         self.fetch.notes(out, style)?;
-        if self.fetch.has_failed() && self.checkout.exit() == Exit::Ok {
+        if self.fetch.has_failed() && self.checkout.exit() == Exit::Ok && !self.checkout.has_left() {
             return Ok(());
         }
         self.checkout.notes(out, style)

@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let repository = context.repository()?;
+    let repository = context.repository_or_bare()?;
     let outcome = repository.push(&PushOptions {
         scope: args.scope.scope(false),
         targets: args.targets.clone(),
