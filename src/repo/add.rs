@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::observe::Observed;
 use super::record::Record;
 use super::targets::beside;
+use super::threeway::Since;
 use super::{BrokenPointer, Output, PushOptions, PushOutcome, Repository, Result};
 use crate::git::{Pointer, PointerContent, Scope};
 use crate::hash::RootId;
@@ -230,14 +231,27 @@ impl Repository {
                 });
             };
             if let Some(output) = &before
-                && last.is_some_and(|last| last != output.root())
+                && let Some(last) = last.filter(|last| *last != output.root())
                 && snapshot.root() != Some(output.root())
                 && !options.force
             {
-                match self.is_as_it_was(output, &snapshot, last, &scopes)? {
-                    false => return Err(super::RepoError::Diverged { path }),
-                    true if !named => continue,
-                    true => {}
+                match self.since(output, &snapshot, last, &scopes)? {
+                    Since::AsItWas if !named => continue,
+                    Since::AsItWas => {}
+                    // All that is new in the pointer is here: nothing of it is undone.
+                    Since::Changed(Some(joined))
+                        if joined.clashes.is_empty() && snapshot.node.as_ref() == Some(&joined.node) => {}
+                    Since::Changed(joined) => {
+                        let can_join = joined
+                            .as_ref()
+                            .is_some_and(|joined| snapshot.node.as_ref() != Some(&joined.node));
+                        let clashes = joined.into_iter().flat_map(|joined| joined.clashes);
+                        return Err(super::RepoError::Diverged {
+                            clashes: clashes.map(|clash| path.join_path(&clash)).collect(),
+                            can_join,
+                            path,
+                        });
+                    }
                 }
             }
             let pointer = pointer_of(&node, before.as_ref(), options);

@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use super::observe::pointer_node;
 use super::orphans::Orphans;
+use super::threeway::{Joined, Layers};
 use super::transfer::in_one_line;
-use super::{BrokenPointer, PathPatterns, RepoError, Repository, Result, Selected, Target};
+use super::{BrokenPointer, Output, PathPatterns, RepoError, Repository, Result, Selected, Target};
 use crate::fs;
+use crate::object::{NewTrees, Root, Trees};
 use crate::path::RepoPath;
 use crate::progress::Phase;
 use crate::workspace::{
-    Checked, CheckoutPlan, CheckoutRequest, Conflict, FailureReason, PlanCounts, Scopes, WorkspaceError,
+    Checked, CheckoutPlan, CheckoutRequest, Conflict, FailureReason, Merging, PlanCounts, Scopes, Snapshot,
+    WorkspaceError,
 };
 
 /// What to check out.
@@ -43,6 +46,10 @@ pub struct CheckedOut {
     pub done: PlanCounts,
     /// What is in the way and exists nowhere else; nothing was done to this output then.
     pub conflicts: Vec<Conflict>,
+    /// Whether what was changed here stays, beside what is new in the pointer.
+    pub kept: bool,
+    /// Of that, paths that the pointer changed too, in another way; as they were here.
+    pub clashes: Vec<RepoPath>,
     /// Paths that could not be brought to the pointer, with why.
     pub failures: Vec<CheckoutFailure>,
 }
@@ -75,11 +82,7 @@ impl CheckoutOutcome {
     /// Whether everything is as the pointers say.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.broken.is_empty()
-            && self
-                .outputs
-                .iter()
-                .all(|o| o.conflicts.is_empty() && o.failures.is_empty())
+        self.broken.is_empty() && self.outputs.iter().all(CheckedOut::is_complete)
     }
 }
 
@@ -128,14 +131,14 @@ impl Repository {
         let wanted = options.patterns.matcher()?;
         for path in gone.into_iter().filter(|path| wanted.has(path)) {
             let plan = self.plan_removal(&path, options.force);
-            note_plan(path, true, plan.map(Some), &mut plans, &mut outputs)?;
+            note_plan(path, true, plan.map(|plan| Some(plan.into())), &mut plans, &mut outputs)?;
         }
         for target in targets.into_iter().filter(|target| wanted.has(&target.output.path)) {
             if target.output.is_transparent() {
                 transparent.push(target);
                 continue;
             }
-            let plan = self.plan_checkout(&target, options.force);
+            let plan = self.plan_checkout(&target, options.force, true);
             note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
         }
         let mut outputs = self.execute_all(plans, outputs, options)?;
@@ -154,17 +157,17 @@ impl Repository {
     /// Does what was planned of each output.
     pub(super) fn execute_all(
         &self,
-        plans: Vec<(RepoPath, bool, CheckoutPlan)>,
+        plans: Vec<Planned>,
         mut outputs: Vec<CheckedOut>,
         options: &CheckoutOptions,
     ) -> Result<Vec<CheckedOut>> {
-        let (files, bytes) = plans.iter().fold((0, 0), |(files, bytes), (_, _, plan)| {
-            let counts = &plan.counts;
+        let (files, bytes) = plans.iter().fold((0, 0), |(files, bytes), planned| {
+            let counts = &planned.plan.plan.counts;
             (files + counts.created + counts.replaced, bytes + counts.bytes)
         });
         self.progress.start(Phase::CheckingOut, files, bytes);
-        for (path, orphaned, plan) in plans {
-            outputs.push(self.execute_checkout(path, orphaned, plan, options)?);
+        for planned in plans {
+            outputs.push(self.execute_checkout(planned, options)?);
         }
         outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outputs)
@@ -198,8 +201,9 @@ impl Repository {
         }
     }
 
-    /// `None`: the output is as it should be.
-    pub(super) fn plan_checkout(&self, target: &Target, force: bool) -> Result<Option<CheckoutPlan>> {
+    /// `None`: the output is as it should be. With `join`, what was changed here stays if the pointer is another since it
+    /// was brought here.
+    pub(super) fn plan_checkout(&self, target: &Target, force: bool, join: bool) -> Result<Option<Plan>> {
         let node = pointer_node(&target.output);
         let observed = self.observe(&target.output.path, Some(target.output.root()))?;
         let present = observed.last.map(|_| observed.scopes.clone());
@@ -209,7 +213,7 @@ impl Repository {
             (Some(present), false, true) => present.clone(),
             _ => Scopes::whole(),
         };
-        let last = observed.last;
+        let (last, scopes) = (observed.last, observed.scopes.clone());
         // The plan compares with what is really here, without what is absent.
         let observed = super::observe::Observed {
             base: None,
@@ -218,6 +222,7 @@ impl Repository {
         };
         let snapshot = self.identify(observed, None)?;
         if snapshot.scan.problems.is_empty()
+            && !snapshot.scan.unfinished
             && last == Some(target.output.root())
             && present.as_ref().is_some_and(|present| present.is_whole())
             && snapshot.node.as_ref() == Some(&node)
@@ -231,17 +236,68 @@ impl Repository {
             present: present.as_ref(),
             force,
         };
-        Ok(Some(CheckoutPlan::new(request, snapshot, self.cache()?)?))
+        let joined = match last.filter(|last| join && !force && *last != target.output.root()) {
+            Some(last) => self.joined_here(&target.output, last, &scopes, &snapshot)?,
+            None => None,
+        };
+        let Some((joined, over)) = joined else {
+            return Ok(Some(CheckoutPlan::new(request, snapshot, self.cache()?)?.into()));
+        };
+        let request = CheckoutRequest {
+            target: Some(&joined.node),
+            ..request
+        };
+        let over = over.as_ref().map(|over| over.over(self));
+        let trees = Layers {
+            new: &joined.trees,
+            below: over.as_ref().map_or(self as &dyn Trees, |over| over),
+        };
+        let merging = Merging {
+            trees: &trees,
+            becomes: joined.becomes,
+        };
+        Ok(Some(Plan {
+            plan: CheckoutPlan::merging(request, snapshot, self.cache()?, Some(merging))?,
+            kept: joined.node != node,
+            clashes: joined.clashes,
+            trees: joined.base_trees,
+        }))
     }
 
-    fn execute_checkout(
+    /// What the pointer and what was changed here come to; `None` if nothing was, or it cannot be told. With the snapshot
+    /// that has the listings of it, if it is another than `here`, which has only what is present.
+    fn joined_here(
         &self,
-        path: RepoPath,
-        orphaned: bool,
-        plan: CheckoutPlan,
-        options: &CheckoutOptions,
-    ) -> Result<CheckedOut> {
+        output: &Output,
+        last: Root,
+        scopes: &Scopes,
+        here: &Snapshot,
+    ) -> Result<Option<(Joined, Option<Snapshot>)>> {
+        if scopes.is_whole() {
+            let changed = here.root() != Some(last);
+            let joined = if changed { self.join(output, here, last) } else { None };
+            return Ok(joined.map(|joined| (joined, None)));
+        }
+        match self.over_base(&output.path, last, scopes)? {
+            Some(over) if over.root() != Some(last) => {
+                let joined = self.join(output, &over, last);
+                Ok(joined.map(|joined| (joined, Some(over))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn execute_checkout(&self, planned: Planned, options: &CheckoutOptions) -> Result<CheckedOut> {
+        let Planned { path, orphaned, plan } = planned;
+        let Plan {
+            plan,
+            kept,
+            clashes,
+            trees,
+        } = plan;
         let mut outcome = CheckedOut {
+            kept,
+            clashes: clashes.iter().map(|clash| path.join_path(clash)).collect(),
             done: plan.counts,
             conflicts: plan.conflicts.clone(),
             ..CheckedOut::new(path, orphaned)
@@ -256,6 +312,7 @@ impl Repository {
             }
             plan.failures
         } else {
+            self.store_trees(&trees)?;
             let checked = match self.execute_plan(&outcome.path, plan) {
                 Ok(checked) => checked,
                 // A file in the way, a full disk: the other outputs may be luckier.
@@ -303,6 +360,12 @@ impl Repository {
 }
 
 impl CheckedOut {
+    /// Whether it is as its pointer says, but for what was changed here and stays.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.conflicts.is_empty() && self.clashes.is_empty() && self.failures.is_empty()
+    }
+
     pub(super) fn new(path: RepoPath, orphaned: bool) -> Self {
         Self {
             path,
@@ -310,7 +373,49 @@ impl CheckedOut {
             orphaned,
             done: PlanCounts::default(),
             conflicts: Vec::new(),
+            kept: false,
+            clashes: Vec::new(),
             failures: Vec::new(),
+        }
+    }
+}
+
+/// What is to be done to one output.
+pub(super) struct Planned {
+    path: RepoPath,
+    /// Whether no pointer names it any more.
+    orphaned: bool,
+    plan: Plan,
+}
+
+/// A plan, and what it leaves as it is.
+pub(super) struct Plan {
+    plan: CheckoutPlan,
+    /// Whether what was changed here stays.
+    kept: bool,
+    /// Of that, what the pointer has otherwise, relative to the output.
+    clashes: Vec<RepoPath>,
+    /// Listings to store before.
+    trees: NewTrees,
+}
+
+impl Plan {
+    /// As [`CheckoutPlan::unrecorded`].
+    pub(super) fn unrecorded(self) -> Self {
+        Self {
+            plan: self.plan.unrecorded(),
+            ..self
+        }
+    }
+}
+
+impl From<CheckoutPlan> for Plan {
+    fn from(plan: CheckoutPlan) -> Self {
+        Self {
+            plan,
+            kept: false,
+            clashes: Vec::new(),
+            trees: Vec::new(),
         }
     }
 }
@@ -319,12 +424,12 @@ impl CheckedOut {
 pub(super) fn note_plan(
     path: RepoPath,
     orphaned: bool,
-    plan: Result<Option<CheckoutPlan>>,
-    plans: &mut Vec<(RepoPath, bool, CheckoutPlan)>,
+    plan: Result<Option<Plan>>,
+    plans: &mut Vec<Planned>,
     outputs: &mut Vec<CheckedOut>,
 ) -> Result<()> {
     match plan {
-        Ok(plan) => plans.extend(plan.map(|plan| (path, orphaned, plan))),
+        Ok(plan) => plans.extend(plan.map(|plan| Planned { path, orphaned, plan })),
         Err(error) => {
             let mut outcome = CheckedOut::new(path, orphaned);
             outcome.failures.push(failure_of(&outcome.path, error)?);

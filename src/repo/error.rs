@@ -103,9 +103,14 @@ pub enum RepoError {
     #[error("`{path}` exists already")]
     Exists { path: RepoPath },
     #[error(
-        "`{path}` was changed here, and its pointer is another since it was brought here: this would undo what is new there"
+        "`{path}` was changed here, and its pointer is another since it was brought here: this would undo what is new \
+         there{}", list_of(.clashes)
     )]
-    Diverged { path: RepoPath },
+    Diverged {
+        path: RepoPath,
+        clashes: Vec<RepoPath>,
+        can_join: bool,
+    },
     #[error("`{path}` has changes that are not stored")]
     Modified { path: RepoPath },
     #[error("no commit tracks `{path}`, or ever did")]
@@ -265,7 +270,17 @@ impl RepoError {
             Self::WholeRepository => Some("modver add DIRECTORY".to_owned()),
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
-            Self::Diverged { path } => Some(format!(
+            Self::Diverged {
+                path, can_join: true, ..
+            } => Some(format!(
+                "modver checkout {path}   brings what is new there and keeps what was changed here"
+            )),
+            Self::Diverged { path, clashes, .. } if !clashes.is_empty() => Some(format!(
+                "modver checkout --force {} to take what the pointer names, or modver commit --force {path} to keep what \
+                 is here",
+                clashes[0]
+            )),
+            Self::Diverged { path, .. } => Some(format!(
                 "modver diff {path}; then modver checkout --force {path} to take what the pointer names, or modver commit \
                  --force {path} to keep what is here instead"
             )),
@@ -380,4 +395,18 @@ fn transport_hint(error: &TransportError) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+/// Some paths that both sides changed, for the end of a sentence.
+fn list_of(clashes: &[RepoPath]) -> String {
+    const NAMED: usize = 5;
+    if clashes.is_empty() {
+        return String::new();
+    }
+    let named: Vec<String> = clashes.iter().take(NAMED).map(|path| format!("`{path}`")).collect();
+    let more = match clashes.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("; both changed {}{more}", named.join(", "))
 }

@@ -46,6 +46,7 @@ mod settings;
 mod source;
 mod status;
 mod targets;
+mod threeway;
 mod track;
 mod transfer;
 mod transparent;

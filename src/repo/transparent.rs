@@ -47,6 +47,7 @@ impl Repository {
             missing_files: in_cache.filter(|_| granular).map(|found| u64::from(!found)),
             in_remote: None,
             source: None,
+            clashes: Vec::new(),
             problems: Vec::new(),
         })
     }

@@ -133,7 +133,7 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        let bad = |output: &CheckedOut| !(output.conflicts.is_empty() && output.failures.is_empty());
+        let bad = |output: &CheckedOut| !output.is_complete();
         let exit = match (
             self.0.outputs.iter().any(bad),
             self.0.outputs.iter().all(|o| bad(o) && o.done.is_empty()),
@@ -198,6 +198,14 @@ pub(super) fn show_troubles(
             writeln!(out, "{}: {path} {reason}", style.paint(Colour::Bad, "conflict"))?;
         }
         more(out, output.conflicts.len())?;
+        for path in output.clashes.iter().take(LISTED) {
+            let label = style.paint(Colour::Bad, "conflict");
+            writeln!(
+                out,
+                "{label}: {path} was changed here and, in another way, in the pointer; it is as it was here"
+            )?;
+        }
+        more(out, output.clashes.len())?;
         let failures = || output.failures.iter().filter(|failure| missing || !failure.missing);
         for failure in failures().take(LISTED) {
             writeln!(
@@ -219,6 +227,13 @@ pub(super) fn show_troubles(
         writeln!(
             out,
             "hint: modver commit TARGET to keep the changes, or {force} to lose them"
+        )?;
+    }
+    if let Some(output) = outputs.iter().find(|output| !output.clashes.is_empty()) {
+        writeln!(
+            out,
+            "hint: modver checkout --force PATH to take what the pointer has, or modver commit --force {} to keep what is here",
+            output.path
         )?;
     }
     if has_conflicts(true) {
@@ -243,6 +258,13 @@ pub(super) fn show_troubles(
             None => writeln!(out, "everything is as the pointers say")?,
             Some(rev) => writeln!(out, "everything is as it is in revision {rev}")?,
         }
+    }
+    for output in outputs.iter().filter(|output| output.kept && output.clashes.is_empty()) {
+        writeln!(
+            out,
+            "note: what was changed here in {} stays; modver status shows it",
+            output.path
+        )?;
     }
     for output in outputs
         .iter()

@@ -538,8 +538,9 @@ impl Run<'_> {
         } else {
             self.plan.old_base
         };
+        let unfinished = self.plan.unfinished || self.interrupted || !self.failures.is_empty();
         let dirs = scan.dirs.iter().map(|dir| (&dir.path, &dir.table));
-        state::write(to, base, &self.plan.new_scopes, dirs)
+        state::write(to, (base, unfinished), &self.plan.new_scopes, dirs)
     }
 }
 
