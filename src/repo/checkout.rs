@@ -7,12 +7,12 @@ use super::orphans::Orphans;
 use super::threeway::{Joined, Layers};
 use super::transfer::in_one_line;
 use super::{BrokenPointer, Output, PathPatterns, RepoError, Repository, Result, Selected, Target};
-use crate::fs;
-use crate::object::{NewTrees, Root, Trees};
+use crate::fs::{self, FileKind};
+use crate::object::{NewTrees, Node, Root, Trees};
 use crate::path::RepoPath;
 use crate::progress::Phase;
 use crate::workspace::{
-    Checked, CheckoutPlan, CheckoutRequest, Conflict, FailureReason, Merging, PlanCounts, Scopes, Snapshot,
+    Checked, CheckoutPlan, CheckoutRequest, Conflict, FailureReason, Merging, PlanCounts, Scopes, Snapshot, Within,
     WorkspaceError,
 };
 
@@ -50,6 +50,8 @@ pub struct CheckedOut {
     pub kept: bool,
     /// Of that, paths that the pointer changed too, in another way; as they were here.
     pub clashes: Vec<RepoPath>,
+    /// Files beside the parts that are present, with the names of others that belong to the output. They stay.
+    pub in_the_way: Vec<RepoPath>,
     /// Paths that could not be brought to the pointer, with why.
     pub failures: Vec<CheckoutFailure>,
 }
@@ -61,6 +63,8 @@ pub struct CheckoutFailure {
     pub path: RepoPath,
     /// Whether only its content is missing in the cache.
     pub missing: bool,
+    /// Whether something of it is damaged in the cache.
+    pub damaged: bool,
     /// Why.
     pub reason: String,
 }
@@ -190,14 +194,9 @@ impl Repository {
     /// After what was at `path` went: its state, and the directories that held nothing else, as git does it.
     pub(super) fn forget(&self, path: &RepoPath) {
         let _ = fs::remove_file(&self.state_file(path));
-        let mut dir = path.parent();
-        while let Some(empty) = dir.filter(|dir| !dir.is_root()) {
-            let on_disk = empty.on_disk(self.root());
+        if let Some(dir) = path.parent() {
             // Nobody's working directory is taken away.
-            if self.cwd.starts_with(&on_disk) || !matches!(fs::remove_empty_dir(&on_disk), Ok(true)) {
-                break;
-            }
-            dir = empty.parent();
+            fs::remove_empty_dirs(&dir.on_disk(self.root()), self.root(), Some(&self.cwd));
         }
     }
 
@@ -241,7 +240,15 @@ impl Repository {
             None => None,
         };
         let Some((joined, over)) = joined else {
-            return Ok(Some(CheckoutPlan::new(request, snapshot, self.cache()?)?.into()));
+            let in_the_way = if force || target.named || scopes.is_whole() || last.is_none() {
+                Vec::new()
+            } else {
+                self.beside_what_is_present(&target.output, &scopes, &snapshot)?
+            };
+            return Ok(Some(Plan {
+                in_the_way,
+                ..CheckoutPlan::new(request, snapshot, self.cache()?)?.into()
+            }));
         };
         let request = CheckoutRequest {
             target: Some(&joined.node),
@@ -260,8 +267,58 @@ impl Repository {
             plan: CheckoutPlan::merging(request, snapshot, self.cache()?, Some(merging))?,
             kept: joined.node != node,
             clashes: joined.clashes,
+            in_the_way: Vec::new(),
             trees: joined.base_trees,
         }))
+    }
+
+    /// Files beside what is present of an output that have the names of others that belong to it; directories, where it is
+    /// not known here what belongs into them.
+    fn beside_what_is_present(&self, output: &Output, present: &Scopes, here: &Snapshot) -> Result<Vec<RepoPath>> {
+        let mut found = Vec::new();
+        let Root::Tree(root) = output.root() else {
+            return Ok(found);
+        };
+        let mut pending = vec![(RepoPath::root(), root)];
+        while let Some((path, id)) = pending.pop() {
+            let Some(dir) = here.scan.dir(&path) else { continue };
+            let tree = match self.tree(id) {
+                Ok(tree) => tree,
+                Err(error) if error.is_missing() => {
+                    if !dir.table.rows().is_empty() && present.within(&path) == Within::Outside {
+                        found.push(path);
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for entry in tree.into_entries() {
+                let below = path.join(&entry.name);
+                let Some(row) = dir.table.find(entry.name.as_bytes()) else {
+                    continue;
+                };
+                let is_same = match &entry.node {
+                    Node::Dir { id, .. } if row.kind() == FileKind::Dir => {
+                        if present.within(&below) != Within::Inside {
+                            pending.push((below, *id));
+                        }
+                        continue;
+                    }
+                    Node::Dir { .. } => false,
+                    Node::File { id, executable, .. } => {
+                        row.id() == Some(*id.as_bytes()) && row.is_executable() == *executable
+                    }
+                    Node::Symlink { target } => {
+                        row.kind() == FileKind::Symlink && dir.table.target(row) == &target[..]
+                    }
+                };
+                if !is_same && present.within(&below) == Within::Outside {
+                    found.push(below);
+                }
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// What the pointer and what was changed here come to; `None` if nothing was, or it cannot be told. With the snapshot
@@ -293,11 +350,13 @@ impl Repository {
             plan,
             kept,
             clashes,
+            in_the_way,
             trees,
         } = plan;
         let mut outcome = CheckedOut {
             kept,
             clashes: clashes.iter().map(|clash| path.join_path(clash)).collect(),
+            in_the_way: in_the_way.iter().map(|inside| path.join_path(inside)).collect(),
             done: plan.counts,
             conflicts: plan.conflicts.clone(),
             ..CheckedOut::new(path, orphaned)
@@ -337,6 +396,7 @@ impl Repository {
             .map(|failure| CheckoutFailure {
                 path: outcome.path.join_path(&failure.path),
                 missing: matches!(failure.reason, FailureReason::Missing),
+                damaged: failure.reason.is_damage(),
                 reason: failure.reason.to_string(),
             })
             .collect();
@@ -363,7 +423,7 @@ impl CheckedOut {
     /// Whether it is as its pointer says, but for what was changed here and stays.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.conflicts.is_empty() && self.clashes.is_empty() && self.failures.is_empty()
+        self.conflicts.is_empty() && self.clashes.is_empty() && self.in_the_way.is_empty() && self.failures.is_empty()
     }
 
     pub(super) fn new(path: RepoPath, orphaned: bool) -> Self {
@@ -375,6 +435,7 @@ impl CheckedOut {
             conflicts: Vec::new(),
             kept: false,
             clashes: Vec::new(),
+            in_the_way: Vec::new(),
             failures: Vec::new(),
         }
     }
@@ -395,6 +456,8 @@ pub(super) struct Plan {
     kept: bool,
     /// Of that, what the pointer has otherwise, relative to the output.
     clashes: Vec<RepoPath>,
+    /// Files that belong to nothing that is present, and have the names of others that belong to the output.
+    in_the_way: Vec<RepoPath>,
     /// Listings to store before.
     trees: NewTrees,
 }
@@ -415,6 +478,7 @@ impl From<CheckoutPlan> for Plan {
             plan,
             kept: false,
             clashes: Vec::new(),
+            in_the_way: Vec::new(),
             trees: Vec::new(),
         }
     }
@@ -445,6 +509,7 @@ fn failure_of(path: &RepoPath, error: RepoError) -> Result<CheckoutFailure> {
         RepoError::Fs(_) | RepoError::Workspace(WorkspaceError::Fs(_)) => Ok(CheckoutFailure {
             path: path.clone(),
             missing: false,
+            damaged: false,
             reason: in_one_line(&error),
         }),
         error => Err(error),

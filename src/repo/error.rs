@@ -100,6 +100,10 @@ pub enum RepoError {
     },
     #[error("cannot add `{path}`")]
     Output { path: RepoPath, source: Box<RepoError> },
+    #[error("the cache on this machine is damaged")]
+    DamagedCache(#[source] Box<RepoError>),
+    #[error("`{path}` is in a git directory", path = .path.display())]
+    InGitDir { path: PathBuf },
     #[error("`{path}` exists already")]
     Exists { path: RepoPath },
     #[error(
@@ -222,6 +226,25 @@ pub enum RepoError {
 }
 
 impl RepoError {
+    /// Says of damage that was found where a remote was asked that it is not the remote's.
+    #[must_use]
+    pub(crate) fn of_cache(self) -> Self {
+        let of_cache = match &self {
+            Self::Remote(RemoteError::Store(error)) => {
+                matches!(error, StoreError::DamagedChunk { .. } | StoreError::DamagedPack { .. })
+            }
+            Self::Store(error)
+            | Self::Object(ObjectError::Store(error))
+            | Self::Remote(RemoteError::Object(ObjectError::Store(error))) => error.is_damage(),
+            _ => false,
+        };
+        if of_cache {
+            Self::DamagedCache(Box::new(self))
+        } else {
+            self
+        }
+    }
+
     /// An error about something inside an output, with the output.
     #[must_use]
     pub(crate) fn in_output(path: &RepoPath, error: Self) -> Self {
@@ -320,7 +343,13 @@ impl RepoError {
             Self::Remote(RemoteError::Store(StoreError::DamagedShard { .. } | StoreError::DamagedRun { .. })) => {
                 Some("modver verify --remote".to_owned())
             }
-            Self::Store(error) | Self::Remote(RemoteError::Store(error)) => store_hint(error),
+            Self::DamagedCache(source) => source.hint(),
+            Self::Store(error)
+            | Self::Remote(RemoteError::Store(error) | RemoteError::Object(ObjectError::Store(error)))
+            | Self::Object(ObjectError::Store(error))
+            | Self::Workspace(WorkspaceError::Store(error) | WorkspaceError::Object(ObjectError::Store(error))) => {
+                store_hint(error)
+            }
             _ => None,
         }
     }
@@ -371,9 +400,7 @@ fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_) => {
             Some("modver pull".to_owned())
         }
-        StoreError::DamagedChunk { .. } | StoreError::DamagedPack { .. } | StoreError::DamagedShard { .. } => {
-            Some("modver verify --repair".to_owned())
-        }
+        error if error.is_damage() => Some("modver verify --repair".to_owned()),
         _ => None,
     }
 }

@@ -165,6 +165,7 @@ impl Repository {
             Err(error) => outcome.failures.push(CheckoutFailure {
                 path: file.path.clone(),
                 missing: matches!(error, StoreError::MissingFile(_)),
+                damaged: error.is_damage(),
                 reason: match error {
                     StoreError::MissingFile(_) => "its content is not in the cache".to_owned(),
                     error => in_one_line(&error),

@@ -134,16 +134,23 @@ impl Render for Shown {
 
     fn exit(&self) -> Exit {
         let bad = |output: &CheckedOut| !output.is_complete();
+        let refused = |output: &CheckedOut| output.in_the_way.is_empty();
         let exit = match (
             self.0.outputs.iter().any(bad),
-            self.0.outputs.iter().all(|o| bad(o) && o.done.is_empty()),
+            self.0.outputs.iter().all(|o| bad(o) && refused(o) && o.done.is_empty()),
         ) {
             (false, _) => Exit::Ok,
             (true, false) => Exit::Partial,
+            (true, true) if any_damaged(&self.0) => Exit::Corruption,
             (true, true) => Exit::Failure,
         };
         broken::exit(&self.0.broken, exit)
     }
+}
+
+fn any_damaged(outcome: &CheckoutOutcome) -> bool {
+    let mut failures = outcome.outputs.iter().flat_map(|output| &output.failures);
+    failures.any(|failure| failure.damaged)
 }
 
 fn show_updates(outcome: &CheckoutOutcome, out: &mut dyn Write) -> io::Result<()> {
@@ -206,6 +213,14 @@ pub(super) fn show_troubles(
             )?;
         }
         more(out, output.clashes.len())?;
+        for path in output.in_the_way.iter().take(LISTED) {
+            let label = style.paint(Colour::Bad, "conflict");
+            writeln!(
+                out,
+                "{label}: {path} is here, and not what the pointer has; it was left"
+            )?;
+        }
+        more(out, output.in_the_way.len())?;
         let failures = || output.failures.iter().filter(|failure| missing || !failure.missing);
         for failure in failures().take(LISTED) {
             writeln!(
@@ -236,6 +251,12 @@ pub(super) fn show_troubles(
             output.path
         )?;
     }
+    if let Some(path) = outputs.iter().find_map(|output| output.in_the_way.first()) {
+        writeln!(
+            out,
+            "hint: move it away, or modver pull --force {path} to take what the pointer has, or modver commit to record it"
+        )?;
+    }
     if has_conflicts(true) {
         writeln!(
             out,
@@ -251,6 +272,9 @@ pub(super) fn show_troubles(
             None => writeln!(out, "hint: modver pull")?,
             Some(rev) => writeln!(out, "hint: modver fetch --rev {} TARGET", shell_word(rev))?,
         }
+    }
+    if any_damaged(outcome) {
+        writeln!(out, "hint: modver verify --repair")?;
     }
     broken::notes(&outcome.broken, out, style)?;
     if outputs.is_empty() && outcome.is_complete() {

@@ -436,6 +436,7 @@ impl Run<'_> {
             hidden: work.fresh.is_some(),
             name: &entry.name,
             replaces: entry.replaces.and_then(|at| self.plan.row(at)),
+            over: entry.over,
         }
     }
 

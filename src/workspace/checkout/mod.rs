@@ -137,6 +137,17 @@ pub enum FailureReason {
     },
 }
 
+impl FailureReason {
+    /// Whether something in the store is damaged.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Tree(ObjectError::Store(error)) => error.is_damage(),
+            _ => false,
+        }
+    }
+}
+
 impl From<FsError> for FailureReason {
     fn from(error: FsError) -> Self {
         if error.is_already_exists() {
@@ -223,6 +234,8 @@ struct Work {
     what: What,
     /// The file or link that it replaces.
     replaces: Option<RowRef>,
+    /// It takes the place of a file that is ignored, whatever it is.
+    over: bool,
 }
 
 /// A directory in which something is written.

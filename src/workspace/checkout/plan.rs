@@ -312,7 +312,14 @@ impl Planner<'_> {
                     let why = skipped[found].why;
                     let below = path.join(&name);
                     if self.request.scopes.within(&self.relative(&below)) == Within::Inside {
-                        self.obstructed(&below, why);
+                        match entry.map(|entry| entry.node) {
+                            Some(node @ (Node::File { .. } | Node::Symlink { .. }))
+                                if self.plan.force && why == Obstacle::Ignored =>
+                            {
+                                self.over_ignored(path, &name, node)?;
+                            }
+                            _ => self.obstructed(&below, why),
+                        }
                     }
                     continue;
                 }
@@ -330,6 +337,23 @@ impl Planner<'_> {
             return;
         }
         self.conflict(path, why.into());
+    }
+
+    /// An ignored file has the name of one that is tracked all the same, and the user wants that.
+    fn over_ignored(&mut self, dir: &Inner, name: &Name, node: Node) -> Result<()> {
+        let path = dir.join(name);
+        if self.allowed(&path, name) && self.can_be_written(&path, &node)? {
+            self.conflict(&path, ConflictReason::Ignored);
+            self.write(dir, name, node, None, None);
+            let work = self.works.get(dir).and_then(|work| self.plan.works.get_mut(*work));
+            if let Some(entry) = work
+                .and_then(|work| work.entries.last_mut())
+                .filter(|entry| entry.name == *name)
+            {
+                entry.over = true;
+            }
+        }
+        Ok(())
     }
 
     #[allow(
@@ -564,6 +588,7 @@ impl Planner<'_> {
             name: name.clone(),
             what,
             replaces,
+            over: false,
         });
     }
 }
