@@ -15,6 +15,7 @@ use crate::pipeline::{DefinitionError, PipelineError};
 use crate::remote::RemoteError;
 use crate::repo::{RepoError, shell_word};
 use crate::store::StoreError;
+use crate::workspace::WorkspaceError;
 
 /// An error of a command.
 #[derive(Debug, thiserror::Error)]
@@ -122,8 +123,10 @@ fn exit_of(error: &RepoError) -> Exit {
             Exit::NotARepository => Exit::Failure,
             exit => exit,
         },
+        RepoError::Output { source, .. } | RepoError::DamagedCache(source) => exit_of(source),
         RepoError::Store(error)
         | RepoError::Object(ObjectError::Store(error))
+        | RepoError::Workspace(WorkspaceError::Store(error) | WorkspaceError::Object(ObjectError::Store(error)))
         | RepoError::Remote(RemoteError::Store(error) | RemoteError::Object(ObjectError::Store(error))) => {
             exit_of_store(error)
         }
@@ -145,11 +148,7 @@ fn exit_of_definition(error: &DefinitionError) -> Exit {
 
 fn exit_of_store(error: &StoreError) -> Exit {
     match error {
-        StoreError::DamagedChunk { .. }
-        | StoreError::DamagedPack { .. }
-        | StoreError::DamagedRecipe(_)
-        | StoreError::DamagedRun { .. }
-        | StoreError::DamagedShard { .. } => Exit::Corruption,
+        error if error.is_damage() => Exit::Corruption,
         StoreError::Locked { .. } => Exit::Locked,
         _ => Exit::Failure,
     }

@@ -251,6 +251,19 @@ pub fn remove_file(path: &Path) -> Result<bool> {
     }
 }
 
+/// Removes `dir` and the directories around it as long as they are empty and inside `top`, which stays, as does what
+/// `keep` is in.
+pub fn remove_empty_dirs(dir: &Path, top: &Path, keep: Option<&Path>) {
+    let mut next = Some(dir);
+    while let Some(here) = next
+        && here != top
+        && !keep.is_some_and(|keep| keep.starts_with(here))
+        && matches!(remove_empty_dir(here), Ok(true))
+    {
+        next = here.parent().filter(|above| above.starts_with(top));
+    }
+}
+
 /// Removes a directory if it is empty; `false` when it is not empty or does not exist.
 ///
 /// # Errors

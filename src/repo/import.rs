@@ -145,6 +145,10 @@ impl Repository {
 
     /// Whether an import may be at a path.
     fn check_import(&self, path: &RepoPath, force: bool) -> Result<()> {
+        let on_disk = path.on_disk(self.root());
+        if super::get::is_in_git_dir(&on_disk)? {
+            return Err(RepoError::InGitDir { path: on_disk });
+        }
         let mut outputs = self.outputs()?;
         self.check_new_path(path, &outputs)?;
         self.check_git(std::slice::from_ref(path))?;

@@ -48,6 +48,7 @@ mod settings;
 mod source;
 mod status;
 mod targets;
+mod threeway;
 mod track;
 mod transfer;
 mod transparent;

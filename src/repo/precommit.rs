@@ -168,9 +168,12 @@ impl Repository {
         let (why, hint) = match status.state {
             OutputState::Diverged if !in_between => (
                 ObjectionReason::Modified,
-                format!(
-                    "modver checkout --force {path}   to take what the pointer names, or modver commit --force {path}"
-                ),
+                match status.clashes.first() {
+                    Some(clash) => format!(
+                        "modver checkout --force {clash}   to take what the pointer names, or modver commit --force {path}"
+                    ),
+                    None => format!("modver checkout {path} && modver commit {path}"),
+                },
             ),
             OutputState::Modified | OutputState::Diverged | OutputState::TypeChanged => {
                 if on_disk()?.is_some_and(|on_disk| {

@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::checkout::note_plan;
-use super::{CheckoutOptions, CheckoutOutcome, Output, RepoError, Repository, Result, Selected, Target};
+use super::checkout::{Plan, note_plan};
+use super::{CheckoutOptions, CheckoutOutcome, Output, OutputMode, RepoError, Repository, Result, Selected, Target};
 use crate::fs;
 use crate::git::{Pointer, PointerContent, TransparentFile, TransparentPointer};
 use crate::object::Node;
 use crate::path::RepoPath;
 use crate::progress::Phase;
-use crate::workspace::CheckoutPlan;
 
 impl Repository {
     /// Brings targets to what they are in a revision. The caller holds the workspace lock.
@@ -30,10 +29,10 @@ impl Repository {
                 transparent.push(target);
                 continue;
             }
-            let mut plan = self.plan_checkout(&target, options.force);
+            let mut plan = self.plan_checkout(&target, options.force, false);
             if untracked.contains(&target.output.path) {
                 // These are the user's files now: no checkout may take them away because no pointer names them.
-                plan = plan.map(|plan| plan.map(CheckoutPlan::unrecorded));
+                plan = plan.map(|plan| plan.map(Plan::unrecorded));
                 if matches!(plan, Ok(None)) && !options.dry_run {
                     fs::remove_file(&self.state_file(&target.output.path))?;
                 }

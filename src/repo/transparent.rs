@@ -51,6 +51,7 @@ impl Repository {
             missing_files: in_cache.filter(|_| granular).map(|found| u64::from(!found)),
             in_remote: None,
             source: None,
+            clashes: Vec::new(),
             problems: Vec::new(),
         })
     }
@@ -283,6 +284,7 @@ impl Repository {
             Err(error) => outcome.failures.push(CheckoutFailure {
                 path: file.path.clone(),
                 missing: matches!(error, StoreError::MissingFile(_)),
+                damaged: error.is_damage(),
                 reason: match error {
                     StoreError::MissingFile(_) => "its content is not in the cache".to_owned(),
                     error => in_one_line(&error),

@@ -122,6 +122,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether something stored is not what it should be.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::DamagedChunk { .. }
+                | Self::DamagedPack { .. }
+                | Self::DamagedRecipe(_)
+                | Self::DamagedRun { .. }
+                | Self::DamagedShard { .. }
+        )
+    }
+
     /// Whether some stored content is missing or damaged, so that other content is worth trying.
     #[must_use]
     pub const fn is_of_content(&self) -> bool {

@@ -141,17 +141,24 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        let bad = |output: &CheckedOut| !(output.conflicts.is_empty() && output.failures.is_empty());
+        let bad = |output: &CheckedOut| !output.is_complete();
+        let refused = |output: &CheckedOut| output.in_the_way.is_empty();
         let exit = match (
             self.0.outputs.iter().any(bad),
-            self.0.outputs.iter().all(|o| bad(o) && o.done.is_empty()),
+            self.0.outputs.iter().all(|o| bad(o) && refused(o) && o.done.is_empty()),
         ) {
             (false, _) => Exit::Ok,
             (true, false) => Exit::Partial,
+            (true, true) if any_damaged(&self.0) => Exit::Corruption,
             (true, true) => Exit::Failure,
         };
         broken::exit(&self.0.broken, exit)
     }
+}
+
+fn any_damaged(outcome: &CheckoutOutcome) -> bool {
+    let mut failures = outcome.outputs.iter().flat_map(|output| &output.failures);
+    failures.any(|failure| failure.damaged)
 }
 
 fn show_updates(outcome: &CheckoutOutcome, out: &mut dyn Write) -> io::Result<()> {
@@ -206,6 +213,22 @@ pub(super) fn show_troubles(
             writeln!(out, "{}: {path} {reason}", style.paint(Colour::Bad, "conflict"))?;
         }
         more(out, output.conflicts.len())?;
+        for path in output.clashes.iter().take(LISTED) {
+            let label = style.paint(Colour::Bad, "conflict");
+            writeln!(
+                out,
+                "{label}: {path} was changed here and, in another way, in the pointer; it is as it was here"
+            )?;
+        }
+        more(out, output.clashes.len())?;
+        for path in output.in_the_way.iter().take(LISTED) {
+            let label = style.paint(Colour::Bad, "conflict");
+            writeln!(
+                out,
+                "{label}: {path} is here, and not what the pointer has; it was left"
+            )?;
+        }
+        more(out, output.in_the_way.len())?;
         let failures = || output.failures.iter().filter(|failure| missing || !failure.missing);
         for failure in failures().take(LISTED) {
             writeln!(
@@ -229,6 +252,19 @@ pub(super) fn show_troubles(
             "hint: modver commit TARGET to keep the changes, or {force} to lose them"
         )?;
     }
+    if let Some(output) = outputs.iter().find(|output| !output.clashes.is_empty()) {
+        writeln!(
+            out,
+            "hint: modver checkout --force PATH to take what the pointer has, or modver commit --force {} to keep what is here",
+            output.path
+        )?;
+    }
+    if let Some(path) = outputs.iter().find_map(|output| output.in_the_way.first()) {
+        writeln!(
+            out,
+            "hint: move it away, or modver pull --force {path} to take what the pointer has, or modver commit to record it"
+        )?;
+    }
     if has_conflicts(true) {
         writeln!(
             out,
@@ -246,12 +282,22 @@ pub(super) fn show_troubles(
         }
     }
     show_left(outcome, out, style)?;
+    if any_damaged(outcome) {
+        writeln!(out, "hint: modver verify --repair")?;
+    }
     broken::notes(&outcome.broken, out, style)?;
     if outputs.is_empty() && outcome.is_complete() {
         match &outcome.rev {
             None => writeln!(out, "everything is as the pointers say")?,
             Some(rev) => writeln!(out, "everything is as it is in revision {rev}")?,
         }
+    }
+    for output in outputs.iter().filter(|output| output.kept && output.clashes.is_empty()) {
+        writeln!(
+            out,
+            "note: what was changed here in {} stays; modver status shows it",
+            output.path
+        )?;
     }
     for output in outputs
         .iter()

@@ -146,9 +146,14 @@ impl Shown {
             "to keep the changes",
         );
         hint(
-            &is(OutputState::Diverged),
-            "diff",
-            "shows what is here and not in the pointer, which changed too; then checkout --force, or commit --force",
+            &|output| output.state == OutputState::Diverged && output.clashes.is_empty(),
+            "checkout",
+            "to bring what is new in the pointer; what was changed here stays",
+        );
+        hint(
+            &|output| !output.clashes.is_empty(),
+            "commit --force",
+            "to keep what is here, or modver checkout --force PATH to take what the pointer has",
         );
         hint(
             &|output| {
@@ -318,6 +323,12 @@ fn show(output: &OutputStatus, out: &mut dyn Write, style: Style) -> io::Result<
     }
     for file in output.files.iter().flatten().filter(|_| output.dir) {
         writeln!(out, "  {}", file_line(file))?;
+    }
+    for path in output.clashes.iter().take(LISTED) {
+        writeln!(out, "  changed here and in the pointer: {path}")?;
+    }
+    if let Some(more) = output.clashes.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        writeln!(out, "  … and {more} more")?;
     }
     for problem in &output.problems {
         writeln!(
