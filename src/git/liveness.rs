@@ -212,7 +212,7 @@ impl Search<'_> {
         for (name, blob) in &entries.pointers {
             self.add_blob(*blob, RepoPath::root().join(name));
         }
-        for (name, blob) in &entries.lock {
+        if let Some((name, blob)) = &entries.lock {
             self.locks.entry(*blob).or_insert_with(|| RepoPath::root().join(name));
         }
         self.attributes.extend(entries.attributes);

@@ -138,7 +138,7 @@ impl Search<'_> {
                     self.found.push((version.0, blob, commit));
                 }
             }
-            for (name, blob) in entries.lock {
+            if let Some((name, blob)) = entries.lock {
                 let version = (dir.join(&name), blob);
                 if self.seen.insert(version.clone()) {
                     self.locks.push((version.0, blob, commit));
