@@ -27,7 +27,6 @@ pub enum LockKind {
 /// A held lock; released when dropped or when the process dies.
 #[derive(Debug)]
 pub struct FileLock {
-    #[expect(dead_code, reason = "held for its descriptor: closing it releases the lock")]
     file: File,
     path: PathBuf,
 }
@@ -86,6 +85,18 @@ impl FileLock {
             file,
             path: path.to_owned(),
         }
+    }
+
+    /// A descriptor of the lock for a process that is started, as its input: at the end of the file, so that there is
+    /// nothing to read. The lock is held until that process ends, too.
+    ///
+    /// # Errors
+    /// When it cannot be duplicated.
+    pub fn as_input(&self) -> std::io::Result<File> {
+        use std::io::Seek as _;
+        let mut file = self.file.try_clone()?;
+        file.seek(std::io::SeekFrom::End(0))?;
+        Ok(file)
     }
 
     /// The lock file.

@@ -247,6 +247,16 @@ pub enum GitError {
         /// Why.
         source: PointerProblem,
     },
+    /// A file of a revision is too long to be read at once.
+    #[error("`{path}` has {size} bytes; at most {limit} are read")]
+    TooLarge {
+        /// The file.
+        path: RepoPath,
+        /// Its length.
+        size: u64,
+        /// What is allowed.
+        limit: u64,
+    },
     /// The operation was asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -15,11 +15,16 @@ use super::pointer::{POINTER_SUFFIX, is_pointer_path};
 use crate::fs::{self, Dir, FileKind, FsError, TempFile};
 use crate::path::{Name, RepoPath};
 
+/// Name of the project files.
+const PROJECT_FILE: &str = "mv.toml";
+
 /// The pointer files of a work tree.
 #[derive(Debug, Default)]
 pub struct FoundPointers {
     /// Those that exist as files, sorted. Files named `NAME.mv`: that each holds a pointer is not checked.
     pub present: Vec<RepoPath>,
+    /// Project files (`mv.toml`), sorted.
+    pub projects: Vec<RepoPath>,
     /// The lock files, sorted.
     pub locks: Vec<RepoPath>,
     /// Those of both kinds in git's index that do not exist as files, sorted; not those that a sparse checkout leaves out.
@@ -53,6 +58,7 @@ fn find(
     indexed_locks: &[IndexedPointer],
 ) -> Result<FoundPointers> {
     let mut present = BTreeSet::new();
+    let mut projects = Vec::new();
     let mut locks = BTreeSet::new();
     let mut deleted = BTreeSet::new();
     let mut unreadable = Vec::new();
@@ -62,6 +68,7 @@ fn find(
         match look_into(root, &dir) {
             Ok(Some(listed)) => {
                 present.extend(listed.pointers.iter().map(|name| dir.join(name)));
+                projects.extend(listed.has_project.then(|| project_in(&dir)).flatten());
                 locks.extend(listed.lock.iter().map(|name| dir.join(name)));
                 leftovers.extend(listed.leftovers.iter().map(|name| dir.join(name)));
                 for name in listed.dirs {
@@ -94,8 +101,10 @@ fn find(
             }
         }
     }
+    projects.sort_unstable();
     Ok(FoundPointers {
         present: present.into_iter().collect(),
+        projects,
         locks: locks.into_iter().collect(),
         deleted: deleted.into_iter().collect(),
         unreadable,
@@ -115,8 +124,13 @@ fn stat_inside(root: &Path, path: &RepoPath) -> fs::Result<Option<fs::Stat>> {
     fs::stat(&path.on_disk(root))
 }
 
+fn project_in(dir: &RepoPath) -> Option<RepoPath> {
+    Some(dir.join(&Name::new(PROJECT_FILE.as_bytes()).ok()?))
+}
+
 struct Listed {
     pointers: HashSet<Name>,
+    has_project: bool,
     lock: Option<Name>,
     /// Directories to look into, if git does not ignore them.
     dirs: Vec<Name>,
@@ -127,6 +141,7 @@ struct Listed {
 fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
     let dir = Dir::open(&path.on_disk(root))?;
     let mut pointers = HashSet::new();
+    let mut has_project = false;
     let mut lock = None;
     let mut dirs = Vec::new();
     let mut leftovers = Vec::new();
@@ -149,6 +164,7 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
             None => dir.stat(&name)?.map(|stat| stat.kind),
         };
         match kind {
+            Some(FileKind::File) if name.as_bytes() == PROJECT_FILE.as_bytes() => has_project = true,
             Some(FileKind::File) if may_be_pointer => {
                 pointers.insert(name);
             }
@@ -163,6 +179,7 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
     });
     Ok(Some(Listed {
         pointers,
+        has_project,
         lock,
         dirs,
         leftovers,

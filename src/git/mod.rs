@@ -56,7 +56,9 @@ mod tests;
 mod tips;
 mod track;
 mod transparent;
+mod tree_files;
 mod versions;
+mod work_diff;
 
 pub use attributes::attributes_edit;
 pub use conflict::{ConflictProblem, Field, FieldClash, MAX_CONFLICT, PointerConflict, Side, is_large_conflict};
@@ -88,4 +90,5 @@ pub use source::{BlobReader, EntryKind, SourceEntry, SourceRepo, is_git_url};
 pub use staged::{Operation, StagedFile, Unmerged};
 pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
 pub use transparent::{Held, TransparentFile, TransparentPointer};
+pub use tree_files::{RevisionFiles, TreeEntryKind};
 pub use versions::{BrokenVersion, LockedIn, Version, Versions};

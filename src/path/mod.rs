@@ -253,7 +253,15 @@ impl RepoPath {
 
 impl Ord for RepoPath {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.names().cmp(other.names())
+        // The same as comparing name by name: at the first difference, the end of a name comes before everything else.
+        let (a, b) = (&self.0, &other.0);
+        let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+        let rank = |byte: Option<&u8>| match byte {
+            None => 0,
+            Some(b'/') => 1,
+            Some(&byte) => 2 + u16::from(byte),
+        };
+        rank(a.get(common)).cmp(&rank(b.get(common)))
     }
 }
 
@@ -404,6 +412,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn order_is_by_name(a in "[ab./!]{0,8}", b in "[ab./!]{0,8}") {
+            if let (Ok(a), Ok(b)) = (RepoPath::new(a.as_bytes()), RepoPath::new(b.as_bytes())) {
+                prop_assert_eq!(a.cmp(&b), a.names().cmp(b.names()));
+            }
+        }
+
         #[test]
         fn any_valid_path_stays_below_its_root(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             if let Ok(path) = RepoPath::new(&bytes) {

@@ -51,6 +51,14 @@ pub enum RepoError {
     NotTracked { path: RepoPath, nearest: Option<RepoPath> },
     #[error("`{path}` does not exist", path = .path.display())]
     NotFound { path: PathBuf },
+    #[error("`{path}` could not be brought back")]
+    NotRestored {
+        path: RepoPath,
+        #[source]
+        reason: FailureReason,
+    },
+    #[error("`{path}` is not a file, directory or link")]
+    SpecialFile { path: RepoPath },
     #[error("no remote is configured")]
     NoRemote,
     #[error("there are several remotes and none is the default")]

@@ -15,6 +15,7 @@ mod checkout;
 mod error;
 mod hash;
 mod ignore;
+mod known;
 mod scan;
 mod scopes;
 mod snapshot;
@@ -29,6 +30,7 @@ pub use checkout::{
 };
 pub use error::{Result, WorkspaceError};
 pub use ignore::{IGNORE_FILE, IgnoreRules};
+pub use known::KnownFiles;
 pub use scan::{Obstacle, Problem, Scan, ScanRequest, ScannedDir, Skipped, scan};
 pub use scopes::{Scopes, Within};
 pub use snapshot::{Mode, Overlay, Snapshot};

@@ -222,6 +222,24 @@ impl State {
         self.rows.len / ROW_LEN
     }
 
+    /// The directories of which files are recorded, in order.
+    pub(super) fn paths(&self) -> Vec<RepoPath> {
+        let bytes = (*self.bytes).as_ref();
+        let (dirs, _) = self.dirs.of(bytes).as_chunks::<DIR_LEN>();
+        let paths = self.paths.of(bytes);
+        let mut start = 0;
+        let mut found = Vec::with_capacity(dirs.len());
+        for dir in dirs {
+            let end = u64_at(dir, 0).and_then(|n| usize::try_from(n).ok());
+            let Some(path) = end.and_then(|end| paths.get(start..end)) else {
+                break;
+            };
+            start += path.len();
+            found.extend(RepoPath::new(path));
+        }
+        found
+    }
+
     /// The files recorded for the directory `path`, sorted by name; none if it is unknown.
     pub fn dir(&self, path: &RepoPath) -> impl Iterator<Item = (&[u8], Row)> {
         self.find(path).into_iter().flat_map(|(rows, names)| {

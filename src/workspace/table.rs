@@ -276,18 +276,22 @@ impl Table {
         true
     }
 
+    /// Adds a copy of a row of another table under this name; `false` when the buffer of names is full.
+    pub(super) fn push_row(&mut self, name: &[u8], row: &Row) -> bool {
+        let fits = self.push(name, row.kind());
+        if let (true, Some(added)) = (fits, self.rows.last_mut()) {
+            *added = Row {
+                name_start: added.name_start,
+                name_len: added.name_len,
+                ..*row
+            };
+        }
+        fits
+    }
+
     /// Adds the rows of another table.
     pub(super) fn append(&mut self, other: &Self) -> bool {
-        other.rows.iter().all(|row| {
-            let fits = self.push(other.name(row), row.kind());
-            if let (true, Some(added)) = (fits, self.rows.last_mut()) {
-                *added = Row {
-                    name_start: added.name_start,
-                    ..*row
-                };
-            }
-            fits
-        })
+        other.rows.iter().all(|row| self.push_row(other.name(row), row))
     }
 
     pub(super) fn sort(&mut self) {
