@@ -437,10 +437,8 @@ fn branches_merge_stage_by_stage_and_conflicts_are_settled() {
     );
 
     r.sh("git stash list && cp -r . ../again").ok();
-    assert_eq!(
-        r.modver(["checkout", "--theirs", "mv.lock"]).ok(),
-        "took theirs in mv.lock: 1 stage"
-    );
+    let settled = r.modver(["checkout", "--theirs", "mv.lock"]).ok();
+    assert!(settled.starts_with("took theirs in mv.lock: 1 stage\n"), "{settled}");
     assert_eq!(r.read("both.bin"), b"both, theirs");
     assert_eq!(r.read("theirs.bin"), b"theirs");
     assert_eq!(r.modver(["status", "--check"]).ok(), "");

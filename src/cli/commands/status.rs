@@ -17,7 +17,7 @@ use crate::repo::{
 
 /// Show what differs between the workspace and the pointers
 ///
-/// Compares each tracked file and directory with its pointer. Nothing is changed. What git shows, such as pointers that
+/// Compares each tracked file and directory with its pointer, or the lock file that names it. Nothing is changed. What git shows, such as pointers that
 /// are not committed, is left to `git status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
