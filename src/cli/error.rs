@@ -11,6 +11,7 @@ use crate::fs::FsError;
 use crate::git::GitError;
 use crate::object::ObjectError;
 use crate::path::quote;
+use crate::pipeline::{DefinitionError, PipelineError};
 use crate::remote::RemoteError;
 use crate::repo::{RepoError, shell_word};
 use crate::store::StoreError;
@@ -53,6 +54,10 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
     Demo(#[from] DemoError),
 }
 
@@ -78,6 +83,9 @@ impl CliError {
             | Self::Config(_)
             | Self::Demo(_) => Exit::Failure,
             Self::Repo(error) => exit_of(error),
+            Self::Definition(error) | Self::Pipeline(PipelineError::Definition(error)) => exit_of_definition(error),
+            Self::Pipeline(PipelineError::Repo(error)) => exit_of(error),
+            Self::Pipeline(_) => Exit::Failure,
         }
     }
 
@@ -96,6 +104,8 @@ impl CliError {
             Self::TooManyRevisions => Some("modver diff A B -- TARGET".to_owned()),
             Self::Repo(error) => error.hint(),
             Self::Config(error) => error.hint(),
+            Self::Definition(error) => error.hint(),
+            Self::Pipeline(error) => error.hint(),
             _ => None,
         }
     }
@@ -120,6 +130,15 @@ fn exit_of(error: &RepoError) -> Exit {
         RepoError::Object(ObjectError::Tree { .. }) | RepoError::Remote(RemoteError::DamagedChunk { .. }) => {
             Exit::Corruption
         }
+        _ => Exit::Failure,
+    }
+}
+
+/// The exit code of an error of the definition of stages.
+fn exit_of_definition(error: &DefinitionError) -> Exit {
+    match error {
+        DefinitionError::Repo(error) => exit_of(error),
+        DefinitionError::Git(GitError::IndexLocked { .. }) => Exit::Locked,
         _ => Exit::Failure,
     }
 }

@@ -31,7 +31,7 @@ pub struct Policy {
 
 /// What is to be done about a stage, and why.
 #[derive(Debug, Clone)]
-pub struct Decision {
+pub(super) struct Decision {
     /// What.
     pub action: Action,
     /// Why; empty if it is up to date.
@@ -44,7 +44,7 @@ pub struct Decision {
 
 /// What is to be done about a stage.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
+pub(super) enum Action {
     /// Nothing: it is up to date.
     Keep,
     /// Nothing, though it is out of date: it is frozen.

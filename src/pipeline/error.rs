@@ -71,6 +71,8 @@ pub enum PipelineError {
     },
     #[error("stage `{stage}` never ran to its end: there is nothing to compare with")]
     NotLocked { stage: StageId },
+    #[error("`{target}` are several stages")]
+    SeveralStages { target: String, first: StageId },
     #[error("no run has an id that begins with `{prefix}`")]
     NoRun { prefix: String },
     #[error("several runs have ids that begin with `{prefix}`")]
@@ -113,7 +115,7 @@ impl PipelineError {
     /// The command that helps, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let word = |stage: &StageId| shell_word(&stage.to_string()).into_owned();
+        let word = |stage: &StageId| shell_word(&stage.to_string());
         match self {
             Self::Repo(error) => error.hint(),
             Self::Definition(error) => error.hint(),
@@ -135,6 +137,7 @@ impl PipelineError {
                 stage.file
             )),
             Self::NotLocked { stage } => Some(format!("modver repro {}", word(stage))),
+            Self::SeveralStages { first, .. } => Some(format!("modver repro --explain {}", word(first))),
             Self::NoRun { .. } | Self::AmbiguousRun { .. } => Some("modver runs".to_owned()),
             Self::NoLog { stage } => Some(format!("modver runs {}", word(stage))),
             Self::Index { path, .. } => Some(format!(

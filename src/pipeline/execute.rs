@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::aside::Aside;
-use super::decide::{Action, Decision, Policy, is_reusable};
+use super::decide::{Action, Decision, is_reusable};
 use super::error::{PipelineError, Result};
 use super::inputs::{self, Inputs, locked_dep, locked_out, node_of};
 use super::isolate::Sandbox;
@@ -142,7 +142,7 @@ impl Repro<'_, '_> {
         let (ran, failure) = match ran {
             Err(failure) => (None, Some(failure)),
             Ok(ran) => {
-                let mut judge = || -> Result<()> {
+                let judge = || -> Result<()> {
                     finished?;
                     if let Some(sandbox) = &sandbox {
                         undeclared = sandbox.collect(self, stage, &ran, &log_bytes)?;

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 /// Something to run.
 #[derive(Debug, Clone, Default)]
-pub struct Job {
+pub(super) struct Job {
     /// What has to be done before, by position.
     pub needs: Vec<usize>,
     /// How much of each resource it holds while it runs.
@@ -17,7 +17,7 @@ pub struct Job {
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobEnd {
+pub(super) enum JobEnd {
     /// Well.
     Done,
     /// It failed.
@@ -42,7 +42,7 @@ pub enum OnFailure {
 pub type Limits = BTreeMap<String, f64>;
 
 /// Runs all jobs, up to `parallel` at once, each in a thread of its own. `stop` is asked before each is started.
-pub fn schedule(
+pub(super) fn schedule(
     jobs: &[Job],
     parallel: usize,
     limits: &Limits,

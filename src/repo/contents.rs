@@ -14,8 +14,8 @@ use crate::path::RepoPath;
 use crate::remote::Wanted;
 use crate::store::{Stored, Transaction};
 use crate::workspace::{
-    CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State, StateFile,
-    WorkspaceError, scan,
+    ChangeKind, CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State, StateFile,
+    WorkspaceError, changes, scan,
 };
 
 /// What is in the workspace, remembered.
@@ -26,6 +26,15 @@ pub struct Contents<'a> {
     seen: Mutex<HashMap<RepoPath, Option<Node>>>,
     /// Outputs in which single paths are asked for.
     whole: Mutex<HashMap<RepoPath, Arc<Snapshot>>>,
+}
+
+/// A file in a directory that differs from what it was.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FileDifference {
+    /// In the repository.
+    pub path: RepoPath,
+    /// In one word.
+    pub change: &'static str,
 }
 
 /// Content that was stored.
@@ -41,7 +50,10 @@ impl Repository {
     /// Starts to look at the workspace, in which `outputs` are tracked.
     #[must_use]
     pub fn contents(&self, outputs: &Outputs) -> Contents<'_> {
-        let outputs = outputs.outputs.iter().map(|output| (output.path.clone(), output.clone()));
+        let outputs = outputs
+            .outputs
+            .iter()
+            .map(|output| (output.path.clone(), output.clone()));
         Contents {
             repository: self,
             outputs: outputs.collect(),
@@ -308,6 +320,35 @@ impl Contents<'_> {
         node_in(self.repository, pointer_node(output), &path.strip_prefix(&output.path)?)
     }
 
+    /// How what is at `path` now differs from `before`, file by file; `None` if a listing cannot be had.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn differences(&self, path: &RepoPath, before: &Node) -> Result<Option<Vec<FileDifference>>> {
+        let on_disk = path.on_disk(self.repository.root());
+        let is_dir = fs::stat(&on_disk)?.is_some_and(|stat| stat.kind == FileKind::Dir);
+        if !is_dir || !matches!(before, Node::Dir { .. }) {
+            return Ok(None);
+        }
+        let snapshot = match self.outputs.get(path) {
+            Some(output) => self.snapshot(path, Some(output))?,
+            None => self.plain_snapshot(path, &on_disk)?,
+        };
+        let Ok(found) = changes(&snapshot.over(self.repository), Some(before), snapshot.node.as_ref()) else {
+            return Ok(None);
+        };
+        let differences = found.into_iter().map(|change| FileDifference {
+            path: path.join_path(&change.path),
+            change: match change.kind {
+                ChangeKind::Added => "added",
+                ChangeKind::Deleted => "deleted",
+                ChangeKind::Renamed { .. } => "renamed",
+                ChangeKind::Modified | ChangeKind::TypeChanged => "modified",
+            },
+        });
+        Ok(Some(differences.collect()))
+    }
+
     /// Forgets what was seen at `path` and what is around or in it: it was changed.
     pub fn forget(&self, path: &RepoPath) {
         let is_apart = |other: &RepoPath| !other.starts_with(path) && !path.starts_with(other);
@@ -413,6 +454,10 @@ impl Contents<'_> {
     }
 
     fn plain_dir(&self, path: &RepoPath, on_disk: &std::path::Path) -> Result<Option<Node>> {
+        Ok(self.plain_snapshot(path, on_disk)?.node)
+    }
+
+    fn plain_snapshot(&self, path: &RepoPath, on_disk: &std::path::Path) -> Result<Snapshot> {
         let repository = self.repository;
         let name = crate::hash::FileId::of(path.as_bytes()).to_string();
         let dir = repository.stage_dir().join("dirs");
@@ -440,7 +485,7 @@ impl Contents<'_> {
             };
             let _ = snapshot.write_state(&to, None, &Scopes::whole());
         }
-        Ok(snapshot.node)
+        Ok(snapshot)
     }
 }
 
