@@ -143,8 +143,9 @@ impl Repository {
             .targets
             .into_iter()
             .partition(|target| target.output.stage().is_some());
+        // What nobody names may be half made.
         let mut targets = beside(others, "add")?;
-        targets.extend(of_stages);
+        targets.extend(of_stages.into_iter().filter(|target| target.named));
         for target in targets {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {

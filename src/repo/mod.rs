@@ -45,6 +45,7 @@ mod remove;
 mod rename;
 mod restore;
 mod settings;
+mod settle_lock;
 mod source;
 mod status;
 mod targets;

@@ -16,6 +16,8 @@ use crate::progress::Phase;
 pub struct Objection {
     /// What it is about.
     pub path: RepoPath,
+    /// The stage that made it, if it is an output of one.
+    pub stage: Option<String>,
     /// What is wrong.
     pub why: ObjectionReason,
     /// The command that mends it.
@@ -91,6 +93,7 @@ impl Repository {
                         problem: error.problem.to_string(),
                     },
                     path: pointer,
+                    stage: None,
                 }),
                 Err(_) => {}
             }
@@ -124,6 +127,7 @@ impl Repository {
                             problem: error.problem.to_string(),
                         },
                         path: file,
+                        stage: None,
                     }));
                     continue;
                 }
@@ -201,7 +205,12 @@ impl Repository {
             },
             _ => return Ok(None),
         };
-        Ok(Some(Objection { path, why, hint }))
+        Ok(Some(Objection {
+            stage: output.stage().map(stage_target),
+            path,
+            why,
+            hint,
+        }))
     }
 
     /// The pointer as it is in the work tree.
@@ -226,6 +235,7 @@ impl Repository {
         let objection = |why, hint| {
             Some(Objection {
                 path: path.clone(),
+                stage: output.stage().map(stage_target),
                 why,
                 hint,
             })
@@ -274,6 +284,7 @@ fn too_large(staged: &[StagedFile], limit: u64) -> impl Iterator<Item = Objectio
     let large = staged.iter().filter(move |file| file.size > limit);
     large.map(move |file| Objection {
         path: file.path.clone(),
+        stage: None,
         why: ObjectionReason::Large { size: file.size, limit },
         hint: format!("git rm --cached {path} && modver add {path}", path = file.path),
     })

@@ -87,6 +87,11 @@ impl Render for Ran {
             };
             let path = &output.path;
             match (output.untracked, output.left) {
+                (false, 0) if crate::git::is_lock_path(path) => writeln!(
+                    out,
+                    "took {side} in {path}: {}",
+                    human::count(output.settled, "stage", "stages")
+                )?,
                 (true, _) => writeln!(out, "took {side}: {path} is no longer tracked")?,
                 (false, 0) => writeln!(out, "took {side}: {path} is whole again")?,
                 (false, left) => writeln!(

@@ -17,7 +17,7 @@ use crate::repo::{
 
 /// Show what differs between the workspace and the pointers
 ///
-/// Compares each tracked file and directory with its pointer. Nothing is changed. What git shows, such as pointers that
+/// Compares each tracked file and directory with its pointer, or the lock file that names it. Nothing is changed. What git shows, such as pointers that
 /// are not committed, is left to `git status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -81,7 +81,12 @@ impl Render for Shown {
             }
         }
         for pointer in &outcome.deleted_pointers {
-            writeln!(out, "{}{pointer}", label("pointer gone"))?;
+            let what = if git::is_lock_path(pointer) {
+                "lock file gone"
+            } else {
+                "pointer gone"
+            };
+            writeln!(out, "{}{pointer}", label(what))?;
         }
         for output in &outcome.outputs {
             show(output, out, style)?;
@@ -129,7 +134,15 @@ impl Shown {
         if let [pointer] = &outcome.deleted_pointers[..] {
             hints.push(format!("git restore {pointer}"));
         } else if !outcome.deleted_pointers.is_empty() {
-            hints.push("git restore '*.mv'".to_owned());
+            let pointers = outcome.deleted_pointers.iter().any(|file| !git::is_lock_path(file));
+            let locks = outcome.deleted_pointers.iter().any(git::is_lock_path);
+            let patterns = [(pointers, " '*.mv'"), (locks, " '*mv.lock'")];
+            let patterns: String = patterns
+                .iter()
+                .filter(|(any, _)| *any)
+                .map(|(_, pattern)| *pattern)
+                .collect();
+            hints.push(format!("git restore{patterns}"));
         }
         let mut hint = |which: &dyn Fn(&OutputStatus) -> bool, command: &str, why: &str| {
             let mut found = outcome.outputs.iter().filter(|output| which(output));
@@ -141,7 +154,7 @@ impl Shown {
         };
         let is = |state: OutputState| move |output: &OutputStatus| output.state == state;
         hint(
-            &|output| output.state == OutputState::Modified && !output.transparent,
+            &|output| output.state == OutputState::Modified && !output.transparent && output.stage.is_none(),
             "commit",
             "to keep the changes",
         );
@@ -185,6 +198,19 @@ impl Shown {
             "checkout",
             "to remove what no pointer names any more (or modver remove TARGET to keep it)",
         );
+        let changed = |output: &&OutputStatus| output.state == OutputState::Modified && output.stage.is_some();
+        let mut of_stages = outcome.outputs.iter().filter(changed);
+        match (of_stages.next(), of_stages.next()) {
+            (None, _) => {}
+            (Some(only), None) => hints.push(format!(
+                "modver repro {}   to make it again, or, to keep it as it is, modver commit {}",
+                only.stage.as_deref().unwrap_or_default(),
+                only.path
+            )),
+            _ => hints.push(
+                "modver repro   to make them again, or, to keep them as they are, modver commit OUT".to_owned(),
+            ),
+        }
         let changed = |output: &&OutputStatus| {
             let states = [OutputState::Modified, OutputState::Deleted, OutputState::TypeChanged];
             output.transparent && states.contains(&output.state)

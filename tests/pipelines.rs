@@ -1,0 +1,14 @@
+//! Stages, their outputs and lock files, by the real binaries.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may panic and uses files as a user would"
+)]
+
+#[path = "pipelines/locks.rs"]
+mod locks;
+#[path = "pipelines/outputs.rs"]
+mod outputs;
+mod support;
