@@ -25,6 +25,7 @@ mod import;
 mod init;
 mod inputs;
 mod install;
+mod locks;
 mod log;
 mod ls;
 mod merge;

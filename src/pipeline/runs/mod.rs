@@ -7,4 +7,4 @@ mod index;
 mod record;
 
 pub use index::{RunIndex, RunQuery};
-pub use record::{Machine, RecordedContent, RunRecord, machine};
+pub use record::{Machine, RecordedContent, RunRecord, VERSION, machine};
