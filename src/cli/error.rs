@@ -11,7 +11,7 @@ use crate::fs::FsError;
 use crate::git::GitError;
 use crate::object::ObjectError;
 use crate::path::quote;
-use crate::pipeline::DefinitionError;
+use crate::pipeline::{DefinitionError, PipelineError};
 use crate::remote::RemoteError;
 use crate::repo::{RepoError, shell_word};
 use crate::store::StoreError;
@@ -56,6 +56,8 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
     Demo(#[from] DemoError),
 }
 
@@ -81,7 +83,9 @@ impl CliError {
             | Self::Config(_)
             | Self::Demo(_) => Exit::Failure,
             Self::Repo(error) => exit_of(error),
-            Self::Definition(error) => exit_of_definition(error),
+            Self::Definition(error) | Self::Pipeline(PipelineError::Definition(error)) => exit_of_definition(error),
+            Self::Pipeline(PipelineError::Repo(error)) => exit_of(error),
+            Self::Pipeline(_) => Exit::Failure,
         }
     }
 
@@ -101,6 +105,7 @@ impl CliError {
             Self::Repo(error) => error.hint(),
             Self::Config(error) => error.hint(),
             Self::Definition(error) => error.hint(),
+            Self::Pipeline(error) => error.hint(),
             _ => None,
         }
     }

@@ -55,16 +55,11 @@ impl Aside {
         // Without a list, what is there is a rest of what does not count any more.
         fs::remove_dir_all(&dir)?;
         fs::create_dir_all(&dir)?;
-        let persistent: Vec<RepoPath> = stage
-            .outs
-            .iter()
-            .filter(|out| out.persist)
-            .map(|out| out.path.clone())
-            .collect();
+        let persistent: Vec<RepoPath> = stage.outs.iter().filter(|out| out.persist).map(|out| out.path.clone()).collect();
         let mut stored = if persistent.is_empty() {
             Vec::new()
         } else {
-            repository.store_contents(&persistent, &[])?.nodes
+            repository.store_contents(&persistent, 0, &[])?.nodes
         }
         .into_iter();
         let mut items = Vec::new();
@@ -185,8 +180,10 @@ impl Aside {
 }
 
 fn restore(repository: &Repository, path: &RepoPath, content: &RecordedContent) -> Result<()> {
+    // Whose it was, its state says, which a restore leaves alone if it was nobody's.
+    let tracked = repository.is_tracked(path)?;
     let (content, size) = content.content();
-    Ok(repository.restore_content(path, &node_of(content, size))?)
+    Ok(repository.restore_content(path, &node_of(content, size), tracked)?)
 }
 
 fn place(repository: &Repository, stage: &Stage) -> PathBuf {

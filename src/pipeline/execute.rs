@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Stage;
 use super::aside::Aside;
 use super::decide::{Action, Decision, is_reusable};
 use super::error::{PipelineError, Result};
@@ -22,6 +21,7 @@ use super::process::{self, End, Task, Usage};
 use super::repro::{Event, Repro, StageOutcome, StageResult};
 use super::runs::{RecordedContent, RunRecord};
 use super::session::{lock, lock_file};
+use super::{Out, OutKind, Stage};
 use crate::fs::{self, FileLock, LockKind};
 use crate::git::LockedStage;
 use crate::hash::FileId;
@@ -70,18 +70,11 @@ impl Repro<'_, '_> {
         let dir = repository.stage_dir().join("locks");
         fs::create_dir_all(&dir)?;
         let path = dir.join(inputs::file_name(&stage.id));
-        let waiting = |holder: &str| {
-            self.watch.event(&Event::Waits {
-                stage: &stage.id,
-                holder,
-            })
-        };
-        Ok(FileLock::acquire(
-            &path,
-            LockKind::Exclusive,
-            repository.progress(),
-            waiting,
-        )?)
+        let waiting = |holder: &str| self.watch.event(&Event::Waits {
+            stage: &stage.id,
+            holder,
+        });
+        Ok(FileLock::acquire(&path, LockKind::Exclusive, repository.progress(), waiting)?)
     }
 
     /// The lock of the workspace; of the threads of this process, one at a time.
@@ -110,9 +103,11 @@ impl Repro<'_, '_> {
                 })
                 .map(|(path, _)| path.clone())
                 .collect();
-            session.repository.store_contents(&changed, &[])?;
-            for (path, node) in outs {
-                session.repository.restore_content(path, node)?;
+            session.repository.store_contents(&changed, 0, &[])?;
+            for out in &stage.outs {
+                if let Some(node) = outs.get(&out.path) {
+                    session.repository.restore_content(&out.path, node, out.cache)?;
+                }
             }
         }
         let locked = self.locked(stage, &decision.judgement.inputs, outs)?;
@@ -215,7 +210,7 @@ impl Repro<'_, '_> {
         if !self.policy.isolated {
             let _workspace = self.workspace()?;
             for (path, node) in &absent {
-                session.repository.restore_content(path, node)?;
+                session.repository.restore_content(path, node, true)?;
                 session.contents.forget(path);
             }
         }
@@ -373,13 +368,12 @@ impl Repro<'_, '_> {
     ) -> Result<(BTreeMap<RepoPath, Node>, FileId)> {
         let session = self.session;
         let _workspace = self.workspace()?;
-        let stored: Vec<RepoPath> = stage
-            .outs
-            .iter()
-            .filter(|out| !self.policy.no_commit && (out.cache || out.kind != super::OutKind::Data))
-            .map(|out| out.path.clone())
-            .collect();
-        let kept = match session.repository.store_contents(&stored, &[]) {
+        // Of what git keeps, metrics and plots are stored, too, so that the run can be restored; but they stay git's.
+        let (cached, others): (Vec<&Out>, Vec<&Out>) = stage.outs.iter().partition(|out| out.cache);
+        let small = others.into_iter().filter(|out| out.kind != OutKind::Data);
+        let kept = cached.iter().copied().chain(small).filter(|_| !self.policy.no_commit);
+        let stored: Vec<RepoPath> = kept.map(|out| out.path.clone()).collect();
+        let kept = match session.repository.store_contents(&stored, cached.len(), &[]) {
             Ok(kept) => kept,
             Err(error) => {
                 aside.put_back(session.repository)?;
@@ -432,9 +426,7 @@ impl Repro<'_, '_> {
             Some((name, RecordedContent::new(dep.content, dep.size)))
         });
         let params = inputs.params.iter().map(|(file, values)| {
-            let known = values
-                .iter()
-                .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+            let known = values.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
             (quote(file.as_bytes()).into_owned(), known.collect())
         });
         Ok(RunRecord {
@@ -478,11 +470,7 @@ impl Repro<'_, '_> {
         failure: Option<PipelineError>,
     ) -> Result<StageOutcome> {
         let interrupted = matches!(failure, Some(PipelineError::Repo(RepoError::Interrupted(_))));
-        let result = if interrupted {
-            StageResult::Stopped
-        } else {
-            StageResult::Failed
-        };
+        let result = if interrupted { StageResult::Stopped } else { StageResult::Failed };
         let mut outcome = StageOutcome::new(stage, result, decision.reasons.clone());
         if let Some(ran) = ran {
             let record = self.record(stage, decision, inputs, &ran, log)?;
@@ -522,12 +510,7 @@ const fn kept(action: &Action) -> StageResult {
 
 /// Outputs that modver keeps must not be git's.
 fn check_outs(repro: &Repro<'_, '_>, stage: &Stage) -> Result<()> {
-    let kept: Vec<RepoPath> = stage
-        .outs
-        .iter()
-        .filter(|out| out.cache)
-        .map(|out| out.path.clone())
-        .collect();
+    let kept: Vec<RepoPath> = stage.outs.iter().filter(|out| out.cache).map(|out| out.path.clone()).collect();
     if kept.is_empty() {
         return Ok(());
     }

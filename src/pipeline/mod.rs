@@ -1,18 +1,19 @@
 //! Stages: what they are, which of them are out of date and why, and running them.
 //!
-//! - `definition` reads `mv.toml` into [`Stage`]s, `edit` changes them there, `graph` connects them, `values` reads parameters
-//!   and metrics.
+//! - `definition` reads `mv.toml` into [`Stage`]s, `graph` connects them, `values` reads parameters and metrics.
 //! - `session` compares stages with their last runs (`inputs`, `reason`) and decides what to do about them (`decide`).
 //! - `repro` brings them up to date: `scheduler` says what runs when, `execute` runs one stage by `process`, with what it
 //!   had made before put `aside`, or in a directory of its own (`isolate`, `verify`).
 //! - `runs` keeps what was run.
+//! - `edit` changes definitions.
 
 mod aside;
 mod decide;
 pub mod definition;
-pub mod edit;
 mod error;
 mod execute;
+mod explain;
+pub mod edit;
 mod graph;
 mod inputs;
 mod isolate;
@@ -34,6 +35,7 @@ pub use definition::{
     nearest_path,
 };
 pub use error::{PipelineError, Result};
+pub use explain::Explanation;
 pub use graph::Graph;
 pub use inputs::{Inputs, RunKey};
 pub use logs::last_log;

@@ -65,7 +65,7 @@ pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
 pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use conflicts::{ConflictedField, ConflictedFile, ConflictedOutput, SettleOutcome, Settled};
 pub use content::{Content, ContentKind};
-pub use contents::{Contents, StoredContent, remove_path};
+pub use contents::{Contents, FileDifference, StoredContent, remove_path};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use du::{DuOutcome, Usage};

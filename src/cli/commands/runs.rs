@@ -90,8 +90,8 @@ impl Render for Shown {
         }
         for Run { id, record } in &self.runs {
             let exit = match record.exit {
-                0 => style.paint(Colour::Good, "ok"),
-                code => style.paint(Colour::Bad, &format!("exit {code}")),
+                0 => style.paint(Colour::Good, "ok".to_owned()),
+                code => style.paint(Colour::Bad, format!("exit {code}")),
             };
             let commit = record.commit.as_deref().map_or("-", |commit| &commit[..commit.len().min(7)]);
             writeln!(
