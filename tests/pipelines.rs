@@ -7,6 +7,10 @@
     reason = "a test may panic and uses files as a user would"
 )]
 
+#[path = "pipelines/definition.rs"]
+mod definition;
+#[path = "pipelines/edit.rs"]
+mod edit;
 #[path = "pipelines/locks.rs"]
 mod locks;
 #[path = "pipelines/outputs.rs"]

@@ -52,11 +52,18 @@ pub(super) fn document<'a>(file: &Path, text: &'a str) -> Result<Document<&'a st
         }
         let offset = error.span().map_or(text.len(), |span| span.start);
         let (line, column) = Lines::new(text).position(text, offset);
+        let mut message = error.message().to_owned();
+        // A key is no secret.
+        if message == "duplicate key"
+            && let Some(key) = error.span().and_then(|span| text.get(span))
+        {
+            message = format!("there are two definitions of `{}`", crate::path::quote(key.as_bytes()));
+        }
         ConfigError::Syntax {
             file: file.to_owned(),
             line,
             column,
-            message: error.message().to_owned(),
+            message,
         }
     })
 }

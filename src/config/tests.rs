@@ -717,3 +717,9 @@ fn a_table_goes_with_the_tables_in_it() {
     );
     assert_eq!(without(&["a", "none"]), text);
 }
+
+#[test]
+fn a_table_that_is_there_twice_is_named() {
+    let error = file::document(Path::new("mv.toml"), "[stages.a]\nx = 1\n[stages.a]\n").unwrap_err();
+    assert_eq!(error.to_string(), "mv.toml:3:9: there are two definitions of `a`");
+}

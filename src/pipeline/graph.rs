@@ -164,7 +164,8 @@ fn distinct_outs(stages: &[Stage]) -> Result<Vec<MadeBy<'_>>> {
         };
         if second.path.starts_with(&first.path) {
             // The later definition is the mistake.
-            let ((path, at), (other, owner)) = if at >= owner {
+            let written = |at: usize| (&stages[at].id.file, stages[at].line, at);
+            let ((path, at), (other, owner)) = if written(at) >= written(owner) {
                 ((&second.path, at), (&first.path, owner))
             } else {
                 ((&first.path, owner), (&second.path, at))

@@ -54,7 +54,12 @@ struct Add {
     #[arg(value_name = "NAME")]
     name: String,
     /// The command
-    #[arg(value_name = "CMD", trailing_var_arg = true, allow_hyphen_values = true, required_unless_present = "named")]
+    #[arg(
+        value_name = "CMD",
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required_unless_present = "named"
+    )]
     cmd: Vec<String>,
     /// Its name, as an option: NAME is then the first word of the command
     #[arg(short = 'n', long = "name", value_name = "NAME")]

@@ -3,8 +3,8 @@
 use super::{edit, named};
 use crate::config::without_entry;
 use crate::path::RepoPath;
-use crate::pipeline::StageId;
 use crate::pipeline::definition::Result;
+use crate::pipeline::{StageId, lock_file};
 use crate::repo::Repository;
 
 /// What removing stages did.
@@ -14,7 +14,7 @@ pub struct StagesRemoved {
     pub removed: Vec<StageId>,
 }
 
-/// Removes definitions of stages. What the stages made stays.
+/// Removes definitions of stages, and what the lock file says of them. What the stages made stays; git sees it from then on.
 ///
 /// # Errors
 /// When a target is no definition, or a file cannot be written. Then no file, or only whole files, were changed.
@@ -29,10 +29,26 @@ pub fn remove(repo: &Repository, cwd: &RepoPath, targets: &[String]) -> Result<S
             }
             Ok(text)
         })?;
-        removed.extend(names.into_iter().map(|name| StageId {
-            file: file.clone(),
-            name,
-        }));
+        // In this order: an entry without its stage is only the past of something that is gone.
+        let ids: Vec<StageId> = names
+            .into_iter()
+            .map(|name| StageId {
+                file: file.clone(),
+                name,
+            })
+            .collect();
+        let Some(lock_file) = ids.first().map(lock_file) else {
+            continue;
+        };
+        let lock = repo.read_lock(&lock_file)?;
+        let of_one = |locked: &str, name: &str| {
+            let rest = locked.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
+        };
+        let locked = lock.stages.into_keys();
+        let gone = locked.filter(|locked| ids.iter().any(|id| of_one(locked, &id.name)));
+        repo.update_lock(&lock_file, &gone.map(|name| (name, None)).collect())?;
+        removed.extend(ids);
     }
     Ok(StagesRemoved { removed })
 }
