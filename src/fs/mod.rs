@@ -276,6 +276,25 @@ pub fn remove_dir_all(path: &Path) -> Result<()> {
     }
 }
 
+/// Copies a file with its permissions; blocks are shared where the file system can. Not synced.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    fault::pass(Attempt::Copy, to)?;
+    fs::copy(from, to).map(drop).map_err(at(Attempt::Copy, from))
+}
+
+/// Copies a symbolic link as it is.
+///
+/// # Errors
+/// When it cannot be read or made.
+pub fn copy_link(from: &Path, to: &Path) -> Result<()> {
+    fault::pass(Attempt::Link, to)?;
+    let target = fs::read_link(from).map_err(at(Attempt::ReadLink, from))?;
+    std::os::unix::fs::symlink(target, to).map_err(at(Attempt::Link, to))
+}
+
 /// Renames within one file system and makes that durable.
 ///
 /// # Errors

@@ -59,6 +59,7 @@ mod track;
 mod transparent;
 mod tree_files;
 mod versions;
+mod work_diff;
 
 pub use attributes::attributes_edit;
 pub use conflict::{ConflictProblem, Field, FieldClash, MAX_CONFLICT, PointerConflict, Side, is_large_conflict};
@@ -75,7 +76,7 @@ pub use import::{Import, RepositoryImport, UrlImport};
 pub use index::Tracked;
 pub use install::{Hook, HookChange};
 pub use liveness::LivePointers;
-pub use lock::{Lock, LockedDep, LockedOut, LockedStage};
+pub use lock::{LOCK_FILE, Lock, LockError, LockProblem, LockedDep, LockedOut, LockedStage, MAX_LOCK, is_lock_path};
 pub use lock_merge::{MergedLock, merge_lock};
 pub use log::{LoggedCommit, LoggedPointer, Touch};
 pub use migrate::{Direction, Load, MigrateBlob, MigratePlan, MigrateRequest, Migrated, RefChoice};

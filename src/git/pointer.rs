@@ -281,7 +281,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed<Pointer> {
     Ok(pointer)
 }
 
-fn has_conflict_markers(bytes: &[u8]) -> bool {
+pub(super) fn has_conflict_markers(bytes: &[u8]) -> bool {
     bytes.split(|&b| b == b'\n').any(|line| {
         [&b"<<<<<<<"[..], b"|||||||", b">>>>>>>"]
             .iter()

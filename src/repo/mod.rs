@@ -105,6 +105,7 @@ use orphans::Orphan;
 use crate::config::{Config, ConfigSources, RemoteConfig};
 use crate::fs::{self, FileLock, LockKind};
 use crate::git::GitRepo;
+pub use crate::git::LOCK_FILE;
 use crate::path::RepoPath;
 use crate::progress::Progress;
 use crate::remote::RemoteStore;
@@ -114,8 +115,6 @@ use crate::workspace::StateFile;
 
 /// Name of the project file.
 pub const PROJECT_FILE: &str = "mv.toml";
-/// Name of the lock file.
-pub const LOCK_FILE: &str = "mv.lock";
 /// Name of the folder inside git's directories.
 const FOLDER: &str = "modver";
 

@@ -1,9 +1,38 @@
 //! The lock file: `mv.lock` beside `mv.toml`, what each stage last ran from and made (`docs/formats.md`, "Lock file").
+//!
+//! Invariants: [`Lock::to_bytes`] is canonical, the same value gives the same bytes; what it writes, [`Lock::parse`]
+//! reads back as the same value. Parsing is strict, as for pointers. The text merges by stages (`super::lock_merge`): no
+//! value has more than one line, and each line that begins with `[` is the header of one stage's table.
+
+mod error;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
 
 use std::collections::BTreeMap;
 
+pub use error::{LockError, LockProblem};
+
 use super::pointer::PointerContent;
-use crate::path::RepoPath;
+use crate::path::{Name, RepoPath};
+
+/// The name of a lock file.
+pub const LOCK_FILE: &str = "mv.lock";
+
+/// The largest lock file, in bytes.
+pub const MAX_LOCK: u64 = 64 * 1024 * 1024;
+
+const VERSION: i64 = 1;
+
+/// The key of what TOML has no value for: its text in JSON.
+const JSON: &str = "json";
+
+/// Whether a path is that of a lock file.
+#[must_use]
+pub fn is_lock_path(path: &RepoPath) -> bool {
+    path.names().next_back() == Some(LOCK_FILE.as_bytes())
+}
 
 /// A lock file, parsed. Paths are relative to the repository.
 #[derive(Debug, Clone, Default, PartialEq)]

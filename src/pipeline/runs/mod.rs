@@ -1,0 +1,10 @@
+//! Runs of stages: what was run from what to what, on which machine, and how it ended.
+//!
+//! A record is immutable and named by its content. Records are kept in the store, and in an index in the git directory
+//! that all work trees share, which says which runs had the same inputs.
+
+mod index;
+mod record;
+
+pub use index::{RunIndex, RunQuery};
+pub use record::{Machine, RecordedContent, RunRecord, machine};
