@@ -37,7 +37,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("csv", &["experiment/"]),
     ("gearhash", &["chunk/"]),
     ("gix", &["git/", "workspace/ignore"]),
-    ("globset", &["config/", "repo/", "workspace/"]),
+    ("globset", &["config/", "pipeline/", "repo/", "workspace/"]),
     ("indicatif", &["cli/"]),
     ("memmap2", &["fs/"]),
     ("opendal", &["remote/"]),

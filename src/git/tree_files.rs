@@ -49,7 +49,9 @@ impl RevisionFiles {
             self.each(tree, |entry, kind, id| {
                 match kind {
                     TreeEntryKind::Dir => pending.push((dir.join(&entry_name(entry, tree)?), id)),
-                    TreeEntryKind::File if entry == name.as_bytes() => found.push(dir.join(&entry_name(entry, tree)?)),
+                    TreeEntryKind::File if entry == name.as_bytes() => {
+                        found.push(dir.join(&entry_name(entry, tree)?))
+                    }
                     _ => {}
                 }
                 Ok(())
@@ -159,7 +161,14 @@ mod tests {
     #[test]
     fn reads_what_a_commit_has() {
         let repo = Sandbox::new();
-        assert!(repo.open().files_at("HEAD").unwrap().named("mv.toml").unwrap().is_empty());
+        assert!(
+            repo.open()
+                .files_at("HEAD")
+                .unwrap()
+                .named("mv.toml")
+                .unwrap()
+                .is_empty()
+        );
         repo.write("mv.toml", "a");
         repo.write("sub/deep/mv.toml", "b");
         repo.write("sub/other", "c");
@@ -172,8 +181,17 @@ mod tests {
         assert_eq!(files.read(&path("sub/deep/mv.toml"), 10).unwrap(), Some(b"b".to_vec()));
         assert_eq!(files.read(&path("sub"), 10).unwrap(), None);
         assert_eq!(files.read(&path("mv.toml/x"), 10).unwrap(), None);
-        assert!(matches!(files.read(&path("mv.toml"), 0), Err(GitError::TooLarge { .. })));
-        let names: Vec<String> = files.list(&path("sub")).unwrap().unwrap().iter().map(|e| e.0.to_string()).collect();
+        assert!(matches!(
+            files.read(&path("mv.toml"), 0),
+            Err(GitError::TooLarge { .. })
+        ));
+        let names: Vec<String> = files
+            .list(&path("sub"))
+            .unwrap()
+            .unwrap()
+            .iter()
+            .map(|e| e.0.to_string())
+            .collect();
         assert_eq!(names, ["deep", "other"]);
         assert_eq!(files.list(&path("sub/other")).unwrap(), None);
         assert_eq!(files.list(&path("none")).unwrap(), None);

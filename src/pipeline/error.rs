@@ -58,6 +58,8 @@ pub enum PipelineError {
         #[source]
         source: std::io::Error,
     },
+    #[error("stage `{stage}` reads `{path}`, which it does not declare")]
+    UndeclaredInput { stage: StageId, path: RepoPath },
     #[error("the directory `{path}` of stage `{stage}` does not exist")]
     NoDirectory { stage: StageId, path: RepoPath },
     #[error("stage `{stage}` needs {amount} of `{resource}`, and there is {available}")]
@@ -128,6 +130,10 @@ impl PipelineError {
                 shell_word(&path.to_string())
             )),
             Self::Resource { resource, amount, .. } => Some(format!("modver repro --resource {resource}={amount}")),
+            Self::UndeclaredInput { stage, path } => Some(format!(
+                "add `{path}` to the deps of `{stage}` in {}",
+                stage.file
+            )),
             Self::NotLocked { stage } => Some(format!("modver repro {}", word(stage))),
             Self::NoRun { .. } | Self::AmbiguousRun { .. } => Some("modver runs".to_owned()),
             Self::NoLog { stage } => Some(format!("modver runs {}", word(stage))),

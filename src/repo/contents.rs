@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::observe::{Observed, pointer_node};
 use super::{Output, Outputs, RepoError, Repository, Result};
 use crate::fs::{self, FileKind};
-use crate::object::{Node, Trees};
+use crate::object::{Node, Root, Trees};
 use crate::path::RepoPath;
+use crate::remote::Wanted;
 use crate::store::{Stored, Transaction};
 use crate::workspace::{
     CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State, StateFile,
@@ -228,6 +229,32 @@ impl Repository {
         Ok(true)
     }
 
+    /// Brings these into the cache from their remote, the default one. Whether all of them are there then.
+    ///
+    /// # Errors
+    /// When there is no remote, or it cannot be used.
+    pub fn fetch_content(&self, wanted: &[(RepoPath, Node)]) -> Result<bool> {
+        let remote = self.remote(None)?;
+        let wanted_roots: Vec<Wanted> = wanted
+            .iter()
+            .filter_map(|(_, node)| {
+                Some(Wanted {
+                    root: root_of(node)?,
+                    parts: Vec::new(),
+                    lineage: Vec::new(),
+                })
+            })
+            .collect();
+        let plan = remote.plan_fetch(self.cache()?, &wanted_roots)?;
+        plan.execute(&remote, self.cache()?)?;
+        for (_, node) in wanted {
+            if !self.has_content(node)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// What is in any place now, by id; nothing is kept about it.
     ///
     /// # Errors
@@ -414,6 +441,15 @@ impl Contents<'_> {
             let _ = snapshot.write_state(&to, None, &Scopes::whole());
         }
         Ok(snapshot.node)
+    }
+}
+
+/// What stands for a file or directory.
+fn root_of(node: &Node) -> Option<Root> {
+    match *node {
+        Node::File { id, .. } => Some(Root::File(id)),
+        Node::Dir { id, .. } => Some(Root::Tree(id)),
+        Node::Symlink { .. } => None,
     }
 }
 

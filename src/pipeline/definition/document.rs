@@ -167,21 +167,21 @@ impl Node {
                     .map(|item| Self::read(source, item, scope, mode))
                     .collect::<Result<_>>()?,
             ),
-            DeValue::Table(table) => Data::Table(Self::entries(source, table, |_| (scope, mode))?),
+            DeValue::Table(table) => Data::Table(Self::entries(source, table, |_| Some((scope, mode)))?),
         };
         Ok(Self { at, data })
     }
 
-    /// Reads a table; `how` says for each key what its value is read with.
+    /// Reads a table; `how` says for each key what its value is read with, if it is.
     pub(super) fn entries<'s>(
         source: &Source<'_>,
         table: &DeTable<'_>,
-        how: impl Fn(&str) -> (Option<&'s Scope<'s>>, Mode),
+        how: impl Fn(&str) -> Option<(Option<&'s Scope<'s>>, Mode)>,
     ) -> Result<Vec<Entry>> {
         let mut entries = table
             .iter()
-            .map(|(key, value)| {
-                let (scope, mode) = how(key.get_ref());
+            .filter_map(|(key, value)| how(key.get_ref()).map(|how| (key, value, how)))
+            .map(|(key, value, (scope, mode))| {
                 Ok(Entry {
                     at: key.span().start,
                     key: key.get_ref().as_ref().to_owned(),
@@ -224,7 +224,7 @@ impl Node {
             Data::Bool(bool) => Value::Bool(*bool),
             Data::Integer(integer) => Value::from(*integer),
             Data::Float(float) => {
-                serde_json::Number::from_f64(*float).map_or_else(|| Value::String(float.to_string()), Value::Number)
+                serde_json::Number::from_f64(*float).map_or_else(|| Value::from(name_of(*float)), Value::Number)
             }
             Data::Text(text) | Data::Date(text) => Value::String(text.clone()),
             Data::List(items) => Value::Array(items.iter().map(Self::to_value).collect()),
@@ -235,5 +235,16 @@ impl Node {
                     .collect(),
             ),
         }
+    }
+}
+
+/// A number that JSON does not have, as [`crate::pipeline::values`] calls it.
+fn name_of(float: f64) -> &'static str {
+    if float.is_nan() {
+        "nan"
+    } else if float < 0.0 {
+        "-inf"
+    } else {
+        "inf"
     }
 }

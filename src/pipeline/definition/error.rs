@@ -6,10 +6,11 @@ use crate::fs::FsError;
 use crate::git::GitError;
 use crate::path::{RepoPath, quote};
 use crate::pipeline::StageId;
+use crate::pipeline::ValuesError;
 use crate::repo::{RepoError, shell_word};
 
 /// Result of reading definitions.
-pub type Result<T> = std::result::Result<T, DefinitionError>;
+pub type Result<T, E = DefinitionError> = std::result::Result<T, E>;
 
 /// A line of a project file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -38,6 +39,17 @@ pub enum DefinitionError {
     /// The repository cannot be read.
     #[error(transparent)]
     Repo(#[from] RepoError),
+    /// A file of variables cannot be read.
+    #[error(transparent)]
+    Values(#[from] ValuesError),
+    /// A file of variables has no names for them.
+    #[error("{path}: variables need names: expected a table, found {found}")]
+    NotNamed {
+        /// The file.
+        path: RepoPath,
+        /// What it holds.
+        found: &'static str,
+    },
     /// A project file is not TOML.
     #[error("{place}:{column}: {message}")]
     Syntax {
@@ -130,9 +142,9 @@ impl DefinitionError {
                 None => "modver stage list --all".to_owned(),
             }),
             Self::NoMatch(_) => Some("modver stage list --all".to_owned()),
-            Self::NoStages => {
-                Some("modver stage add NAME -d DEP -o OUT CMD   or, for all stages, modver stage list --all".to_owned())
-            }
+            Self::NoStages => Some(
+                "modver stage add NAME -d DEP -o OUT CMD   or, for all stages, modver stage list --all".to_owned(),
+            ),
             _ => None,
         }
     }
@@ -185,7 +197,7 @@ pub enum Problem {
         expected: &'static str,
         found: &'static str,
     },
-    #[error("`{key}` {}{}{}", found(.given), .problem, expected(.expected))]
+    #[error("`{key}` {}{}{}", Given(.given), .problem, SuchAs(.expected))]
     BadValue {
         key: String,
         given: Option<String>,
@@ -194,7 +206,9 @@ pub enum Problem {
     },
     #[error("`{key}` is missing")]
     Missing { key: String },
-    #[error("`{name}` is not a name of a stage: letters, digits, `_`, `-` and `.`, starting with a letter, digit or `_`")]
+    #[error(
+        "`{name}` is not a name of a stage: letters, digits, `_`, `-` and `.`, starting with a letter, digit or `_`"
+    )]
     StageName { name: String },
     #[error("{what} `{path}` {problem}", path = quote(.path.as_bytes()))]
     Path {
@@ -203,32 +217,18 @@ pub enum Problem {
         problem: PathProblem,
     },
     #[error("unknown variable `{variable}`{}", Mean(.nearest))]
-    UnknownVariable {
-        variable: String,
-        nearest: Option<String>,
-    },
+    UnknownVariable { variable: String, nearest: Option<String> },
     #[error("`{variable}`: {part}")]
     VariablePart { variable: String, part: String },
     #[error("`${{{expression}}}` is not a variable: {problem}")]
-    Expression {
-        expression: String,
-        problem: &'static str,
-    },
+    Expression { expression: String, problem: &'static str },
     #[error("`${{{variable}}}` is {found}, which cannot be part of a text")]
-    NotText {
-        variable: String,
-        found: &'static str,
-    },
+    NotText { variable: String, found: &'static str },
     #[error("`{variable}` has another value in {origin}: a variable has one")]
     Redefined { variable: String, origin: String },
     #[error("there is no file of variables `{path}`{}", Mean(.nearest))]
-    NoVarsFile {
-        path: RepoPath,
-        nearest: Option<String>,
-    },
-    #[error("cannot read variables: {0}")]
-    Values(#[source] crate::pipeline::values::ValuesError),
-    #[error("`{key}` is in no `vars` of `{path}`{}", Mean(.nearest))]
+    NoVarsFile { path: RepoPath, nearest: Option<String> },
+    #[error("`{key}` is no key of `{path}`{}", Mean(.nearest))]
     NoVarsKey {
         path: RepoPath,
         key: String,
@@ -242,16 +242,9 @@ pub enum Problem {
         second: String,
     },
     #[error("`{group}` would have {count} members, more than {limit}")]
-    TooManyMembers {
-        group: String,
-        count: usize,
-        limit: usize,
-    },
+    TooManyMembers { group: String, count: usize, limit: usize },
     #[error("a combination to exclude names `{axis}`, which is no axis of the matrix{}", Mean(.nearest))]
-    UnknownAxis {
-        axis: String,
-        nearest: Option<String>,
-    },
+    UnknownAxis { axis: String, nearest: Option<String> },
     #[error("a combination to include does not say `{axis}`")]
     MissingAxis { axis: String },
     #[error("a stage has either `matrix` or `foreach`")]
@@ -260,12 +253,26 @@ pub enum Problem {
     Pattern(String),
 }
 
-fn found(given: &Option<String>) -> String {
-    given.as_ref().map(|given| format!("is `{given}`: ")).unwrap_or_default()
+struct Given<'a>(&'a Option<String>);
+
+impl fmt::Display for Given<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(given) => write!(f, "is `{}`: ", quote(given.as_bytes())),
+            None => Ok(()),
+        }
+    }
 }
 
-fn expected(expected: &Option<&'static str>) -> String {
-    expected.map(|expected| format!(", such as {expected}")).unwrap_or_default()
+struct SuchAs<'a>(&'a Option<&'static str>);
+
+impl fmt::Display for SuchAs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(expected) => write!(f, ", such as {expected}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Problem {
@@ -286,7 +293,9 @@ impl Problem {
 }
 
 fn is_like_environment(variable: &str) -> bool {
-    variable.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+    variable
+        .chars()
+        .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
 /// Why a text is no path that a stage may have.

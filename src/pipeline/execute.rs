@@ -1,0 +1,539 @@
+//! Bringing one stage up to date: nothing, restoring, or running it; then the lock file.
+//!
+//! Order of what is written: old outputs aside → the command → outputs, log and record into the store → index of runs →
+//! what was aside no longer counts → lock file. A process that is killed before the outputs are stored leaves a list by
+//! which the next one puts everything back; one that is killed behind that leaves a run that the index knows, which the
+//! next one restores instead of running.
+//!
+//! The stage's own lock is held all the time, so nobody else runs it; the workspace's lock only while files are moved or
+//! stored, so that everything else can go on beside the command.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::aside::Aside;
+use super::decide::{Action, Decision, Policy, is_reusable};
+use super::error::{PipelineError, Result};
+use super::inputs::{self, Inputs, locked_dep, locked_out, node_of};
+use super::isolate::Sandbox;
+use super::log::Log;
+use super::process::{self, End, Task, Usage};
+use super::repro::{Event, Repro, StageOutcome, StageResult};
+use super::runs::{RecordedContent, RunRecord};
+use super::session::{lock, lock_file};
+use super::Stage;
+use crate::fs::{self, FileLock, LockKind};
+use crate::git::LockedStage;
+use crate::hash::FileId;
+use crate::object::Node;
+use crate::path::{RepoPath, quote};
+use crate::repo::RepoError;
+
+/// What running the commands of a stage gave.
+pub(super) struct Ran {
+    pub(super) end: End,
+    /// The command that ended it so.
+    pub(super) command: String,
+    pub(super) usage: Usage,
+    pub(super) attempts: u32,
+    pub(super) started: SystemTime,
+}
+
+impl Repro<'_, '_> {
+    /// Brings a stage up to date.
+    pub(super) fn bring(&self, stage: &Stage) -> Result<StageOutcome> {
+        let session = self.session;
+        // Most stages are up to date: that is seen without a lock.
+        let decision = session.decide(stage, &self.policy)?;
+        if matches!(decision.action, Action::Keep | Action::KeepFrozen) {
+            return Ok(StageOutcome::new(stage, kept(&decision.action), decision.reasons));
+        }
+        let held = self.lock_stage(stage)?;
+        if let Some(aside) = Aside::left_behind(session.repository, stage)? {
+            let _workspace = self.workspace()?;
+            aside.put_back(session.repository)?;
+        }
+        // Whoever had the lock may have run it.
+        session.refresh(stage);
+        let decision = session.decide(stage, &self.policy)?;
+        match &decision.action {
+            Action::Keep | Action::KeepFrozen => {
+                Ok(StageOutcome::new(stage, kept(&decision.action), decision.reasons))
+            }
+            Action::Restore { outs, run } => self.restore(stage, &decision, outs, *run),
+            Action::Run => self.run(stage, &decision, &held),
+        }
+    }
+
+    pub(super) fn lock_stage(&self, stage: &Stage) -> Result<FileLock> {
+        let repository = self.session.repository;
+        let dir = repository.stage_dir().join("locks");
+        fs::create_dir_all(&dir)?;
+        let path = dir.join(inputs::file_name(&stage.id));
+        let waiting = |holder: &str| self.watch.event(&Event::Waits {
+            stage: &stage.id,
+            holder,
+        });
+        Ok(FileLock::acquire(&path, LockKind::Exclusive, repository.progress(), waiting)?)
+    }
+
+    /// The lock of the workspace; of the threads of this process, one at a time.
+    pub(super) fn workspace(&self) -> Result<(std::sync::MutexGuard<'_, ()>, FileLock)> {
+        let turn = lock(&self.turn);
+        Ok((turn, self.session.repository.lock_workspace()?))
+    }
+
+    fn restore(
+        &self,
+        stage: &Stage,
+        decision: &Decision,
+        outs: &BTreeMap<RepoPath, Node>,
+        run: Option<FileId>,
+    ) -> Result<StageOutcome> {
+        let session = self.session;
+        {
+            let _workspace = self.workspace()?;
+            check_outs(self, stage)?;
+            // What somebody changed is stored before it goes.
+            let changed: Vec<RepoPath> = outs
+                .iter()
+                .filter(|(path, node)| {
+                    let there = decision.judgement.outs.get(*path).and_then(Option::as_ref);
+                    there.is_some_and(|there| there != *node)
+                })
+                .map(|(path, _)| path.clone())
+                .collect();
+            session.repository.store_contents(&changed, &[])?;
+            for (path, node) in outs {
+                session.repository.restore_content(path, node)?;
+            }
+        }
+        let locked = self.locked(stage, &decision.judgement.inputs, outs)?;
+        self.write_lock(stage, locked)?;
+        Ok(StageOutcome {
+            run,
+            ..StageOutcome::new(stage, StageResult::Restored, decision.reasons.clone())
+        })
+    }
+
+    fn run(&self, stage: &Stage, decision: &Decision, held: &FileLock) -> Result<StageOutcome> {
+        let session = self.session;
+        let inputs = self.bring_deps(stage, &decision.judgement.inputs)?;
+        self.watch.event(&Event::Starts {
+            stage: &stage.id,
+            reasons: &decision.reasons,
+        });
+        let log_path = super::logs::log_path(session.repository, &stage.id);
+        let mut log = Log::create(&log_path)?;
+        let sandbox = if self.policy.isolated {
+            Some(Sandbox::make(self, stage, &inputs)?)
+        } else {
+            None
+        };
+        let aside = {
+            let _workspace = self.workspace()?;
+            check_outs(self, stage)?;
+            Aside::take(session.repository, stage)?
+        };
+        let ran = self.attempt(stage, held, &mut log, Some(&aside), sandbox.as_ref());
+        let finished = log.finish();
+        let log_bytes = fs::read(&log_path, super::log::MAX_LOG).unwrap_or_default();
+        let mut undeclared = BTreeSet::new();
+        let (ran, failure) = match ran {
+            Err(failure) => (None, Some(failure)),
+            Ok(ran) => {
+                let mut judge = || -> Result<()> {
+                    finished?;
+                    if let Some(sandbox) = &sandbox {
+                        undeclared = sandbox.collect(self, stage, &ran, &log_bytes)?;
+                    }
+                    self.check(stage, &inputs, &ran)
+                };
+                let failure = judge().err();
+                (Some(ran), failure)
+            }
+        };
+        let ran = match (ran, failure) {
+            (Some(ran), None) => ran,
+            (ran, failure) => {
+                {
+                    let _workspace = self.workspace()?;
+                    aside.put_back(session.repository)?;
+                }
+                session.refresh_contents(stage);
+                return self.failed(stage, decision, &inputs, &log_bytes, ran, failure);
+            }
+        };
+        let (outs, run) = self.keep(stage, decision, &inputs, &ran, &log_bytes, aside)?;
+        let locked = self.locked(stage, &inputs, &outs)?;
+        self.write_lock(stage, locked)?;
+        Ok(StageOutcome {
+            run: Some(run),
+            usage: Some(ran.usage),
+            exit: Some(0),
+            undeclared: undeclared.into_iter().collect(),
+            ..StageOutcome::new(stage, StageResult::Ran, decision.reasons.clone())
+        })
+    }
+
+    /// Brings inputs that are known and not here.
+    pub(super) fn bring_deps(&self, stage: &Stage, known: &Inputs) -> Result<Inputs> {
+        let session = self.session;
+        let mut absent = Vec::new();
+        for (path, dep) in &known.deps {
+            if session.contents.node(path)?.is_none()
+                && let Some(dep) = dep
+            {
+                absent.push((path.clone(), node_of(dep.content, dep.size)));
+            }
+        }
+        if absent.is_empty() {
+            return Ok(known.clone());
+        }
+        let first = absent[0].0.clone();
+        let here = |nodes: &[(RepoPath, Node)]| -> Result<bool> {
+            for (_, node) in nodes {
+                if !session.repository.has_content(node)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        if !self.policy.pull || !(here(&absent)? || session.fetch_nodes(&absent)?) {
+            return Err(PipelineError::AbsentDep {
+                stage: stage.id.clone(),
+                path: first,
+            });
+        }
+        if !self.policy.isolated {
+            let _workspace = self.workspace()?;
+            for (path, node) in &absent {
+                session.repository.restore_content(path, node)?;
+                session.contents.forget(path);
+            }
+        }
+        Ok(known.clone())
+    }
+
+    /// Runs the commands until they succeed or were tried often enough. One of `aside` and `sandbox` is there.
+    pub(super) fn attempt(
+        &self,
+        stage: &Stage,
+        held: &FileLock,
+        log: &mut Log,
+        aside: Option<&Aside>,
+        sandbox: Option<&Sandbox>,
+    ) -> Result<Ran> {
+        let started = SystemTime::now();
+        let mut usage = Usage::default();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let (end, command) = self.commands(stage, held, log, sandbox, &mut usage)?;
+            let is_over = end == End::Exited(0) || end == End::Interrupted || attempts > stage.retries;
+            if is_over || self.is_stopped() {
+                return Ok(Ran {
+                    end,
+                    command,
+                    usage,
+                    attempts,
+                    started,
+                });
+            }
+            let again = format!("[modver: attempt {attempts} failed: {}]\n", describe(end));
+            log.append(again.as_bytes())?;
+            self.watch.event(&Event::Prints {
+                stage: &stage.id,
+                bytes: again.as_bytes(),
+            });
+            if let Some(sandbox) = sandbox {
+                sandbox.start_again(self, stage)?;
+            } else if let Some(aside) = aside {
+                let _workspace = self.workspace()?;
+                aside.start_again(self.session.repository)?;
+            }
+        }
+    }
+
+    /// Runs the commands until one fails.
+    fn commands(
+        &self,
+        stage: &Stage,
+        held: &FileLock,
+        log: &mut Log,
+        sandbox: Option<&Sandbox>,
+        usage: &mut Usage,
+    ) -> Result<(End, String)> {
+        let root = sandbox.map_or(self.session.repository.root(), Sandbox::root);
+        let dir = stage.wdir.on_disk(root);
+        if fs::stat(&dir)?.is_none_or(|stat| stat.kind == fs::FileKind::File) {
+            return Err(PipelineError::NoDirectory {
+                stage: stage.id.clone(),
+                path: stage.wdir.clone(),
+            });
+        }
+        let deadline = stage.timeout.map(|timeout| Instant::now() + timeout);
+        for line in &stage.cmd {
+            let mut unwritten = None;
+            let mut output = |bytes: &[u8]| {
+                if let Err(error) = log.append(bytes) {
+                    unwritten.get_or_insert(error);
+                }
+                self.watch.event(&Event::Prints {
+                    stage: &stage.id,
+                    bytes,
+                });
+            };
+            let task = Task {
+                line,
+                dir: &dir,
+                env: &[],
+                lock: held,
+                deadline,
+            };
+            let ran = process::run(&task, &|| self.is_stopped(), &mut output);
+            let (end, used) = ran.map_err(|source| PipelineError::Spawn {
+                stage: stage.id.clone(),
+                source,
+            })?;
+            usage.add(&used);
+            if let Some(error) = unwritten {
+                return Err(error.into());
+            }
+            if end != End::Exited(0) {
+                return Ok((end, line.clone()));
+            }
+        }
+        Ok((End::Exited(0), String::new()))
+    }
+
+    /// Whether what ran may count.
+    fn check(&self, stage: &Stage, inputs: &Inputs, ran: &Ran) -> Result<()> {
+        let session = self.session;
+        match ran.end {
+            End::Exited(0) => {}
+            End::Interrupted => return Err(RepoError::from(crate::progress::Interrupted).into()),
+            end => {
+                return Err(PipelineError::Command {
+                    stage: stage.id.clone(),
+                    command: ran.command.clone(),
+                    how: describe(end),
+                });
+            }
+        }
+        session.refresh_contents(stage);
+        if !self.policy.isolated {
+            for (path, before) in &inputs.deps {
+                let now = session.contents.node(path)?.as_ref().and_then(locked_dep);
+                if now.map(|now| now.content) != before.map(|before| before.content) {
+                    return Err(PipelineError::ChangedDep {
+                        stage: stage.id.clone(),
+                        path: path.clone(),
+                    });
+                }
+            }
+        }
+        for out in &stage.outs {
+            let there = fs::stat(&out.path.on_disk(session.repository.root()))?;
+            match there.map(|stat| stat.kind) {
+                Some(fs::FileKind::File | fs::FileKind::Dir) => {}
+                Some(_) => {
+                    return Err(PipelineError::UnusableOut {
+                        stage: stage.id.clone(),
+                        path: out.path.clone(),
+                    });
+                }
+                None => {
+                    return Err(PipelineError::MissingOut {
+                        stage: stage.id.clone(),
+                        path: out.path.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what the stage made, and what is recorded of the run.
+    fn keep(
+        &self,
+        stage: &Stage,
+        decision: &Decision,
+        inputs: &Inputs,
+        ran: &Ran,
+        log: &[u8],
+        aside: Aside,
+    ) -> Result<(BTreeMap<RepoPath, Node>, FileId)> {
+        let session = self.session;
+        let _workspace = self.workspace()?;
+        let stored: Vec<RepoPath> = stage
+            .outs
+            .iter()
+            .filter(|out| !self.policy.no_commit && (out.cache || out.kind != super::OutKind::Data))
+            .map(|out| out.path.clone())
+            .collect();
+        let kept = match session.repository.store_contents(&stored, &[]) {
+            Ok(kept) => kept,
+            Err(error) => {
+                aside.put_back(session.repository)?;
+                session.refresh_contents(stage);
+                return Err(error.into());
+            }
+        };
+        let mut outs = BTreeMap::new();
+        for (path, node) in stored.into_iter().zip(kept.nodes) {
+            if let Some(node) = node {
+                session.contents.put(&path, Some(node.clone()));
+                outs.insert(path, node);
+            }
+        }
+        for out in &stage.outs {
+            if !outs.contains_key(&out.path)
+                && let Some(node) = session.contents.node(&out.path)?
+            {
+                outs.insert(out.path.clone(), node);
+            }
+        }
+        let mut record = self.record(stage, decision, inputs, ran, log)?;
+        record.reusable = is_reusable(stage) && !self.policy.no_commit;
+        for (path, node) in &outs {
+            if let Some(content) = inputs::pointer_content(node) {
+                let name = quote(path.as_bytes()).into_owned();
+                record.outs.insert(name, RecordedContent::new(content, node.size()));
+            }
+        }
+        let id = self.add_record(record, log)?;
+        aside.forget()?;
+        Ok((outs, id))
+    }
+
+    /// What is recorded of a run, but for what it made.
+    pub(super) fn record(
+        &self,
+        stage: &Stage,
+        decision: &Decision,
+        inputs: &Inputs,
+        ran: &Ran,
+        log: &[u8],
+    ) -> Result<RunRecord> {
+        let mut machine = self.machine().clone();
+        machine.interpreters = self.interpreters(stage);
+        let state = self.git_state()?;
+        let deps = inputs.deps.iter().filter_map(|(path, dep)| {
+            let dep = (*dep)?;
+            let name = quote(path.as_bytes()).into_owned();
+            Some((name, RecordedContent::new(dep.content, dep.size)))
+        });
+        let params = inputs.params.iter().map(|(file, values)| {
+            let known = values.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+            (quote(file.as_bytes()).into_owned(), known.collect())
+        });
+        Ok(RunRecord {
+            version: super::runs::VERSION,
+            key: decision.key.unwrap_or_else(|| FileId::of(b"")),
+            stage: stage.id.to_string(),
+            cmd: stage.cmd.clone(),
+            wdir: quote(stage.wdir.as_bytes()).into_owned(),
+            deps: deps.collect(),
+            params: params.collect(),
+            env: inputs.env.clone(),
+            outs: BTreeMap::new(),
+            reusable: false,
+            commit: state.commit.clone(),
+            dirty: state.dirty,
+            diff: state.diff,
+            started_ms: millis(ran.started),
+            ended_ms: millis(SystemTime::now()),
+            usage: ran.usage,
+            attempts: ran.attempts,
+            exit: match ran.end {
+                End::Exited(code) => code,
+                End::Signalled(signal) => 128 + signal,
+                End::TimedOut => 124,
+                End::Interrupted => 130,
+            },
+            machine,
+            log: (!log.is_empty()).then(|| FileId::of(log)),
+            modver: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    /// The run is recorded and its failure told.
+    fn failed(
+        &self,
+        stage: &Stage,
+        decision: &Decision,
+        inputs: &Inputs,
+        log: &[u8],
+        ran: Option<Ran>,
+        failure: Option<PipelineError>,
+    ) -> Result<StageOutcome> {
+        let interrupted = matches!(failure, Some(PipelineError::Repo(RepoError::Interrupted(_))));
+        let result = if interrupted { StageResult::Stopped } else { StageResult::Failed };
+        let mut outcome = StageOutcome::new(stage, result, decision.reasons.clone());
+        if let Some(ran) = ran {
+            let record = self.record(stage, decision, inputs, &ran, log)?;
+            outcome.usage = Some(ran.usage);
+            outcome.exit = Some(record.exit);
+            outcome.run = Some(self.add_record(record, log)?);
+        }
+        outcome.error = failure;
+        Ok(outcome)
+    }
+
+    fn locked(&self, stage: &Stage, inputs: &Inputs, outs: &BTreeMap<RepoPath, Node>) -> Result<LockedStage> {
+        let mut locked = BTreeMap::new();
+        for out in &stage.outs {
+            if let Some(out_locked) = outs.get(&out.path).and_then(|node| locked_out(out, node)) {
+                locked.insert(out.path.clone(), out_locked);
+            }
+        }
+        Ok(inputs.locked(stage, locked))
+    }
+
+    fn write_lock(&self, stage: &Stage, locked: LockedStage) -> Result<()> {
+        let changes = BTreeMap::from([(stage.id.name.clone(), Some(locked.clone()))]);
+        let _turn = lock(&self.turn);
+        self.session.repository.update_lock(&lock_file(&stage.id), &changes)?;
+        self.session.wrote(stage, Some(locked));
+        Ok(())
+    }
+}
+
+const fn kept(action: &Action) -> StageResult {
+    match action {
+        Action::KeepFrozen => StageResult::Frozen,
+        _ => StageResult::Unchanged,
+    }
+}
+
+/// Outputs that modver keeps must not be git's.
+fn check_outs(repro: &Repro<'_, '_>, stage: &Stage) -> Result<()> {
+    let kept: Vec<RepoPath> = stage.outs.iter().filter(|out| out.cache).map(|out| out.path.clone()).collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let tracked = repro.session.repository.git().tracked_under(&kept)?;
+    match tracked.into_iter().next() {
+        None => Ok(()),
+        Some(path) => Err(PipelineError::OutInGit {
+            stage: stage.id.clone(),
+            path,
+        }),
+    }
+}
+
+/// How a command ended, in words.
+pub(super) fn describe(end: End) -> String {
+    match end {
+        End::Exited(code) => format!("ended with exit code {code}"),
+        End::Signalled(signal) => format!("was ended by signal {signal}"),
+        End::TimedOut => "took too long and was stopped".to_owned(),
+        End::Interrupted => "was interrupted".to_owned(),
+    }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
