@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::commands::DemoError;
 use super::exit::Exit;
 use crate::config::ConfigError;
+use crate::experiment::ExperimentError;
 use crate::fs::FsError;
 use crate::git::GitError;
 use crate::object::ObjectError;
@@ -51,6 +52,8 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Repo(#[from] RepoError),
     #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -77,7 +80,8 @@ impl CliError {
             | Self::Fs(_)
             | Self::Config(_)
             | Self::Demo(_) => Exit::Failure,
-            Self::Repo(error) => exit_of(error),
+            Self::Repo(error) | Self::Experiment(ExperimentError::Repo(error)) => exit_of(error),
+            Self::Experiment(_) => Exit::Failure,
         }
     }
 
@@ -95,6 +99,7 @@ impl CliError {
             )),
             Self::TooManyRevisions => Some("modver diff A B -- TARGET".to_owned()),
             Self::Repo(error) => error.hint(),
+            Self::Experiment(error) => error.hint(),
             Self::Config(error) => error.hint(),
             _ => None,
         }

@@ -115,14 +115,36 @@ mod tests {
             let own = |values: &[(&str, Value)]| values.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
             files.iter().map(|(name, values)| (path(name), own(values))).collect()
         };
-        let before = leaves(&[("a", &[("same", json!(1)), ("n", json!(3)), ("f", json!(0.5)), ("gone", json!("x"))])]);
+        let before = leaves(&[(
+            "a",
+            &[
+                ("same", json!(1)),
+                ("n", json!(3)),
+                ("f", json!(0.5)),
+                ("gone", json!("x")),
+            ],
+        )]);
         let after = leaves(&[
-            ("a", &[("same", json!(1)), ("n", json!(1)), ("f", json!(0.75)), ("new", json!(null))]),
+            (
+                "a",
+                &[
+                    ("same", json!(1)),
+                    ("n", json!(1)),
+                    ("f", json!(0.75)),
+                    ("new", json!(null)),
+                ],
+            ),
             ("b", &[("", json!(2))]),
         ]);
         let seen = |all| -> Vec<(String, ValueState, Option<String>)> {
             let changes = compare(&before, &after, all);
-            let show = |c: ValueChange| (format!("{}:{}", c.path, c.key), c.state, c.change.map(|n| n.to_string()));
+            let show = |c: ValueChange| {
+                (
+                    format!("{}:{}", c.path, c.key),
+                    c.state,
+                    c.change.map(|n| n.to_string()),
+                )
+            };
             changes.into_iter().map(show).collect()
         };
         let of = |key: &str, state, change: Option<&str>| (key.to_owned(), state, change.map(str::to_owned));

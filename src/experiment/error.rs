@@ -11,7 +11,10 @@ pub type Result<T> = std::result::Result<T, ExperimentError>;
 
 /// Why parameters, metrics or plots could not be had.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say it; the transparent ones are other layers' errors")]
+#[allow(
+    missing_docs,
+    reason = "the messages say it; the transparent ones are other layers' errors"
+)]
 pub enum ExperimentError {
     #[error(transparent)]
     Repo(#[from] RepoError),

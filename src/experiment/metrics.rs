@@ -104,7 +104,10 @@ pub fn metrics_show(repository: &Repository, request: &MetricsRequest) -> Result
         let mut damaged = outcome.problems.iter().filter(|p| p.kind == ProblemKind::Unreadable);
         damaged.any(|problem| problem.path.as_ref().is_some_and(|path| path.starts_with(target)))
     };
-    match targets.into_iter().find(|target| !is_shown(target) && !is_damaged(target)) {
+    match targets
+        .into_iter()
+        .find(|target| !is_shown(target) && !is_damaged(target))
+    {
         Some(path) => Err(ExperimentError::Unknown { path }),
         None => Ok(outcome),
     }
@@ -177,11 +180,7 @@ pub(super) fn leaves(values: &Value) -> Vec<(String, Value)> {
     leaves.map(|(key, value)| (key, value.clone())).collect()
 }
 
-fn of_version(
-    snapshot: &Snapshot<'_>,
-    targets: &[RepoPath],
-    problems: &mut Vec<Problem>,
-) -> Result<Vec<FileValues>> {
+fn of_version(snapshot: &Snapshot<'_>, targets: &[RepoPath], problems: &mut Vec<Problem>) -> Result<Vec<FileValues>> {
     let declared = if targets.is_empty() {
         snapshot.declared()?.metrics()
     } else {

@@ -41,9 +41,7 @@ fn of_version(snapshot: &Snapshot<'_>, targets: &[RepoPath], only_deps: bool) ->
         Err(_) if !targets.is_empty() && !only_deps => None,
         Err(error) => return Err(error),
     };
-    let mut files = declared
-        .map(|declared| declared.params(only_deps))
-        .unwrap_or_default();
+    let mut files = declared.map(|declared| declared.params(only_deps)).unwrap_or_default();
     if !targets.is_empty() {
         files.retain(|path, _| targets.iter().any(|target| path.starts_with(target)));
         for target in targets.iter().filter(|_| !only_deps) {

@@ -193,13 +193,15 @@ impl<'a> Snapshot<'a> {
     fn read_tracked(&self, commit: &str, path: &RepoPath) -> Result<Found> {
         let on_disk = path.on_disk(self.repository.root());
         let mut bytes = Vec::new();
-        let read = self.repository.cat::<ExperimentError>(&on_disk, Some(commit), None, &mut |piece| {
-            if (bytes.len() + piece.len()) as u64 > MAX_FILE {
-                return Err(too_large(path));
-            }
-            bytes.extend_from_slice(piece);
-            Ok(())
-        });
+        let read = self
+            .repository
+            .cat::<ExperimentError>(&on_disk, Some(commit), None, &mut |piece| {
+                if (bytes.len() + piece.len()) as u64 > MAX_FILE {
+                    return Err(too_large(path));
+                }
+                bytes.extend_from_slice(piece);
+                Ok(())
+            });
         match read {
             Ok(_) => Ok(Found::File(bytes)),
             Err(ExperimentError::Repo(RepoError::NotInRevision { .. } | RepoError::NoEntry { .. })) => {
@@ -246,7 +248,9 @@ impl<'a> Snapshot<'a> {
     }
 
     fn is_tracked(&self, path: &RepoPath) -> bool {
-        self.repository.outputs().is_ok_and(|outputs| outputs.around(path).is_some())
+        self.repository
+            .outputs()
+            .is_ok_and(|outputs| outputs.around(path).is_some())
     }
 
     /// That a file, or the stages, cannot be understood.

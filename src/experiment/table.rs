@@ -31,7 +31,12 @@ pub(super) fn extension(path: &RepoPath) -> Option<String> {
 }
 
 /// The rows of a file. Without a header the columns are called `0`, `1` and so on.
-pub(super) fn rows(path: &RepoPath, bytes: &[u8], separator: Separator, header: bool) -> Result<Vec<Map<String, Value>>> {
+pub(super) fn rows(
+    path: &RepoPath,
+    bytes: &[u8],
+    separator: Separator,
+    header: bool,
+) -> Result<Vec<Map<String, Value>>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(match separator {
@@ -71,7 +76,9 @@ fn value(field: &str) -> Value {
     }
     let is_number = field.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
     match field.parse::<f64>() {
-        Ok(number) if is_number => serde_json::Number::from_f64(number).map_or_else(|| Value::from(field), Value::Number),
+        Ok(number) if is_number => {
+            serde_json::Number::from_f64(number).map_or_else(|| Value::from(field), Value::Number)
+        }
         _ => match field {
             "" => Value::Null,
             "True" | "true" => Value::Bool(true),
@@ -109,7 +116,12 @@ mod tests {
 
     #[test]
     fn fields_are_typed() {
-        let rows = read("a, b,c\n1,-2.5e3,\n+3,nan,\"x, y\"\nTrue,infinity,007\n", Separator::Comma, true).unwrap();
+        let rows = read(
+            "a, b,c\n1,-2.5e3,\n+3,nan,\"x, y\"\nTrue,infinity,007\n",
+            Separator::Comma,
+            true,
+        )
+        .unwrap();
         let expected = [
             json!({"a": 1, "b": -2500.0, "c": null}),
             json!({"a": 3, "b": "nan", "c": "x, y"}),

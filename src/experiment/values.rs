@@ -14,5 +14,9 @@ pub(super) fn metrics(path: &RepoPath, bytes: &[u8]) -> Result<Value> {
         let last = table::rows(path, bytes, separator, true)?.pop();
         return Ok(last.map_or(Value::Null, Value::Object));
     }
-    Ok(parse_as(ValueFormat::of(path).unwrap_or(ValueFormat::Yaml), path, bytes)?)
+    Ok(parse_as(
+        ValueFormat::of(path).unwrap_or(ValueFormat::Yaml),
+        path,
+        bytes,
+    )?)
 }

@@ -41,7 +41,10 @@ impl Repository {
     /// Starts to look at the workspace, in which `outputs` are tracked.
     #[must_use]
     pub fn contents(&self, outputs: &Outputs) -> Contents<'_> {
-        let outputs = outputs.outputs.iter().map(|output| (output.path.clone(), output.clone()));
+        let outputs = outputs
+            .outputs
+            .iter()
+            .map(|output| (output.path.clone(), output.clone()));
         Contents {
             repository: self,
             outputs: outputs.collect(),

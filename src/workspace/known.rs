@@ -46,9 +46,7 @@ impl KnownFiles {
     #[must_use]
     pub fn find(&self, path: &RepoPath, stat: &Stat) -> Option<Node> {
         let row = self.known.get(path)?;
-        (row.matches(stat) && !row.is_racy())
-            .then(|| file(row, stat))
-            .flatten()
+        (row.matches(stat) && !row.is_racy()).then(|| file(row, stat)).flatten()
     }
 
     /// Reads the file at `path`, which is `on_disk`; `None` if it is no file any more.

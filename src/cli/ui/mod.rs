@@ -7,7 +7,9 @@ pub(crate) mod broken;
 pub(crate) mod human;
 mod json;
 mod progress;
+pub(crate) mod table;
 mod terminal;
+pub(crate) mod values;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;

@@ -10,7 +10,11 @@ pub(super) fn encode(bytes: &[u8]) -> String {
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for at in 0..4 {
             let index = (bits >> (18 - 6 * at)) as usize & 63;
-            out.push(if at > group.len() { '=' } else { char::from(ALPHABET[index]) });
+            out.push(if at > group.len() {
+                '='
+            } else {
+                char::from(ALPHABET[index])
+            });
         }
     }
     out

@@ -143,13 +143,24 @@ pub fn plots(repository: &Repository, request: &PlotsRequest) -> Result<PlotsOut
     let snapshots = snapshots.collect::<Result<Vec<_>>>()?;
     let (mut gathered, mut problems) = (BTreeMap::new(), Vec::new());
     // The options of the workspace, or else of the last version, count for all.
-    for snapshot in snapshots.iter().filter(|s| s.commit.is_some()).chain(snapshots.iter().filter(|s| s.commit.is_none())) {
+    for snapshot in snapshots
+        .iter()
+        .filter(|s| s.commit.is_some())
+        .chain(snapshots.iter().filter(|s| s.commit.is_none()))
+    {
         let known = if targets.is_empty() {
             snapshot.declared()?.plots()
         } else {
             snapshot.declared().map(Declared::plots).unwrap_or_default()
         };
-        gather(snapshot, known, &targets, overrides.no_header, &mut gathered, &mut problems)?;
+        gather(
+            snapshot,
+            known,
+            &targets,
+            overrides.no_header,
+            &mut gathered,
+            &mut problems,
+        )?;
     }
     let mut outcome = PlotsOutcome {
         revs: snapshots.iter().map(|snapshot| snapshot.name.clone()).collect(),
@@ -181,11 +192,15 @@ pub fn plots(repository: &Repository, request: &PlotsRequest) -> Result<PlotsOut
         };
         match drawn {
             Ok(body) => outcome.plots.push(Plot { path, title, body }),
-            Err(error) => outcome.problems.extend(snapshots.last().map(|s| s.unreadable(Some(&path), &error))),
+            Err(error) => outcome
+                .problems
+                .extend(snapshots.last().map(|s| s.unreadable(Some(&path), &error))),
         }
     }
     let is_known = |target: &&RepoPath| {
-        let damaged = |p: &Problem| p.kind == ProblemKind::Unreadable && p.path.as_ref().is_some_and(|path| path.starts_with(target));
+        let damaged = |p: &Problem| {
+            p.kind == ProblemKind::Unreadable && p.path.as_ref().is_some_and(|path| path.starts_with(target))
+        };
         outcome.plots.iter().any(|plot| plot.path.starts_with(target)) || outcome.problems.iter().any(damaged)
     };
     if let Some(target) = targets.iter().find(|target| !is_known(target)) {
@@ -260,7 +275,11 @@ fn gather(
 }
 
 fn is_plot(path: &RepoPath) -> bool {
-    mime(path).is_some() || matches!(extension(path).as_deref(), Some("csv" | "tsv" | "json" | "yaml" | "yml"))
+    mime(path).is_some()
+        || matches!(
+            extension(path).as_deref(),
+            Some("csv" | "tsv" | "json" | "yaml" | "yml")
+        )
 }
 
 /// What kind of image a file is, by the end of its name.

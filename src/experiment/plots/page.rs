@@ -19,7 +19,10 @@ const POLICY: &str = "default-src 'none'; img-src data: blob:; style-src 'unsafe
 #[must_use]
 pub fn page(outcome: &PlotsOutcome) -> String {
     let title = format!("Plots: {}", outcome.revs.join(", "));
-    let has_charts = outcome.plots.iter().any(|plot| matches!(plot.body, PlotBody::Chart { .. }));
+    let has_charts = outcome
+        .plots
+        .iter()
+        .any(|plot| matches!(plot.body, PlotBody::Chart { .. }));
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
@@ -49,7 +52,11 @@ pub fn page(outcome: &PlotsOutcome) -> String {
                 );
             }
             PlotBody::Images { images } => {
-                let _ = write!(page, "<section>\n<p class=\"path\">{}</p>\n<h2>{title}</h2>\n", text(&path));
+                let _ = write!(
+                    page,
+                    "<section>\n<p class=\"path\">{}</p>\n<h2>{title}</h2>\n",
+                    text(&path)
+                );
                 page.push_str("<div class=\"images\">\n");
                 for image in images {
                     let rev = text(&image.rev);
@@ -132,11 +139,23 @@ mod tests {
         assert!(!page.contains("<script>alert"), "not as an element");
         assert_eq!(page.matches("</script").count(), 5, "of our own scripts only");
         assert_eq!(page.matches("<script").count(), 5);
-        let spec = page.split("data-chart=\"chart-0\">").nth(1).unwrap().split("</script").next().unwrap();
+        let spec = page
+            .split("data-chart=\"chart-0\">")
+            .nth(1)
+            .unwrap()
+            .split("</script")
+            .next()
+            .unwrap();
         let spec: serde_json::Value = serde_json::from_str(spec).unwrap();
         assert_eq!(spec["title"], evil);
         let comment = page.split("<!--\n").nth(1).unwrap();
-        assert!(comment.split("-->").next().unwrap().contains("University of Washington"));
+        assert!(
+            comment
+                .split("-->")
+                .next()
+                .unwrap()
+                .contains("University of Washington")
+        );
     }
 
     #[test]

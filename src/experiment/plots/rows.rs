@@ -209,15 +209,27 @@ mod tests {
             ("p.csv", "b,a\n1,2\n3,4\n"),
             ("p.tsv", "b\ta\n1\t2\n3\t4\n"),
             ("p.json", r#"[{"b":1,"a":2},{"b":3,"a":4}]"#),
-            ("p.json", r#"{"note": "x", "train": {"rows": [{"b":1,"a":2},{"b":3,"a":4}]}}"#),
+            (
+                "p.json",
+                r#"{"note": "x", "train": {"rows": [{"b":1,"a":2},{"b":3,"a":4}]}}"#,
+            ),
             ("p.yaml", "- {b: 1, a: 2}\n- {b: 3, a: 4}\n"),
         ] {
             let rows: Vec<Value> = rows_of(name, text).unwrap().into_iter().map(Value::Object).collect();
             assert_eq!(rows, expected, "{text}");
-            assert_eq!(rows[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["b", "a"], "{text}");
+            assert_eq!(
+                rows[0].as_object().unwrap().keys().collect::<Vec<_>>(),
+                ["b", "a"],
+                "{text}"
+            );
         }
         assert_eq!(rows_of("p.json", "[1, 2]").unwrap()[1][VALUE], json!(2));
-        for (name, text) in [("p.json", "{}"), ("p.csv", "a,b\n"), ("p.toml", "a = 1"), ("p.json", "[]")] {
+        for (name, text) in [
+            ("p.json", "{}"),
+            ("p.csv", "a,b\n"),
+            ("p.toml", "a = 1"),
+            ("p.json", "[]"),
+        ] {
             assert!(rows_of(name, text).is_err(), "{name} {text}");
         }
     }
@@ -239,14 +251,25 @@ mod tests {
         };
         let two = points(&options).unwrap();
         assert_eq!(two.rows.len(), 4);
-        assert_eq!(two.rows[2], json!({"epoch": 1, "rev": "w", "field": "loss", "value": 1}));
+        assert_eq!(
+            two.rows[2],
+            json!({"epoch": 1, "rev": "w", "field": "loss", "value": 1})
+        );
         let series: Vec<(String, Vec<f64>)> = two.series().into_iter().map(|s| (s.column, s.values)).collect();
-        assert_eq!(series, [("loss".to_owned(), vec![2.0, 1.0]), ("acc".to_owned(), vec![0.5])]);
+        assert_eq!(
+            series,
+            [("loss".to_owned(), vec![2.0, 1.0]), ("acc".to_owned(), vec![0.5])]
+        );
         let options = PlotOptions {
             x: Some("epochs".to_owned()),
             ..PlotOptions::default()
         };
-        let Err(error) = points(&options) else { panic!("no such column") };
-        assert_eq!(error.to_string(), "`p.csv` has no column `epochs`; it has epoch, loss, acc");
+        let Err(error) = points(&options) else {
+            panic!("no such column")
+        };
+        assert_eq!(
+            error.to_string(),
+            "`p.csv` has no column `epochs`; it has epoch, loss, acc"
+        );
     }
 }

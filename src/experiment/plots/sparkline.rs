@@ -21,7 +21,11 @@ pub fn sparkline(values: &[f64], width: usize) -> String {
         // Halved so that the span of the largest numbers is one, too.
         let share = (value / 2.0 - low / 2.0) / (high / 2.0 - low / 2.0);
         // A flat line has no span.
-        let index = if share.is_finite() { (share * 7.0).round() as usize } else { 3 };
+        let index = if share.is_finite() {
+            (share * 7.0).round() as usize
+        } else {
+            3
+        };
         BARS[index.min(7)]
     };
     means.iter().map(bar).collect()

@@ -63,7 +63,11 @@ impl Template {
         }
         let beside = dir.on_disk(repository.root()).join(name);
         let from_root = repository.root().join(name);
-        let file = if fs::stat(&beside)?.is_some() { beside } else { from_root };
+        let file = if fs::stat(&beside)?.is_some() {
+            beside
+        } else {
+            from_root
+        };
         Self::of_file(name, &file)
     }
 
@@ -111,7 +115,10 @@ impl Template {
 }
 
 fn built_in(name: &str) -> Option<Result<Template>> {
-    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
+    let name = ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == name)
+        .map_or(name, |(_, name)| name);
     let (name, text) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
     Some(Template::parse(name, text.as_bytes()))
 }
@@ -128,7 +135,9 @@ fn names_data(spec: &Value) -> bool {
 /// The name of the place that a text is.
 fn place(text: &str) -> Option<&str> {
     let inside = text.strip_prefix('<')?.strip_suffix('>')?;
-    let name = inside.strip_prefix("MV_").or_else(|| inside.strip_prefix("DVC_METRIC_"))?;
+    let name = inside
+        .strip_prefix("MV_")
+        .or_else(|| inside.strip_prefix("DVC_METRIC_"))?;
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     is_name.then_some(name)
 }
@@ -230,7 +239,11 @@ impl Filling<'_> {
             },
             "TOOLTIP" => {
                 let field = |name: &str, title: &str| json!({"field": escaped(name), "title": title});
-                let mut fields = vec![field(REV, REV), field(&points.x, &self.x_label), field(&points.y, &self.y_label)];
+                let mut fields = vec![
+                    field(REV, REV),
+                    field(&points.x, &self.x_label),
+                    field(&points.y, &self.y_label),
+                ];
                 fields.extend(by_column().map(|name| field(name, name)));
                 Value::Array(fields)
             }
@@ -289,7 +302,11 @@ mod tests {
                 let spec = template.fill("T", &PlotOptions::default(), points(revs, y)).unwrap();
                 let text = spec.to_string();
                 assert!(!text.contains("<MV_"), "{name}: {text}");
-                assert_eq!(spec["data"]["values"].as_array().unwrap().len(), revs.len() * y.len(), "{name}");
+                assert_eq!(
+                    spec["data"]["values"].as_array().unwrap().len(),
+                    revs.len() * y.len(),
+                    "{name}"
+                );
                 assert_eq!(spec["title"], "T");
             }
         }
@@ -301,7 +318,10 @@ mod tests {
         let template = r#"{"d": "<MV_DATA>", "x": "<DVC_METRIC_X>", "y": "<MV_Y>", "t": "a <MV_TITLE> < b <MV_WIDTH>",
                            "dash": "<MV_STROKE_DASH>", "l": ["<MV_SHAPE>", 1], "n": "<MV_>"}"#;
         let filled = fill(template, points(&["r"], &["a.b"])).unwrap();
-        assert_eq!(filled["d"][0], json!({"epoch": 1, "a.b": 2, "c": 3, "rev": "r", "field": "a.b"}));
+        assert_eq!(
+            filled["d"][0],
+            json!({"epoch": 1, "a.b": 2, "c": 3, "rev": "r", "field": "a.b"})
+        );
         assert_eq!(filled["y"], "a\\.b");
         let rest = json!({"x": "epoch", "t": "a T < b 480", "l": [1], "n": "<MV_>"});
         for (key, value) in rest.as_object().unwrap() {
@@ -315,7 +335,10 @@ mod tests {
     #[test]
     fn bad_templates() {
         let of = |template| fill(template, points(&["r"], &["c"])).unwrap_err().to_string();
-        assert_eq!(of("{}"), "the template `mine` has no `<MV_DATA>`, the place for the data");
+        assert_eq!(
+            of("{}"),
+            "the template `mine` has no `<MV_DATA>`, the place for the data"
+        );
         assert!(of("{").starts_with("the template `mine` is not valid JSON: EOF"));
         let unknown = of(r#"["<MV_DATA>", "<DVC_METRIC_NEW>"]"#);
         assert_eq!(unknown, "the template `mine` has the unknown place `<DVC_METRIC_NEW>`");
