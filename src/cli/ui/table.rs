@@ -31,7 +31,7 @@ impl Cell {
     pub(crate) fn value(value: Option<&Value>, precision: usize) -> Self {
         Self {
             text: value.map_or_else(|| "-".to_owned(), |value| show(value, precision)),
-            is_number: value.is_none_or(Value::is_number),
+            is_number: value.is_none_or(is_number),
         }
     }
 }
@@ -102,6 +102,11 @@ impl Table {
         }
         rows.iter().try_for_each(|row| line(row))
     }
+}
+
+/// Whether a value is a number, also one that JSON does not know.
+fn is_number(value: &Value) -> bool {
+    value.is_number() || matches!(value.as_str(), Some("nan" | "inf" | "-inf"))
 }
 
 fn one_line(text: &str) -> String {

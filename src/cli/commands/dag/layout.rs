@@ -139,8 +139,11 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 /// Gives each item its columns: near the middle of its neighbours, in order and apart.
 fn place(layers: &mut Layers) {
+    let total = |layer: &Vec<Item>| layer.iter().map(|item| item.width + GAP).sum::<usize>();
+    // Room on the left for what is pushed there; taken back at the end.
+    let margin = layers.iter().map(total).max().unwrap_or_default();
     for layer in layers.iter_mut() {
-        let mut left = 0;
+        let mut left = margin;
         for item in layer {
             item.left = left;
             left += item.width + GAP;
@@ -168,9 +171,34 @@ fn place(layers: &mut Layers) {
             settle(&mut layers[at], &wanted);
         }
     }
+    straighten(layers);
     let leftmost = layers.iter().flatten().map(|item| item.left).min().unwrap_or_default();
     for item in layers.iter_mut().flatten() {
         item.left -= leftmost;
+    }
+}
+
+/// Moves items by a column or two where a line then goes straight down.
+fn straighten(layers: &mut Layers) {
+    for at in 1..layers.len() {
+        let (before, layer) = layers.split_at_mut(at);
+        let (Some(before), Some(layer)) = (before.last(), layer.first_mut()) else {
+            continue;
+        };
+        let above = above(before, layer.len());
+        for index in 0..layer.len() {
+            // With several lines in, the middle one has the middle if there is one.
+            let Some(&from) = above[index].get(above[index].len() / 2).filter(|_| above[index].len() % 2 == 1) else {
+                continue;
+            };
+            let (port, wanted) = (layer[index].port(), before[from].port());
+            let left = (layer[index].left + wanted).saturating_sub(port);
+            let free = index.checked_sub(1).map_or(0, |before| layer[before].left + layer[before].width + 1);
+            let end = layer.get(index + 1).map_or(usize::MAX, |next| next.left - 1);
+            if port.abs_diff(wanted) <= 2 && left >= free && left + layer[index].width <= end {
+                layer[index].left = left;
+            }
+        }
     }
 }
 
@@ -189,12 +217,10 @@ fn settle(layer: &mut [Item], wanted: &[Option<f64>]) {
             self.sum / self.count
         }
     }
-    // Room on the left for what is pushed there; taken back at the end.
-    let shift = layer.iter().map(|item| item.width + GAP).sum::<usize>() as f64;
     let mut runs: Vec<Run> = Vec::new();
     for (at, item) in layer.iter().enumerate() {
         let half = (item.width / 2) as f64;
-        let left = wanted[at].map_or(item.left as f64, |port| port - half) + shift;
+        let left = wanted[at].map_or(item.left as f64, |port| port - half);
         // What nobody pulls at hardly matters.
         let weight = if wanted[at].is_some() { 1.0 } else { 0.01 };
         let mut run = Run {
