@@ -39,6 +39,15 @@ impl Env {
         })
     }
 
+    /// All variables whose names and values are UTF-8.
+    pub(crate) fn all(&self) -> BTreeMap<String, String> {
+        let utf8 = self
+            .0
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+        utf8.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
     /// The user's home directory, if it is set to an absolute path.
     pub(crate) fn home(&self) -> Option<&Path> {
         self.get("HOME").map(Path::new).filter(|path| path.is_absolute())
@@ -58,6 +67,8 @@ pub(crate) struct Context {
     pub(crate) verbose: bool,
     /// `--json`.
     pub(crate) json: bool,
+    /// `--no-progress`.
+    pub(crate) no_progress: bool,
     /// `--config`, key and value.
     pub(crate) settings: Vec<(String, String)>,
     /// Counters and the request to stop, for the library; the progress line reads it.
@@ -86,6 +97,7 @@ impl Context {
             quiet: global.quiet,
             verbose: global.verbose,
             json: global.json,
+            no_progress: global.no_progress,
             settings: global.settings.clone(),
             progress,
             env,
@@ -144,6 +156,11 @@ impl Context {
                 }
             }),
         }
+    }
+
+    /// Shows what stages print.
+    pub(crate) fn stage_lines(&self) -> ui::StageLines {
+        ui::stage_lines(self.quiet, !self.no_progress && !self.json, &self.env)
     }
 
     /// Opens the repository in which the user stands.

@@ -12,6 +12,7 @@ use crate::fs::FsError;
 use crate::git::GitError;
 use crate::object::ObjectError;
 use crate::path::quote;
+use crate::pipeline::{DefinitionError, PipelineError};
 use crate::remote::RemoteError;
 use crate::repo::{RepoError, shell_word};
 use crate::store::StoreError;
@@ -56,6 +57,10 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    #[error(transparent)]
     Demo(#[from] DemoError),
 }
 
@@ -80,8 +85,13 @@ impl CliError {
             | Self::Fs(_)
             | Self::Config(_)
             | Self::Demo(_) => Exit::Failure,
-            Self::Repo(error) | Self::Experiment(ExperimentError::Repo(error)) => exit_of(error),
-            Self::Experiment(_) => Exit::Failure,
+            Self::Repo(error)
+            | Self::Pipeline(PipelineError::Repo(error))
+            | Self::Experiment(ExperimentError::Repo(error)) => exit_of(error),
+            Self::Definition(error)
+            | Self::Pipeline(PipelineError::Definition(error))
+            | Self::Experiment(ExperimentError::Definition(error)) => exit_of_definition(error),
+            Self::Pipeline(_) | Self::Experiment(_) => Exit::Failure,
         }
     }
 
@@ -101,6 +111,8 @@ impl CliError {
             Self::Repo(error) => error.hint(),
             Self::Experiment(error) => error.hint(),
             Self::Config(error) => error.hint(),
+            Self::Definition(error) => error.hint(),
+            Self::Pipeline(error) => error.hint(),
             _ => None,
         }
     }
@@ -125,6 +137,15 @@ fn exit_of(error: &RepoError) -> Exit {
         RepoError::Object(ObjectError::Tree { .. }) | RepoError::Remote(RemoteError::DamagedChunk { .. }) => {
             Exit::Corruption
         }
+        _ => Exit::Failure,
+    }
+}
+
+/// The exit code of an error of the definition of stages.
+fn exit_of_definition(error: &DefinitionError) -> Exit {
+    match error {
+        DefinitionError::Repo(error) => exit_of(error),
+        DefinitionError::Git(GitError::IndexLocked { .. }) => Exit::Locked,
         _ => Exit::Failure,
     }
 }

@@ -14,6 +14,8 @@ mod remove;
 mod rename;
 mod set;
 
+pub use remove::without_entry;
+
 /// A settings file to edit; see [`super::ConfigSources::file`].
 #[derive(Debug, Clone)]
 pub struct ConfigFile {

@@ -13,7 +13,7 @@ use super::origin::{Layer, Origin, Setting};
 use super::value::Value;
 
 /// The longest settings file that is read, in bytes.
-pub const MAX_FILE: u64 = 1 << 20;
+pub const MAX_FILE: u64 = 16 << 20;
 
 /// The settings in the bytes of a file.
 ///

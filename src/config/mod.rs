@@ -29,7 +29,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-pub use edit::{ConfigEdit, ConfigFile};
+pub use edit::{ConfigEdit, ConfigFile, without_entry};
 pub use error::{ConfigError, ConfigWarning, Result};
 pub use file::MAX_FILE;
 pub use keys::Key;

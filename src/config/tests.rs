@@ -383,7 +383,11 @@ fn messages_of_files() {
     fs::create_dir_all(world.dir.path().join("work")).unwrap();
     fs::write(world.dir.path().join("work/mv.toml"), b"# x\n\xff").unwrap();
     assert_eq!(world.error(), "work/mv.toml:2: not UTF-8 text");
-    fs::write(world.dir.path().join("work/mv.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
+    fs::write(
+        world.dir.path().join("work/mv.toml"),
+        vec![b'#'; usize::try_from(MAX_FILE).unwrap() + 1],
+    )
+    .unwrap();
     assert!(world.error().starts_with("cannot read `"));
 }
 
@@ -697,4 +701,19 @@ fn the_documentation_has_every_key() {
             .count(),
         KEYS.len()
     );
+}
+
+#[test]
+fn a_table_goes_with_the_tables_in_it() {
+    let text = "# File.\n\n# One.\n[a.one]\nx = 1 # x\n\n# Two.\n[a.two]\ny = [\n  1,\n]\n\n# Of one.\n[a.one.in]\nz = 1\n\n[[a.one.list]]\nw = 1\n\n[b]\n";
+    let without = |names: &[&str]| without_entry(Path::new("x"), text, names).unwrap();
+    assert_eq!(
+        without(&["a", "one"]),
+        "# File.\n\n# Two.\n[a.two]\ny = [\n  1,\n]\n\n[b]\n"
+    );
+    assert_eq!(
+        without(&["a", "two"]),
+        "# File.\n\n# One.\n[a.one]\nx = 1 # x\n\n# Of one.\n[a.one.in]\nz = 1\n\n[[a.one.list]]\nw = 1\n\n[b]\n"
+    );
+    assert_eq!(without(&["a", "none"]), text);
 }

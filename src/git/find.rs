@@ -10,6 +10,7 @@ use super::discover::GitRepo;
 use super::error::Result;
 use super::exclude::Excludes;
 use super::index::IndexedPointer;
+use super::lock::LOCK_FILE;
 use super::pointer::{POINTER_SUFFIX, is_pointer_path};
 use crate::fs::{self, Dir, FileKind, FsError, TempFile};
 use crate::path::{Name, RepoPath};
@@ -24,7 +25,9 @@ pub struct FoundPointers {
     pub present: Vec<RepoPath>,
     /// Project files (`mv.toml`), sorted.
     pub projects: Vec<RepoPath>,
-    /// Those in git's index that do not exist as files, sorted; not those that a sparse checkout leaves out.
+    /// The lock files, sorted.
+    pub locks: Vec<RepoPath>,
+    /// Those of both kinds in git's index that do not exist as files, sorted; not those that a sparse checkout leaves out.
     pub deleted: Vec<RepoPath>,
     /// Directories that could not be looked into.
     pub unreadable: Vec<FsError>,
@@ -38,14 +41,25 @@ impl GitRepo {
     /// # Errors
     /// When the index or ignore rules cannot be read, or the top of the work tree cannot be listed.
     pub fn find_pointers(&self) -> Result<FoundPointers> {
-        let indexed = self.tracked()?.pointers()?;
-        find(self.root(), &mut self.excludes()?, &indexed)
+        let tracked = self.tracked()?;
+        find(
+            self.root(),
+            &mut self.excludes()?,
+            &tracked.pointers()?,
+            &tracked.locks()?,
+        )
     }
 }
 
-fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Result<FoundPointers> {
+fn find(
+    root: &Path,
+    excludes: &mut Excludes,
+    indexed: &[IndexedPointer],
+    indexed_locks: &[IndexedPointer],
+) -> Result<FoundPointers> {
     let mut present = BTreeSet::new();
     let mut projects = Vec::new();
+    let mut locks = BTreeSet::new();
     let mut deleted = BTreeSet::new();
     let mut unreadable = Vec::new();
     let mut leftovers = Vec::new();
@@ -55,6 +69,7 @@ fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Res
             Ok(Some(listed)) => {
                 present.extend(listed.pointers.iter().map(|name| dir.join(name)));
                 projects.extend(listed.has_project.then(|| project_in(&dir)).flatten());
+                locks.extend(listed.lock.iter().map(|name| dir.join(name)));
                 leftovers.extend(listed.leftovers.iter().map(|name| dir.join(name)));
                 for name in listed.dirs {
                     let path = dir.join(&name);
@@ -69,25 +84,28 @@ fn find(root: &Path, excludes: &mut Excludes, indexed: &[IndexedPointer]) -> Res
             Err(error) => unreadable.push(error),
         }
     }
-    for pointer in indexed {
-        if present.contains(&pointer.path) {
-            continue;
-        }
-        match stat_inside(root, &pointer.path) {
-            Ok(Some(stat)) if stat.kind == FileKind::File => {
-                present.insert(pointer.path.clone());
+    for (indexed, present) in [(indexed, &mut present), (indexed_locks, &mut locks)] {
+        for file in indexed {
+            if present.contains(&file.path) {
+                continue;
             }
-            Ok(_) if pointer.absent => {}
-            Ok(_) => {
-                deleted.insert(pointer.path.clone());
+            match stat_inside(root, &file.path) {
+                Ok(Some(stat)) if stat.kind == FileKind::File => {
+                    present.insert(file.path.clone());
+                }
+                Ok(_) if file.absent => {}
+                Ok(_) => {
+                    deleted.insert(file.path.clone());
+                }
+                Err(error) => unreadable.push(error),
             }
-            Err(error) => unreadable.push(error),
         }
     }
     projects.sort_unstable();
     Ok(FoundPointers {
         present: present.into_iter().collect(),
         projects,
+        locks: locks.into_iter().collect(),
         deleted: deleted.into_iter().collect(),
         unreadable,
         leftovers,
@@ -113,6 +131,7 @@ fn project_in(dir: &RepoPath) -> Option<RepoPath> {
 struct Listed {
     pointers: HashSet<Name>,
     has_project: bool,
+    lock: Option<Name>,
     /// Directories to look into, if git does not ignore them.
     dirs: Vec<Name>,
     leftovers: Vec<Name>,
@@ -123,6 +142,7 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
     let dir = Dir::open(&path.on_disk(root))?;
     let mut pointers = HashSet::new();
     let mut has_project = false;
+    let mut lock = None;
     let mut dirs = Vec::new();
     let mut leftovers = Vec::new();
     for entry in dir.list()? {
@@ -148,6 +168,7 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
             Some(FileKind::File) if may_be_pointer => {
                 pointers.insert(name);
             }
+            Some(FileKind::File) if name.as_bytes() == LOCK_FILE.as_bytes() => lock = Some(name),
             Some(FileKind::Dir) => dirs.push(name),
             _ => {}
         }
@@ -159,6 +180,7 @@ fn look_into(root: &Path, path: &RepoPath) -> fs::Result<Option<Listed>> {
     Ok(Some(Listed {
         pointers,
         has_project,
+        lock,
         dirs,
         leftovers,
     }))

@@ -5,7 +5,8 @@ use gix::index::entry::{Flags, Mode};
 
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
-use super::pointer::is_pointer_path;
+use super::lock::{LOCK_FILE, is_lock_path};
+use super::pointer::{POINTER_SUFFIX, is_pointer_path};
 use crate::path::RepoPath;
 
 /// The paths in git's index at one moment.
@@ -13,7 +14,7 @@ pub struct Tracked {
     pub(super) index: gix::index::File,
 }
 
-/// A pointer in the index.
+/// A pointer or lock file in the index.
 pub(super) struct IndexedPointer {
     pub(super) path: RepoPath,
     pub(super) blob: gix::ObjectId,
@@ -105,16 +106,23 @@ impl Tracked {
 
     /// Every pointer file, at every stage of a merge.
     pub(super) fn pointers(&self) -> Result<Vec<IndexedPointer>> {
+        self.named(POINTER_SUFFIX, is_pointer_path)
+    }
+
+    /// Every lock file, at every stage of a merge.
+    pub(super) fn locks(&self) -> Result<Vec<IndexedPointer>> {
+        self.named(LOCK_FILE, is_lock_path)
+    }
+
+    fn named(&self, end: &str, is: fn(&RepoPath) -> bool) -> Result<Vec<IndexedPointer>> {
         let mut found = Vec::new();
         for entry in self.index.entries() {
             let path = entry.path(&self.index);
-            if !path.ends_with(super::pointer::POINTER_SUFFIX.as_bytes())
-                || !matches!(entry.mode, Mode::FILE | Mode::FILE_EXECUTABLE)
-            {
+            if !path.ends_with(end.as_bytes()) || !matches!(entry.mode, Mode::FILE | Mode::FILE_EXECUTABLE) {
                 continue;
             }
             let path = entry_path(path)?;
-            if is_pointer_path(&path) {
+            if is(&path) {
                 found.push(IndexedPointer {
                     path,
                     blob: entry.id,

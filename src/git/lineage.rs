@@ -8,8 +8,10 @@ use std::io::BufRead as _;
 
 use super::discover::GitRepo;
 use super::error::Result;
+use super::lock::LOCK_FILE;
 use super::pointer::{POINTER_SUFFIX, Pointer};
-use super::revision::{Head, read_pointer};
+use super::program::Run;
+use super::revision::{Head, read_lock, read_pointer};
 use crate::path::RepoPath;
 
 /// How many commits are looked at, from `HEAD`.
@@ -34,16 +36,7 @@ impl GitRepo {
         let mut found: HashMap<RepoPath, Versions> = HashMap::new();
         let mut complete = 0;
         let repo = self.local();
-        let count = format!("--max-count={MAX_COMMITS}");
-        let mut args = vec!["rev-list", &count, "HEAD"];
-        for name in MERGING {
-            if crate::fs::stat(&self.git_dir().join(name))?.is_some() {
-                args.push(name);
-            }
-        }
-        args.push("--");
-        let commits = self.git(&args, Vec::new())?;
-        let mut run = self.git_start(&diff_args(pointers), commits)?;
+        let mut run = self.changes_of(pointers, POINTER_SUFFIX)?;
         while let Some((blobs, path)) = next_change(&mut run)? {
             let Some(&path) = RepoPath::new(&path).ok().as_ref().and_then(|path| wanted.get(path)) else {
                 continue;
@@ -74,13 +67,76 @@ impl GitRepo {
     }
 }
 
+impl GitRepo {
+    /// The same of outputs that lock files name, each with its lock file: what these said in their last versions, at most
+    /// `per_lock_limit` of each lock file.
+    ///
+    /// # Errors
+    /// As [`GitRepo::lineage`].
+    pub fn locked_lineage(
+        &self,
+        outs: &[(RepoPath, RepoPath)],
+        per_lock_limit: usize,
+    ) -> Result<HashMap<(RepoPath, RepoPath), Vec<Pointer>>> {
+        let mut found: HashMap<(RepoPath, RepoPath), Vec<Pointer>> = HashMap::new();
+        let mut wanted: HashMap<&RepoPath, HashSet<&RepoPath>> = HashMap::new();
+        for (lock, out) in outs {
+            wanted.entry(lock).or_default().insert(out);
+        }
+        if wanted.is_empty() || per_lock_limit == 0 || matches!(self.head()?, Head::Unborn { .. }) {
+            return Ok(found);
+        }
+        let locks: Vec<RepoPath> = wanted.keys().map(|lock| (*lock).clone()).collect();
+        let repo = self.local();
+        let mut seen: HashMap<&RepoPath, HashSet<gix::ObjectId>> = HashMap::new();
+        let mut run = self.changes_of(&locks, LOCK_FILE)?;
+        while let Some((blobs, path)) = next_change(&mut run)? {
+            let path = RepoPath::new(&path).unwrap_or_default();
+            let Some((lock, outs)) = wanted.get_key_value(&path) else {
+                continue;
+            };
+            let seen = seen.entry(lock).or_default();
+            for blob in blobs {
+                if seen.len() >= per_lock_limit || blob.is_null() || !seen.insert(blob) {
+                    continue;
+                }
+                let Ok(Ok(read)) = read_lock(&repo, blob, lock) else {
+                    continue;
+                };
+                for (out, _, made) in read.cached().filter(|(out, ..)| outs.contains(out)) {
+                    let known = found.entry(((*lock).clone(), out.clone())).or_default();
+                    if known.iter().all(|known| known.content != made.content) {
+                        known.push(made.to_pointer());
+                    }
+                }
+            }
+        }
+        drop(run);
+        Ok(found)
+    }
+
+    /// Git at work on telling what commits changed in these files, all of whose names end so, newest first.
+    fn changes_of(&self, files: &[RepoPath], end: &str) -> Result<Run> {
+        let count = format!("--max-count={MAX_COMMITS}");
+        let mut args = vec!["rev-list", &count, "HEAD"];
+        for name in MERGING {
+            if crate::fs::stat(&self.git_dir().join(name))?.is_some() {
+                args.push(name);
+            }
+        }
+        args.push("--");
+        let commits = self.git(&args, Vec::new())?;
+        self.git_start(&diff_args(files, end), commits)
+    }
+}
+
 #[derive(Default)]
 struct Versions {
     pointers: Vec<Pointer>,
     blobs: HashSet<gix::ObjectId>,
 }
 
-fn diff_args(pointers: &[RepoPath]) -> Vec<std::ffi::OsString> {
+fn diff_args(pointers: &[RepoPath], end: &str) -> Vec<std::ffi::OsString> {
     use std::os::unix::ffi::OsStringExt as _;
     let by_name = pointers.len() <= MAX_BY_NAME;
     let mut args: Vec<std::ffi::OsString> = Vec::new();
@@ -104,7 +160,7 @@ fn diff_args(pointers: &[RepoPath]) -> Vec<std::ffi::OsString> {
                 .map(|path| std::ffi::OsString::from_vec(path.as_bytes().to_vec())),
         );
     } else {
-        args.push(format!("**/*{POINTER_SUFFIX}").into());
+        args.push(format!("**/*{end}").into());
     }
     args
 }
@@ -112,7 +168,7 @@ fn diff_args(pointers: &[RepoPath]) -> Vec<std::ffi::OsString> {
 type Change = ([gix::ObjectId; 2], Vec<u8>);
 
 /// The next `:MODE MODE OLD NEW STATUS NUL PATH NUL`: the blobs, newer first, and the path.
-fn next_change(run: &mut super::program::Run) -> Result<Option<Change>> {
+fn next_change(run: &mut Run) -> Result<Option<Change>> {
     let mut field = || -> Result<Option<Vec<u8>>> {
         let mut bytes = Vec::new();
         let read = run.stdout.read_until(0, &mut bytes);

@@ -1,7 +1,7 @@
 //! Which pointers are in use: what garbage collection must keep.
 //!
 //! Invariant: complete or an error. Every tree that a scope reaches is read and each of its `*.mv` entries taken, so a
-//! pointer is found under whatever other names its blob is known. Pointers in the place of their files may have any
+//! pointer is found under whatever other names its blob is known; and each `mv.lock`, for what its stages made. Pointers in the place of their files may have any
 //! name: if any attributes that are in reach, or git's configuration, name the filter, every blob small enough to be
 //! one is looked into ([`Search::add_transparent`]); a repository that never had the filter does not pay for that. Objects are read as they are, without the
 //! replacements of `git replace` (which are reachable by their own refs). Whatever the scope: the files, the index
@@ -13,6 +13,7 @@ use std::io::BufRead as _;
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
 use super::index::Tracked;
+use super::lock::{Lock, LockError, LockProblem, MAX_LOCK};
 use super::pointer::{MAX_POINTER, Pointer, PointerError};
 use super::revision::{PointerEntries, read_pointer};
 use super::scope::Scope;
@@ -47,6 +48,7 @@ impl GitRepo {
             progress,
             trees: HashSet::new(),
             blobs: HashMap::new(),
+            locks: HashMap::new(),
             attributes: HashSet::new(),
             transparent: self.may_be_transparent(&self.tracked()?)?,
             indexes: Vec::new(),
@@ -68,6 +70,9 @@ impl GitRepo {
             for pointer in index.pointers()? {
                 search.blobs.entry(pointer.blob).or_insert(pointer.path);
             }
+            for lock in index.locks()? {
+                search.locks.entry(lock.blob).or_insert(lock.path);
+            }
             for tree in index.sparse_dirs() {
                 search.add_tree(tree)?;
             }
@@ -88,6 +93,9 @@ impl GitRepo {
             }
             for path in files.present {
                 search.add_file(&root, path)?;
+            }
+            for path in files.locks {
+                search.add_lock_file(&root, path)?;
             }
         }
         Ok(())
@@ -155,6 +163,8 @@ struct Search<'a> {
     trees: HashSet<gix::ObjectId>,
     /// Blobs that pointers are read from, with one of their paths, for errors.
     blobs: HashMap<gix::ObjectId, RepoPath>,
+    /// The same of lock files.
+    locks: HashMap<gix::ObjectId, RepoPath>,
     /// Every `.gitattributes` that was met.
     attributes: HashSet<gix::ObjectId>,
     /// Whether there may be pointers under other names than `*.mv`.
@@ -202,6 +212,9 @@ impl Search<'_> {
         for (name, blob) in &entries.pointers {
             self.add_blob(*blob, RepoPath::root().join(name));
         }
+        if let Some((name, blob)) = &entries.lock {
+            self.locks.entry(*blob).or_insert_with(|| RepoPath::root().join(name));
+        }
         self.attributes.extend(entries.attributes);
         Ok(Some(entries))
     }
@@ -241,6 +254,37 @@ impl Search<'_> {
             match Pointer::parse(&bytes, &path) {
                 Ok(pointer) => drop(self.live.pointers.insert(pointer)),
                 Err(error) => self.live.unparsed_files.push(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn add_lock_file(&mut self, root: &std::path::Path, path: RepoPath) -> Result<()> {
+        // One byte more than allowed is enough to be told that it is too large.
+        let Some(bytes) = fs::read_if_exists(&path.on_disk(root), MAX_LOCK + 1)? else {
+            return Ok(());
+        };
+        match Lock::parse(&bytes, &path) {
+            Ok(lock) => {
+                let outs = lock.cached().map(|(_, _, out)| out.to_pointer());
+                self.live.pointers.extend(outs);
+            }
+            Err(error) => self.live.unparsed_files.push(error.into()),
+        }
+        Ok(())
+    }
+
+    fn read_locks(&mut self) -> Result<()> {
+        for (blob, path) in std::mem::take(&mut self.locks) {
+            self.progress.check()?;
+            let object = self.repo.find_blob(blob).map_err(|e| GitError::object(blob, e))?;
+            let live = match object.data.len() as u64 {
+                size if size > MAX_LOCK => Err(LockProblem::TooLarge(size)),
+                _ => Lock::live(&object.data),
+            };
+            match live {
+                Ok(outs) => self.live.pointers.extend(outs),
+                Err(problem) => self.live.unparsed.push(LockError { path, problem }.into()),
             }
         }
         Ok(())
@@ -291,6 +335,7 @@ impl Search<'_> {
 
     fn finish(mut self) -> Result<LivePointers> {
         self.add_transparent()?;
+        self.read_locks()?;
         for (blob, path) in std::mem::take(&mut self.blobs) {
             self.progress.check()?;
             match read_pointer(self.repo, blob, &path)? {

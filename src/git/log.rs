@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
+use super::lock::{Lock, LockProblem, MAX_LOCK};
 use super::pointer::{MAX_POINTER, Pointer, PointerProblem};
 use super::program::Run;
 use super::resolve::Spec;
@@ -58,7 +59,8 @@ pub struct Touch {
 }
 
 impl GitRepo {
-    /// Hands the commits that touched a pointer to `each`, newest first, until it says stop. Where the pointer came
+    /// Hands the commits that touched a pointer to `each`, newest first, until it says stop; of an output of a stage,
+    /// `pointer` is the lock file and `out` the output, and the commits those that changed what is said of it. Where the pointer came
     /// from another name with the same content, goes on with that name. `rev` is where to begin, or a range; `few` says that
     /// it will be told to stop soon.
     ///
@@ -67,6 +69,7 @@ impl GitRepo {
     pub fn log(
         &self,
         pointer: &RepoPath,
+        out: Option<&RepoPath>,
         rev: Option<&str>,
         few: bool,
         progress: &Progress,
@@ -84,6 +87,7 @@ impl GitRepo {
         let mut log = Log {
             git: self,
             repo: &repo,
+            out: out.cloned(),
             pointers: HashMap::new(),
         };
         let at_once = if few { FEW_AT_ONCE } else { AT_ONCE };
@@ -114,7 +118,11 @@ impl GitRepo {
                     path: path.clone(),
                     other: None,
                 };
-                if touch.before.is_none() || touch.after.is_none() {
+                if out.is_some() {
+                    if same(touch.before.as_ref(), touch.after.as_ref()) {
+                        continue;
+                    }
+                } else if touch.before.is_none() || touch.after.is_none() {
                     touch.other = log.other_name(&touch, [old, new])?;
                 }
                 if touch.before.is_none() && touch.other.is_some() {
@@ -209,18 +217,29 @@ fn log_args(start: &[String], path: &RepoPath) -> Vec<std::ffi::OsString> {
     args
 }
 
+/// Whether a lock file says the same of an output.
+fn same(before: Option<&LoggedPointer>, after: Option<&LoggedPointer>) -> bool {
+    match (before, after) {
+        (None, None) => true,
+        (Some(Ok(before)), Some(Ok(after))) => before == after,
+        _ => false,
+    }
+}
+
 struct Log<'a> {
     git: &'a GitRepo,
     repo: &'a gix::Repository,
+    /// The output, if the file is a lock file.
+    out: Option<RepoPath>,
     /// A pointer is read twice: as what came, and as what was there before the next.
-    pointers: HashMap<gix::ObjectId, LoggedPointer>,
+    pointers: HashMap<gix::ObjectId, Option<LoggedPointer>>,
 }
 
 impl Log<'_> {
     /// The next records, at most `count`; none at the end. While git finds more of them, other threads read the
     /// pointers of those that came.
     fn next_records(&mut self, fields: &mut Fields<'_>, path: &RepoPath, count: usize) -> Result<Vec<Record>> {
-        let git = self.git;
+        let (git, out) = (self.git, self.out.as_ref());
         let found = Mutex::new(Vec::new());
         let mut records: Vec<Record> = Vec::new();
         rayon::in_place_scope(|scope| {
@@ -241,7 +260,9 @@ impl Log<'_> {
                     repo.object_cache_size_if_unset(OBJECT_CACHE);
                     let blobs = blobs.into_iter().filter(|blob| !blob.is_null());
                     // What cannot be read is tried again, and said, when its turn comes.
-                    let read: Vec<_> = blobs.filter_map(|id| Some((id, read(&repo, id, path).ok()?))).collect();
+                    let read: Vec<_> = blobs
+                        .filter_map(|id| Some((id, read(&repo, id, path, out).ok()?)))
+                        .collect();
                     found.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
                 });
             }
@@ -257,11 +278,11 @@ impl Log<'_> {
             return Ok(None);
         }
         if let Some(known) = self.pointers.get(&blob) {
-            return Ok(Some(known.clone()));
+            return Ok(known.clone());
         }
-        let read = read(self.repo, blob, path)?;
+        let read = read(self.repo, blob, path, self.out.as_ref())?;
         self.pointers.insert(blob, read.clone());
-        Ok(Some(read))
+        Ok(read)
     }
 
     /// Where a pointer that came was before, or one that went is since: the same content in the same commit.
@@ -336,20 +357,35 @@ impl<'a> Log<'a> {
     }
 }
 
-fn read(repo: &gix::Repository, blob: gix::ObjectId, path: &RepoPath) -> Result<LoggedPointer> {
+/// What a file says; of a lock file, about the output, which need not be in it.
+fn read(
+    repo: &gix::Repository,
+    blob: gix::ObjectId,
+    path: &RepoPath,
+    out: Option<&RepoPath>,
+) -> Result<Option<LoggedPointer>> {
     // Without asking for the size first, which for an object in a pack is half the work of reading it.
     let object = match repo.try_find_object(blob) {
         Ok(Some(object)) => object,
         // A partial clone does not have it.
-        Ok(None) => return Ok(Err(format!("git's object {blob} is not here"))),
+        Ok(None) => return Ok(Some(Err(format!("git's object {blob} is not here")))),
         Err(error) => return Err(GitError::object(blob, error)),
     };
-    if object.data.len() as u64 > MAX_POINTER {
-        return Ok(Err(PointerProblem::TooLarge(object.data.len() as u64).to_string()));
+    let size = object.data.len() as u64;
+    if let Some(out) = out {
+        if size > MAX_LOCK {
+            return Ok(Some(Err(LockProblem::TooLarge(size).to_string())));
+        }
+        return Ok(match Lock::parse(&object.data, path) {
+            Ok(lock) => lock.cached_at(out).map(|out| Ok(Arc::new(out.to_pointer()))),
+            Err(error) => Some(Err(error.problem.to_string())),
+        });
     }
-    Ok(Pointer::parse(&object.data, path)
-        .map(Arc::new)
-        .map_err(|error| error.problem.to_string()))
+    if size > MAX_POINTER {
+        return Ok(Some(Err(PointerProblem::TooLarge(size).to_string())));
+    }
+    let pointer = Pointer::parse(&object.data, path);
+    Ok(Some(pointer.map(Arc::new).map_err(|error| error.problem.to_string())))
 }
 
 /// A commit, and the old and new blob of the pointer.

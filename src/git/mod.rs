@@ -86,11 +86,11 @@ pub use pointer::{
     pointer_path,
 };
 pub use resolve::Compared;
-pub use revision::{Head, RevisionPointer};
+pub use revision::{Head, RevisionLock, RevisionPointer};
 pub use scope::{Scope, Unsent};
 pub use source::{BlobReader, EntryKind, SourceEntry, SourceRepo, is_git_url};
 pub use staged::{Operation, StagedFile, Unmerged};
 pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
 pub use transparent::{Held, TransparentFile, TransparentPointer};
 pub use tree_files::{RevisionFiles, TreeEntryKind};
-pub use versions::{BrokenVersion, Version, Versions};
+pub use versions::{BrokenVersion, LockedIn, Version, Versions};

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::import::{self, Import};
+use super::lock::{LockProblem, is_lock_path};
 use crate::fs::FsError;
 use crate::hash::{FileId, TreeId};
 use crate::path::{PathError, RepoPath};
@@ -56,9 +57,9 @@ pub enum PointerContent {
     },
 }
 
-/// A pointer file that cannot be read.
+/// A pointer file, or a lock file, that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("`{path}` is not a valid pointer")]
+#[error("`{path}` is not a valid {}", if is_lock_path(path) { "lock file" } else { "pointer" })]
 pub struct PointerError {
     /// The pointer file.
     pub path: RepoPath,
@@ -78,6 +79,7 @@ impl PointerError {
                     "modver checkout --ours {output}   or   modver checkout --theirs {output}"
                 ))
             }
+            PointerProblem::Lock(ref problem) => problem.hint(&self.path),
             _ => None,
         }
     }
@@ -147,6 +149,21 @@ pub enum PointerProblem {
     /// A number cannot be written.
     #[error("the value of `{0}` is too large")]
     TooBig(&'static str),
+    /// It is not a pointer but a lock file, with a problem of its own.
+    #[error(transparent)]
+    Lock(Box<LockProblem>),
+}
+
+impl PointerProblem {
+    /// Whether it may stand for data all the same: to a newer modver, or when a conflict is settled.
+    #[must_use]
+    pub fn is_promise(&self) -> bool {
+        match self {
+            Self::Version(_) | Self::Conflict => true,
+            Self::Lock(problem) => matches!(**problem, LockProblem::Version(_) | LockProblem::TooLarge(_)),
+            _ => false,
+        }
+    }
 }
 
 pub(super) type Parsed<T> = std::result::Result<T, PointerProblem>;

@@ -5,6 +5,7 @@ use gix::objs::{Kind, TreeRefIter};
 use super::conflict::{HEADER, MAX_CONFLICT};
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
+use super::lock::{LOCK_FILE, Lock, LockError, LockProblem, MAX_LOCK};
 use super::pointer::{MAX_POINTER, POINTER_SUFFIX, Pointer, PointerError, PointerProblem};
 use crate::path::{Name, RepoPath};
 
@@ -44,6 +45,9 @@ impl Head {
 /// A pointer of a revision, or why it is none.
 pub type RevisionPointer = (RepoPath, std::result::Result<Pointer, PointerError>);
 
+/// A lock file of a revision, or why it is none.
+pub type RevisionLock = (RepoPath, std::result::Result<Lock, LockError>);
+
 impl GitRepo {
     /// What is checked out.
     ///
@@ -74,7 +78,31 @@ impl GitRepo {
     /// [`GitError::Revision`] when git does not know it, [`GitError::Object`] for missing or damaged objects.
     pub fn pointer_bytes_at(&self, rev: &str, path: &RepoPath) -> Result<Option<Vec<u8>>> {
         let repo = self.local();
-        let Some(mut tree) = self.tree_of(&repo, rev)? else {
+        let Some(blob) = self.blob_at(&repo, rev, path)? else {
+            return Ok(None);
+        };
+        match read_small_blob(&repo, blob)? {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(problem) => Err(PointerError {
+                path: path.clone(),
+                problem,
+            }
+            .into()),
+        }
+    }
+
+    /// The lock file at `path` in a revision; `None` as for [`GitRepo::pointer_bytes_at`].
+    ///
+    /// # Errors
+    /// As [`GitRepo::pointer_bytes_at`]. One that cannot be parsed is in the result.
+    pub fn lock_at(&self, rev: &str, path: &RepoPath) -> Result<Option<std::result::Result<Lock, LockError>>> {
+        let repo = self.local();
+        let blob = self.blob_at(&repo, rev, path)?;
+        blob.map(|blob| read_lock(&repo, blob, path)).transpose()
+    }
+
+    fn blob_at(&self, repo: &gix::Repository, rev: &str, path: &RepoPath) -> Result<Option<gix::ObjectId>> {
+        let Some(mut tree) = self.tree_of(repo, rev)? else {
             return Ok(None);
         };
         let mut names = path.names().peekable();
@@ -88,16 +116,7 @@ impl GitRepo {
             };
             match (entry.mode.is_tree(), is_last) {
                 (true, false) => tree = entry.oid.to_owned(),
-                (false, true) if entry.mode.is_blob() => {
-                    return match read_small_blob(&repo, entry.oid.to_owned())? {
-                        Ok(bytes) => Ok(Some(bytes)),
-                        Err(problem) => Err(PointerError {
-                            path: path.clone(),
-                            problem,
-                        }
-                        .into()),
-                    };
-                }
+                (false, true) if entry.mode.is_blob() => return Ok(Some(entry.oid.to_owned())),
                 _ => return Ok(None),
             }
         }
@@ -139,8 +158,16 @@ impl GitRepo {
     /// # Errors
     /// As [`GitRepo::pointer_bytes_at`]. A pointer that cannot be parsed is in the result, not an error of its own.
     pub fn pointers_at(&self, rev: &str) -> Result<Vec<RevisionPointer>> {
+        Ok(self.tracked_at(rev)?.0)
+    }
+
+    /// All pointers, and all lock files, in the tree of a revision, each sorted by path.
+    ///
+    /// # Errors
+    /// As [`GitRepo::pointers_at`].
+    pub fn tracked_at(&self, rev: &str) -> Result<(Vec<RevisionPointer>, Vec<RevisionLock>)> {
         let repo = self.local();
-        let mut blobs = Vec::new();
+        let (mut blobs, mut locks) = (Vec::new(), Vec::new());
         let mut pending: Vec<_> = self
             .tree_of(&repo, rev)?
             .map(|tree| (RepoPath::root(), tree))
@@ -149,18 +176,22 @@ impl GitRepo {
         while let Some((dir, tree)) = pending.pop() {
             let entries = PointerEntries::of(&repo, tree)?;
             blobs.extend(entries.pointers.iter().map(|(name, id)| (dir.join(name), *id)));
+            locks.extend(entries.lock.iter().map(|(name, id)| (dir.join(name), *id)));
             for (name, id) in entries.trees {
                 pending.push((dir.join(&entry_name(&name, tree)?), id));
             }
         }
         blobs.sort_unstable();
-        blobs
-            .into_iter()
-            .map(|(path, id)| {
-                let pointer = read_pointer(&repo, id, &path)?;
-                Ok((path, pointer))
-            })
-            .collect()
+        locks.sort_unstable();
+        let pointers = blobs.into_iter().map(|(path, id)| {
+            let pointer = read_pointer(&repo, id, &path)?;
+            Ok((path, pointer))
+        });
+        let locks = locks.into_iter().map(|(path, id)| {
+            let lock = read_lock(&repo, id, &path)?;
+            Ok((path, lock))
+        });
+        Ok((pointers.collect::<Result<_>>()?, locks.collect::<Result<_>>()?))
     }
 
     pub(super) fn tree_of(&self, repo: &gix::Repository, rev: &str) -> Result<Option<gix::ObjectId>> {
@@ -182,6 +213,8 @@ impl GitRepo {
 #[derive(Default)]
 pub(super) struct PointerEntries {
     pub(super) pointers: Vec<(Name, gix::ObjectId)>,
+    /// Its lock file.
+    pub(super) lock: Option<(Name, gix::ObjectId)>,
     /// Names are not checked yet.
     pub(super) trees: Vec<(Vec<u8>, gix::ObjectId)>,
     /// Its `.gitattributes`.
@@ -196,6 +229,7 @@ impl PointerEntries {
         }
         let mut entries = Self {
             pointers: Vec::new(),
+            lock: None,
             trees: Vec::new(),
             attributes: None,
         };
@@ -206,6 +240,8 @@ impl PointerEntries {
                 entries.trees.push((name.to_vec(), entry.oid.to_owned()));
             } else if entry.mode.is_blob() && name == super::transparent::ATTRIBUTES_FILE.as_bytes() {
                 entries.attributes = Some(entry.oid.to_owned());
+            } else if entry.mode.is_blob() && name == LOCK_FILE.as_bytes() {
+                entries.lock = Some((entry_name(name, tree)?, entry.oid.to_owned()));
             } else if entry.mode.is_blob()
                 && name.ends_with(POINTER_SUFFIX.as_bytes())
                 && name.len() > POINTER_SUFFIX.len()
@@ -237,6 +273,23 @@ pub(super) fn read_pointer(
             problem,
         }),
     })
+}
+
+/// Reads the lock file in a blob. The outer error is git's, the inner one the lock file's.
+pub(super) fn read_lock(
+    repo: &gix::Repository,
+    id: gix::ObjectId,
+    path: &RepoPath,
+) -> Result<std::result::Result<Lock, LockError>> {
+    let size = repo.find_header(id).map_err(|e| GitError::object(id, e))?.size();
+    if size > MAX_LOCK {
+        return Ok(Err(LockError {
+            path: path.clone(),
+            problem: LockProblem::TooLarge(size),
+        }));
+    }
+    let blob = repo.find_blob(id).map_err(|e| GitError::object(id, e))?;
+    Ok(Lock::parse(&blob.data, path))
 }
 
 fn read_small_blob(

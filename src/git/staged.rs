@@ -9,8 +9,9 @@ use gix::index::entry::{Mode, Stage};
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
 use super::index::{Tracked, entry_path};
+use super::lock::is_lock_path;
 use super::pointer::is_pointer_path;
-use super::revision::{RevisionPointer, read_pointer};
+use super::revision::{RevisionLock, RevisionPointer, read_lock, read_pointer};
 use crate::fs;
 use crate::path::RepoPath;
 
@@ -95,6 +96,26 @@ impl GitRepo {
         Ok(found)
     }
 
+    /// The lock files in the index, by path; not those that a merge left open.
+    ///
+    /// # Errors
+    /// As [`GitRepo::indexed_pointers`].
+    pub fn indexed_locks(&self) -> Result<Vec<RevisionLock>> {
+        let repo = self.local();
+        let tracked = Tracked::read(&repo, self.index_path())?;
+        let mut found = Vec::new();
+        for lock in tracked.locks()? {
+            let entry = tracked
+                .index
+                .entry_by_path_and_stage(lock.path.as_bytes().as_bstr(), Stage::Unconflicted);
+            if entry.is_some() {
+                let read = read_lock(&repo, lock.blob, &lock.path)?;
+                found.push((lock.path, read));
+            }
+        }
+        Ok(found)
+    }
+
     /// The versions of a file that a merge left open; `None` when it did not.
     ///
     /// # Errors
@@ -114,7 +135,7 @@ impl GitRepo {
         Ok(Some(versions).filter(|v| v.ours.is_some() || v.theirs.is_some()))
     }
 
-    /// The pointers that a merge left open, by path.
+    /// The pointers and lock files that a merge left open, by path.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -124,7 +145,7 @@ impl GitRepo {
         for entry in tracked.index.entries() {
             if entry.stage() != Stage::Unconflicted {
                 let path = entry_path(entry.path(&tracked.index))?;
-                if is_pointer_path(&path) && found.last() != Some(&path) {
+                if (is_pointer_path(&path) || is_lock_path(&path)) && found.last() != Some(&path) {
                     found.push(path);
                 }
             }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
-use super::pointer::{Pointer, PointerError};
-use super::revision::{PointerEntries, entry_name, read_pointer};
+use super::pointer::{Pointer, PointerContent, PointerError};
+use super::revision::{PointerEntries, entry_name, read_lock, read_pointer};
 use super::scope::Scope;
 use super::transparent::{TransparentFile, TransparentPointer, mentions, transparent_in};
 use crate::path::RepoPath;
@@ -21,14 +21,27 @@ const OBJECT_CACHE: usize = 8 * 1024 * 1024;
 /// A pointer as it is in a commit.
 #[derive(Debug, Clone)]
 pub struct Version {
-    /// The pointer's file.
+    /// The pointer's file; of an output of a stage, the output.
     pub path: RepoPath,
     /// What it says.
     pub pointer: Arc<Pointer>,
     /// The transparent file that it is in the place of.
     pub transparent: Option<TransparentFile>,
+    /// The stage that made it, if a lock file names it.
+    pub stage: Option<LockedIn>,
     /// One commit (or tree) that has it, in hex.
     pub commit: String,
+}
+
+/// Where a lock file names an output.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LockedIn {
+    /// The lock file.
+    pub lock: RepoPath,
+    /// The stage.
+    pub stage: String,
+    /// Whether the output is pushed.
+    pub push: bool,
 }
 
 /// A pointer in history that cannot be read.
@@ -71,6 +84,7 @@ impl GitRepo {
             attributes: HashSet::new(),
             seen: HashSet::new(),
             found: Vec::new(),
+            locks: Vec::new(),
         };
         for tip in tips {
             search.add(tip)?;
@@ -93,6 +107,8 @@ struct Search<'a> {
     seen: HashSet<(RepoPath, gix::ObjectId)>,
     /// Path, blob and commit.
     found: Vec<(RepoPath, gix::ObjectId, gix::ObjectId)>,
+    /// The same of lock files.
+    locks: Vec<(RepoPath, gix::ObjectId, gix::ObjectId)>,
 }
 
 impl Search<'_> {
@@ -120,6 +136,12 @@ impl Search<'_> {
                 let version = (dir.join(&name), blob);
                 if self.seen.insert(version.clone()) {
                     self.found.push((version.0, blob, commit));
+                }
+            }
+            if let Some((name, blob)) = entries.lock {
+                let version = (dir.join(&name), blob);
+                if self.seen.insert(version.clone()) {
+                    self.locks.push((version.0, blob, commit));
                 }
             }
             for (name, id) in entries.trees {
@@ -153,6 +175,7 @@ impl Search<'_> {
                         path: file.path.clone(),
                         pointer: Arc::new(file.pointer.to_pointer(file.executable)),
                         transparent: Some(file),
+                        stage: None,
                         commit: commit.to_string(),
                     });
                 }
@@ -162,9 +185,44 @@ impl Search<'_> {
         Ok(found)
     }
 
-    fn finish(self) -> Result<Versions> {
+    /// What the lock files name, each output with each of its contents once.
+    fn add_locked(&mut self, versions: &mut Versions) -> Result<()> {
+        let mut known: HashSet<(RepoPath, PointerContent, Option<String>, bool)> = HashSet::new();
+        for (lock, blob, commit) in std::mem::take(&mut self.locks) {
+            self.progress.check()?;
+            let read = match read_lock(self.repo, blob, &lock)? {
+                Ok(read) => read,
+                Err(error) => {
+                    versions.broken.push(BrokenVersion {
+                        error: error.into(),
+                        commit: commit.to_string(),
+                    });
+                    continue;
+                }
+            };
+            for (path, stage, out) in read.cached() {
+                if known.insert((path.clone(), out.content, out.remote.clone(), out.push)) {
+                    versions.versions.push(Version {
+                        path: path.clone(),
+                        pointer: Arc::new(out.to_pointer()),
+                        transparent: None,
+                        stage: Some(LockedIn {
+                            lock: lock.clone(),
+                            stage: stage.to_owned(),
+                            push: out.push,
+                        }),
+                        commit: commit.to_string(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Versions> {
         let mut known: HashMap<gix::ObjectId, Arc<Pointer>> = HashMap::new();
         let mut versions = Versions::default();
+        self.add_locked(&mut versions)?;
         for (path, blob, commit) in self.found {
             self.progress.check()?;
             let commit = commit.to_string();
@@ -187,6 +245,7 @@ impl Search<'_> {
                 path,
                 pointer,
                 transparent: None,
+                stage: None,
                 commit,
             });
         }

@@ -18,7 +18,7 @@ use crate::repo::{Repository, remove_path};
 
 /// What was put aside for a run of a stage.
 #[derive(Debug)]
-pub struct Aside {
+pub(super) struct Aside {
     dir: PathBuf,
     items: Vec<Item>,
 }
@@ -50,16 +50,21 @@ impl Aside {
     ///
     /// # Errors
     /// When something cannot be moved, stored or written down; nothing has moved then.
-    pub fn take(repository: &Repository, stage: &Stage) -> Result<Self> {
+    pub(super) fn take(repository: &Repository, stage: &Stage) -> Result<Self> {
         let dir = place(repository, stage);
         // Without a list, what is there is a rest of what does not count any more.
         fs::remove_dir_all(&dir)?;
         fs::create_dir_all(&dir)?;
-        let persistent: Vec<RepoPath> = stage.outs.iter().filter(|out| out.persist).map(|out| out.path.clone()).collect();
+        let persistent: Vec<RepoPath> = stage
+            .outs
+            .iter()
+            .filter(|out| out.persist)
+            .map(|out| out.path.clone())
+            .collect();
         let mut stored = if persistent.is_empty() {
             Vec::new()
         } else {
-            repository.store_contents(&persistent, &[])?.nodes
+            repository.store_contents(&persistent, 0, &[])?.nodes
         }
         .into_iter();
         let mut items = Vec::new();
@@ -96,7 +101,7 @@ impl Aside {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn left_behind(repository: &Repository, stage: &Stage) -> Result<Option<Self>> {
+    pub(super) fn left_behind(repository: &Repository, stage: &Stage) -> Result<Option<Self>> {
         let dir = place(repository, stage);
         let Some(bytes) = fs::read_if_exists(&dir.join(LIST), 16 << 20)? else {
             return Ok(None);
@@ -131,7 +136,7 @@ impl Aside {
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn start_again(&self, repository: &Repository) -> Result<()> {
+    pub(super) fn start_again(&self, repository: &Repository) -> Result<()> {
         for (item, path) in self.paths() {
             match &item.before {
                 Before::Stored(content) => restore(repository, &path, content)?,
@@ -145,7 +150,7 @@ impl Aside {
     ///
     /// # Errors
     /// When something cannot be moved back; it is tried again when the stage runs next.
-    pub fn put_back(self, repository: &Repository) -> Result<()> {
+    pub(super) fn put_back(self, repository: &Repository) -> Result<()> {
         for (item, path) in self.paths() {
             let on_disk = path.on_disk(repository.root());
             match &item.before {
@@ -171,7 +176,7 @@ impl Aside {
     ///
     /// # Errors
     /// When the list cannot be removed.
-    pub fn forget(self) -> Result<()> {
+    pub(super) fn forget(self) -> Result<()> {
         fs::remove_file(&self.dir.join(LIST))?;
         // What is left behind here is removed the next time.
         let _ = fs::remove_dir_all(&self.dir);
@@ -180,8 +185,10 @@ impl Aside {
 }
 
 fn restore(repository: &Repository, path: &RepoPath, content: &RecordedContent) -> Result<()> {
+    // Whose it was, its state says, which a restore leaves alone if it was nobody's.
+    let tracked = repository.is_tracked(path)?;
     let (content, size) = content.content();
-    Ok(repository.restore_content(path, &node_of(content, size))?)
+    Ok(repository.restore_content(path, &node_of(content, size), tracked)?)
 }
 
 fn place(repository: &Repository, stage: &Stage) -> PathBuf {
@@ -203,7 +210,7 @@ fn move_to(from: &Path, to: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When something cannot be read or written.
-pub fn copy_all(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy_all(from: &Path, to: &Path) -> Result<()> {
     let Some(stat) = fs::stat(from)? else { return Ok(()) };
     match stat.kind {
         FileKind::File => Ok(fs::copy_file(from, to)?),

@@ -31,7 +31,7 @@ pub struct Policy {
 
 /// What is to be done about a stage, and why.
 #[derive(Debug, Clone)]
-pub struct Decision {
+pub(super) struct Decision {
     /// What.
     pub action: Action,
     /// Why; empty if it is up to date.
@@ -44,7 +44,7 @@ pub struct Decision {
 
 /// What is to be done about a stage.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Action {
+pub(super) enum Action {
     /// Nothing: it is up to date.
     Keep,
     /// Nothing, though it is out of date: it is frozen.
@@ -74,15 +74,18 @@ impl Session<'_> {
         let mut judgement = self.judge(stage, absent)?;
         if policy.pull && !policy.allow_missing {
             // Outputs that are known and not here are brought.
-            judgement.out_reasons = judgement
-                .locked
-                .as_ref()
-                .map_or_else(Vec::new, |locked| super::reason::out_reasons(stage, locked, &judgement.outs));
+            judgement.out_reasons = judgement.locked.as_ref().map_or_else(Vec::new, |locked| {
+                super::reason::out_reasons(stage, locked, &judgement.outs)
+            });
         }
         let key = judgement.inputs.key(stage);
         let mut reasons = judgement.reasons();
         if stage.frozen {
-            let action = if reasons.is_empty() { Action::Keep } else { Action::KeepFrozen };
+            let action = if reasons.is_empty() {
+                Action::Keep
+            } else {
+                Action::KeepFrozen
+            };
             return Ok(Decision {
                 action,
                 reasons,

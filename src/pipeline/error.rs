@@ -15,7 +15,10 @@ pub type Result<T> = std::result::Result<T, PipelineError>;
 
 /// Why an operation on pipelines failed.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say it; the transparent ones are other layers' errors")]
+#[allow(
+    missing_docs,
+    reason = "the messages say it; the transparent ones are other layers' errors"
+)]
 pub enum PipelineError {
     #[error(transparent)]
     Repo(#[from] RepoError),
@@ -71,6 +74,8 @@ pub enum PipelineError {
     },
     #[error("stage `{stage}` never ran to its end: there is nothing to compare with")]
     NotLocked { stage: StageId },
+    #[error("`{target}` are several stages")]
+    SeveralStages { target: String, first: StageId },
     #[error("no run has an id that begins with `{prefix}`")]
     NoRun { prefix: String },
     #[error("several runs have ids that begin with `{prefix}`")]
@@ -113,7 +118,7 @@ impl PipelineError {
     /// The command that helps, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let word = |stage: &StageId| shell_word(&stage.to_string()).into_owned();
+        let word = |stage: &StageId| shell_word(&stage.to_string());
         match self {
             Self::Repo(error) => error.hint(),
             Self::Definition(error) => error.hint(),
@@ -130,11 +135,11 @@ impl PipelineError {
                 shell_word(&path.to_string())
             )),
             Self::Resource { resource, amount, .. } => Some(format!("modver repro --resource {resource}={amount}")),
-            Self::UndeclaredInput { stage, path } => Some(format!(
-                "add `{path}` to the deps of `{stage}` in {}",
-                stage.file
-            )),
+            Self::UndeclaredInput { stage, path } => {
+                Some(format!("add `{path}` to the deps of `{stage}` in {}", stage.file))
+            }
             Self::NotLocked { stage } => Some(format!("modver repro {}", word(stage))),
+            Self::SeveralStages { first, .. } => Some(format!("modver repro --explain {}", word(first))),
             Self::NoRun { .. } | Self::AmbiguousRun { .. } => Some("modver runs".to_owned()),
             Self::NoLog { stage } => Some(format!("modver runs {}", word(stage))),
             Self::Index { path, .. } => Some(format!(

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::aside::Aside;
-use super::decide::{Action, Decision, Policy, is_reusable};
+use super::decide::{Action, Decision, is_reusable};
 use super::error::{PipelineError, Result};
 use super::inputs::{self, Inputs, locked_dep, locked_out, node_of};
 use super::isolate::Sandbox;
@@ -21,7 +21,7 @@ use super::process::{self, End, Task, Usage};
 use super::repro::{Event, Repro, StageOutcome, StageResult};
 use super::runs::{RecordedContent, RunRecord};
 use super::session::{lock, lock_file};
-use super::Stage;
+use super::{Out, OutKind, Stage};
 use crate::fs::{self, FileLock, LockKind};
 use crate::git::LockedStage;
 use crate::hash::FileId;
@@ -70,11 +70,18 @@ impl Repro<'_, '_> {
         let dir = repository.stage_dir().join("locks");
         fs::create_dir_all(&dir)?;
         let path = dir.join(inputs::file_name(&stage.id));
-        let waiting = |holder: &str| self.watch.event(&Event::Waits {
-            stage: &stage.id,
-            holder,
-        });
-        Ok(FileLock::acquire(&path, LockKind::Exclusive, repository.progress(), waiting)?)
+        let waiting = |holder: &str| {
+            self.watch.event(&Event::Waits {
+                stage: &stage.id,
+                holder,
+            })
+        };
+        Ok(FileLock::acquire(
+            &path,
+            LockKind::Exclusive,
+            repository.progress(),
+            waiting,
+        )?)
     }
 
     /// The lock of the workspace; of the threads of this process, one at a time.
@@ -103,9 +110,11 @@ impl Repro<'_, '_> {
                 })
                 .map(|(path, _)| path.clone())
                 .collect();
-            session.repository.store_contents(&changed, &[])?;
-            for (path, node) in outs {
-                session.repository.restore_content(path, node)?;
+            session.repository.store_contents(&changed, 0, &[])?;
+            for out in &stage.outs {
+                if let Some(node) = outs.get(&out.path) {
+                    session.repository.restore_content(&out.path, node, out.cache)?;
+                }
             }
         }
         let locked = self.locked(stage, &decision.judgement.inputs, outs)?;
@@ -142,7 +151,7 @@ impl Repro<'_, '_> {
         let (ran, failure) = match ran {
             Err(failure) => (None, Some(failure)),
             Ok(ran) => {
-                let mut judge = || -> Result<()> {
+                let judge = || -> Result<()> {
                     finished?;
                     if let Some(sandbox) = &sandbox {
                         undeclared = sandbox.collect(self, stage, &ran, &log_bytes)?;
@@ -208,7 +217,7 @@ impl Repro<'_, '_> {
         if !self.policy.isolated {
             let _workspace = self.workspace()?;
             for (path, node) in &absent {
-                session.repository.restore_content(path, node)?;
+                session.repository.restore_content(path, node, true)?;
                 session.contents.forget(path);
             }
         }
@@ -366,13 +375,12 @@ impl Repro<'_, '_> {
     ) -> Result<(BTreeMap<RepoPath, Node>, FileId)> {
         let session = self.session;
         let _workspace = self.workspace()?;
-        let stored: Vec<RepoPath> = stage
-            .outs
-            .iter()
-            .filter(|out| !self.policy.no_commit && (out.cache || out.kind != super::OutKind::Data))
-            .map(|out| out.path.clone())
-            .collect();
-        let kept = match session.repository.store_contents(&stored, &[]) {
+        // Of what git keeps, metrics and plots are stored, too, so that the run can be restored; but they stay git's.
+        let (cached, others): (Vec<&Out>, Vec<&Out>) = stage.outs.iter().partition(|out| out.cache);
+        let small = others.into_iter().filter(|out| out.kind != OutKind::Data);
+        let kept = cached.iter().copied().chain(small).filter(|_| !self.policy.no_commit);
+        let stored: Vec<RepoPath> = kept.map(|out| out.path.clone()).collect();
+        let kept = match session.repository.store_contents(&stored, cached.len(), &[]) {
             Ok(kept) => kept,
             Err(error) => {
                 aside.put_back(session.repository)?;
@@ -425,7 +433,9 @@ impl Repro<'_, '_> {
             Some((name, RecordedContent::new(dep.content, dep.size)))
         });
         let params = inputs.params.iter().map(|(file, values)| {
-            let known = values.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+            let known = values
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
             (quote(file.as_bytes()).into_owned(), known.collect())
         });
         Ok(RunRecord {
@@ -469,7 +479,11 @@ impl Repro<'_, '_> {
         failure: Option<PipelineError>,
     ) -> Result<StageOutcome> {
         let interrupted = matches!(failure, Some(PipelineError::Repo(RepoError::Interrupted(_))));
-        let result = if interrupted { StageResult::Stopped } else { StageResult::Failed };
+        let result = if interrupted {
+            StageResult::Stopped
+        } else {
+            StageResult::Failed
+        };
         let mut outcome = StageOutcome::new(stage, result, decision.reasons.clone());
         if let Some(ran) = ran {
             let record = self.record(stage, decision, inputs, &ran, log)?;
@@ -509,7 +523,12 @@ const fn kept(action: &Action) -> StageResult {
 
 /// Outputs that modver keeps must not be git's.
 fn check_outs(repro: &Repro<'_, '_>, stage: &Stage) -> Result<()> {
-    let kept: Vec<RepoPath> = stage.outs.iter().filter(|out| out.cache).map(|out| out.path.clone()).collect();
+    let kept: Vec<RepoPath> = stage
+        .outs
+        .iter()
+        .filter(|out| out.cache)
+        .map(|out| out.path.clone())
+        .collect();
     if kept.is_empty() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use crate::object::Node;
 use crate::path::RepoPath;
 
 /// Values of parameters by file and key; `None`: the file has no such key.
-pub type ParamValues = BTreeMap<RepoPath, BTreeMap<String, Option<serde_json::Value>>>;
+pub(super) type ParamValues = BTreeMap<RepoPath, BTreeMap<String, Option<serde_json::Value>>>;
 
 /// What a stage depends on, as it is now.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -77,7 +77,9 @@ impl Inputs {
     pub fn locked(&self, stage: &Stage, outs: BTreeMap<RepoPath, LockedOut>) -> LockedStage {
         let deps = self.deps.iter().filter_map(|(path, dep)| Some((path.clone(), (*dep)?)));
         let params = self.params.iter().map(|(file, keys)| {
-            let known = keys.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+            let known = keys
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
             (file.clone(), known.collect())
         });
         LockedStage {
@@ -107,7 +109,7 @@ pub enum MissingInput {
 
 /// Content, as lock files and keys name it.
 #[must_use]
-pub fn pointer_content(node: &Node) -> Option<PointerContent> {
+pub(super) fn pointer_content(node: &Node) -> Option<PointerContent> {
     match *node {
         Node::File { id, executable, .. } => Some(PointerContent::File { id, executable }),
         Node::Dir { id, files, .. } => Some(PointerContent::Dir { id, files }),
@@ -117,7 +119,7 @@ pub fn pointer_content(node: &Node) -> Option<PointerContent> {
 
 /// Content of this size, as an entry of a listing.
 #[must_use]
-pub const fn node_of(content: PointerContent, size: u64) -> Node {
+pub(super) const fn node_of(content: PointerContent, size: u64) -> Node {
     match content {
         PointerContent::File { id, executable } => Node::File { id, size, executable },
         PointerContent::Dir { id, files } => Node::Dir { id, size, files },
@@ -126,7 +128,7 @@ pub const fn node_of(content: PointerContent, size: u64) -> Node {
 
 /// Content that a stage read.
 #[must_use]
-pub fn locked_dep(node: &Node) -> Option<LockedDep> {
+pub(super) fn locked_dep(node: &Node) -> Option<LockedDep> {
     let content = pointer_content(node)?;
     Some(LockedDep {
         content,
@@ -136,7 +138,7 @@ pub fn locked_dep(node: &Node) -> Option<LockedDep> {
 
 /// Content that a stage made at `out`.
 #[must_use]
-pub fn locked_out(out: &Out, node: &Node) -> Option<LockedOut> {
+pub(super) fn locked_out(out: &Out, node: &Node) -> Option<LockedOut> {
     let content = pointer_content(node)?;
     Some(LockedOut {
         content,
@@ -157,6 +159,6 @@ fn content_text(content: &PointerContent) -> String {
 
 /// The name of a stage for files about it.
 #[must_use]
-pub fn file_name(stage: &StageId) -> String {
+pub(super) fn file_name(stage: &StageId) -> String {
     FileId::of(format!("{}\0{}", stage.file, stage.name).as_bytes()).to_string()
 }

@@ -1,7 +1,7 @@
 //! What the command of a stage prints, kept in a file of bounded size.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::fs::{self, AppendFile, Result};
 
@@ -12,7 +12,7 @@ const TAIL: usize = 1 << 20;
 
 /// The log of one run of a stage.
 #[derive(Debug)]
-pub struct Log {
+pub(super) struct Log {
     file: AppendFile,
     written: u64,
     tail: VecDeque<u8>,
@@ -24,7 +24,7 @@ impl Log {
     ///
     /// # Errors
     /// When it cannot be created.
-    pub fn create(path: &Path) -> Result<Self> {
+    pub(super) fn create(path: &Path) -> Result<Self> {
         if let Some(dir) = path.parent() {
             fs::create_dir_all(dir)?;
         }
@@ -43,7 +43,7 @@ impl Log {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let room = usize::try_from(HEAD.saturating_sub(self.written)).unwrap_or(usize::MAX);
         let (head, rest) = bytes.split_at(bytes.len().min(room));
         if !head.is_empty() {
@@ -63,7 +63,7 @@ impl Log {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish(&mut self) -> Result<()> {
+    pub(super) fn finish(&mut self) -> Result<()> {
         if self.dropped > 0 {
             let gap = format!("\n[modver: {} bytes of output left out]\n", self.dropped);
             self.file.append(gap.as_bytes())?;
@@ -75,16 +75,10 @@ impl Log {
         self.dropped = 0;
         Ok(())
     }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
-        self.file.path().to_owned()
-    }
 }
 
 /// The longest log, in bytes.
-pub const MAX_LOG: u64 = HEAD + TAIL as u64 + 1024;
+pub(super) const MAX_LOG: u64 = HEAD + TAIL as u64 + 1024;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use crate::repo::Repository;
 
 /// The log of the last run of a stage in this work tree.
 #[must_use]
-pub fn log_path(repository: &Repository, stage: &StageId) -> PathBuf {
+pub(super) fn log_path(repository: &Repository, stage: &StageId) -> PathBuf {
     repository.stage_dir().join("logs").join(inputs::file_name(stage))
 }
 

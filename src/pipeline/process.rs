@@ -23,7 +23,7 @@ const TICK: Duration = Duration::from_millis(20);
 const LINGER: Duration = Duration::from_millis(200);
 
 /// What to run.
-pub struct Task<'a> {
+pub(super) struct Task<'a> {
     /// For the shell.
     pub line: &'a str,
     /// Where.
@@ -38,7 +38,7 @@ pub struct Task<'a> {
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     /// By itself, with this code.
     Exited(i32),
     /// By a signal that was not ours.
@@ -83,7 +83,11 @@ impl Usage {
 ///
 /// # Errors
 /// When it cannot be started or waited for.
-pub fn run(task: &Task<'_>, stop: &dyn Fn() -> bool, output: &mut dyn FnMut(&[u8])) -> io::Result<(End, Usage)> {
+pub(super) fn run(
+    task: &Task<'_>,
+    stop: &dyn Fn() -> bool,
+    output: &mut dyn FnMut(&[u8]),
+) -> io::Result<(End, Usage)> {
     let started = Instant::now();
     let (mut reader, writer) = io::pipe()?;
     let mut command = Command::new("/bin/sh");
@@ -148,7 +152,11 @@ fn follow(
             break;
         }
         stopping.go_on(pid, stop, deadline);
-        wait = if busy { Duration::from_millis(1) } else { TICK.min(wait * 2) };
+        wait = if busy {
+            Duration::from_millis(1)
+        } else {
+            TICK.min(wait * 2)
+        };
         if open {
             let mut fds = [PollFd::new(&*reader, PollFlags::IN)];
             let timeout = Timespec {

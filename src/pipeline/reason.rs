@@ -137,7 +137,7 @@ impl fmt::Display for StaleReason {
 
 /// How the inputs and the definition differ from the last run. Empty: the last run had the same.
 #[must_use]
-pub fn input_reasons(stage: &Stage, inputs: &Inputs, locked: Option<&LockedStage>) -> Vec<StaleReason> {
+pub(super) fn input_reasons(stage: &Stage, inputs: &Inputs, locked: Option<&LockedStage>) -> Vec<StaleReason> {
     let Some(locked) = locked else {
         return vec![StaleReason::NeverRan];
     };
@@ -226,7 +226,11 @@ fn params(inputs: &Inputs, locked: &LockedStage, reasons: &mut Vec<StaleReason>)
 
 /// How the outputs that are there differ from those that the last run made.
 #[must_use]
-pub fn out_reasons(stage: &Stage, locked: &LockedStage, there: &BTreeMap<RepoPath, Option<Node>>) -> Vec<StaleReason> {
+pub(super) fn out_reasons(
+    stage: &Stage,
+    locked: &LockedStage,
+    there: &BTreeMap<RepoPath, Option<Node>>,
+) -> Vec<StaleReason> {
     let mut reasons = Vec::new();
     for out in &stage.outs {
         let Some(made) = locked.outs.get(&out.path) else {

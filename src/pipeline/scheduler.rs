@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 /// Something to run.
 #[derive(Debug, Clone, Default)]
-pub struct Job {
+pub(super) struct Job {
     /// What has to be done before, by position.
     pub needs: Vec<usize>,
     /// How much of each resource it holds while it runs.
@@ -17,7 +17,7 @@ pub struct Job {
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobEnd {
+pub(super) enum JobEnd {
     /// Well.
     Done,
     /// It failed.
@@ -42,7 +42,7 @@ pub enum OnFailure {
 pub type Limits = BTreeMap<String, f64>;
 
 /// Runs all jobs, up to `parallel` at once, each in a thread of its own. `stop` is asked before each is started.
-pub fn schedule(
+pub(super) fn schedule(
     jobs: &[Job],
     parallel: usize,
     limits: &Limits,
@@ -87,7 +87,11 @@ pub fn schedule(
             halted |= end == JobEnd::Failed && on_failure == OnFailure::Finish;
         }
     });
-    state.ends.into_iter().map(|end| end.unwrap_or(JobEnd::Stopped)).collect()
+    state
+        .ends
+        .into_iter()
+        .map(|end| end.unwrap_or(JobEnd::Stopped))
+        .collect()
 }
 
 fn users(jobs: &[Job]) -> Vec<Vec<usize>> {
@@ -120,7 +124,11 @@ impl State<'_> {
         let found = self.ready.iter().copied().find(|at| {
             let job = &self.jobs[*at];
             let fits = job.resources.iter().all(|(name, amount)| {
-                let held: f64 = self.running.iter().filter_map(|at| self.jobs[*at].resources.get(name)).sum();
+                let held: f64 = self
+                    .running
+                    .iter()
+                    .filter_map(|at| self.jobs[*at].resources.get(name))
+                    .sum();
                 let kept = reserved.get(name.as_str()).copied().unwrap_or(0.0);
                 match self.limits.get(name) {
                     // More than there is of it runs alone.
@@ -247,7 +255,9 @@ mod tests {
     #[test]
     fn after_a_failure_nothing_is_started() {
         let jobs = [job(&[]), job(&[]), job(&[0])];
-        let ends = schedule(&jobs, 1, &Limits::new(), OnFailure::Finish, &|| false, &|_| JobEnd::Failed);
+        let ends = schedule(&jobs, 1, &Limits::new(), OnFailure::Finish, &|| false, &|_| {
+            JobEnd::Failed
+        });
         assert_eq!(ends, [JobEnd::Failed, JobEnd::Stopped, JobEnd::Blocked]);
         let ends = schedule(&jobs, 1, &Limits::new(), OnFailure::Finish, &|| true, &|_| JobEnd::Done);
         assert_eq!(ends, [JobEnd::Stopped; 3]);

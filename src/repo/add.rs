@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::observe::Observed;
 use super::record::Record;
 use super::targets::beside;
-use super::{BrokenPointer, Output, PushOptions, PushOutcome, Repository, Result};
+use super::{BrokenPointer, Output, PushOptions, PushOutcome, Repository, Result, Target};
 use crate::git::{Pointer, PointerContent, Scope};
 use crate::hash::RootId;
 use crate::object::Node;
@@ -128,7 +128,8 @@ impl Repository {
         Ok(outcome)
     }
 
-    /// Stores the changes of outputs that are tracked already. One that is as an earlier pointer says is left alone
+    /// Stores the changes of outputs that are tracked already; of an output of a stage, what is here counts as what the
+    /// stage made. One that is as an earlier pointer says is left alone
     /// unless it is named: it was not changed here.
     ///
     /// # Errors
@@ -137,7 +138,13 @@ impl Repository {
         let _lock = self.lock_workspace()?;
         let mut work = Vec::new();
         let selected = self.targets(targets)?;
-        for target in beside(selected.targets, "add")? {
+        let (of_stages, others): (Vec<Target>, Vec<Target>) = selected
+            .targets
+            .into_iter()
+            .partition(|target| target.output.stage().is_some());
+        let mut targets = beside(others, "add")?;
+        targets.extend(of_stages);
+        for target in targets {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {
                 work.push(Work {
@@ -260,7 +267,10 @@ impl Repository {
                 },
             });
             let scopes = present_scopes(&snapshot, scopes, node.files() == present);
-            records.push(Record::Track(path.clone(), pointer));
+            records.push(match before.as_ref().and_then(Output::stage) {
+                None => Record::Track(path.clone(), pointer),
+                Some(of) => Record::Lock(path.clone(), pointer, of.clone()),
+            });
             states.push((path, snapshot, scopes));
         }
         Ok((added, records, states))

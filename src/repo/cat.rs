@@ -45,17 +45,16 @@ impl Repository {
 
     /// The output of the work tree that a path is in, and the path, which the user may have given as its pointer's.
     fn output_here(&self, typed: RepoPath) -> Result<(Output, RepoPath)> {
-        let outputs = self.outputs()?;
+        let mut outputs = self.outputs()?;
         let stem = git::output_path(&typed).filter(|stem| outputs.outputs.iter().any(|output| output.path == *stem));
         let path = stem.unwrap_or(typed);
         if let Some(output) = outputs.around(&path) {
             return Ok((output.clone(), path));
         }
-        let broken = outputs
-            .broken
-            .into_iter()
-            .find(|error| git::output_path(&error.path).is_some_and(|output| path.starts_with(&output)));
-        Err(broken.map_or(RepoError::NotTracked { path, nearest: None }, RepoError::from))
+        Err(match outputs.broken_around(&path) {
+            Some(at) => outputs.broken.swap_remove(at).into(),
+            None => RepoError::NotTracked { path, nearest: None },
+        })
     }
 
     /// The same in a revision.
@@ -65,16 +64,16 @@ impl Repository {
             rev: rev.to_owned(),
         };
         let Some((pointer_path, pointer)) = self.git.pointer_around(rev, &typed).map_err(RepoError::from)? else {
-            let files = self.git.transparent_at(rev)?;
-            let Some(file) = files.into_iter().find(|file| file.path == typed) else {
-                return Err(not_there(typed));
-            };
-            let output = Output {
-                path: typed.clone(),
-                pointer: file.pointer.to_pointer(file.executable),
-                mode: OutputMode::InPlace(file),
-            };
-            return Ok((output, typed));
+            let mut found = self.outputs_at(Some(rev))?;
+            if let Some(output) = found.around(&typed) {
+                return Ok((output.clone(), typed));
+            }
+            return Err(
+                match found.broken.iter().position(|error| git::is_lock_path(&error.path)) {
+                    Some(at) => found.broken.swap_remove(at).into(),
+                    None => not_there(typed),
+                },
+            );
         };
         let Some(path) = git::output_path(&pointer_path) else {
             return Err(not_there(typed));

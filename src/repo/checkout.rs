@@ -135,6 +135,9 @@ impl Repository {
                 transparent.push(target);
                 continue;
             }
+            if self.is_made_here(&target)? {
+                continue;
+            }
             let plan = self.plan_checkout(&target, options.force);
             note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
         }
@@ -149,6 +152,14 @@ impl Repository {
             broken: Vec::new(),
             dry_run: options.dry_run,
         })
+    }
+
+    /// Whether an output is not here, nor in the cache, and no remote is to have it: only its stage can make it.
+    fn is_made_here(&self, target: &Target) -> Result<bool> {
+        let output = &target.output;
+        Ok(!(target.named || output.is_pushed())
+            && fs::stat(&output.path.on_disk(self.root()))?.is_none()
+            && !self.cache()?.contains(&output.root().as_file())?)
     }
 
     /// Does what was planned of each output.

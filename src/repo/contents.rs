@@ -12,10 +12,10 @@ use crate::fs::{self, FileKind};
 use crate::object::{Node, Root, Trees};
 use crate::path::RepoPath;
 use crate::remote::Wanted;
-use crate::store::{Stored, Transaction};
+use crate::store::{PackKind, Stored, Transaction};
 use crate::workspace::{
-    CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State, StateFile,
-    WorkspaceError, scan,
+    ChangeKind, CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State,
+    StateFile, WorkspaceError, changes, scan,
 };
 
 /// What is in the workspace, remembered.
@@ -26,6 +26,15 @@ pub struct Contents<'a> {
     seen: Mutex<HashMap<RepoPath, Option<Node>>>,
     /// Outputs in which single paths are asked for.
     whole: Mutex<HashMap<RepoPath, Arc<Snapshot>>>,
+}
+
+/// A file in a directory that differs from what it was.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FileDifference {
+    /// In the repository.
+    pub path: RepoPath,
+    /// In one word.
+    pub change: &'static str,
 }
 
 /// Content that was stored.
@@ -70,11 +79,12 @@ impl Repository {
         self.git().common_dir().join(super::FOLDER)
     }
 
-    /// Stores what is at these paths, and `extra` (small) files besides. The caller holds the workspace lock.
+    /// Stores what is at these paths, and `extra` files besides. What is at the first `tracked` paths is modver's from now
+    /// on: a checkout may replace it. The caller holds the workspace lock.
     ///
     /// # Errors
     /// When something cannot be read, tracked or stored.
-    pub fn store_contents(&self, paths: &[RepoPath], extra: &[&[u8]]) -> Result<StoredContent> {
+    pub fn store_contents(&self, paths: &[RepoPath], tracked: usize, extra: &[&[u8]]) -> Result<StoredContent> {
         let transaction = self.cache()?.transaction(self.progress())?;
         let (snapshots, nodes) = match self.snapshots(paths, extra, Some(&transaction)) {
             Ok(done) => done,
@@ -82,7 +92,7 @@ impl Repository {
             Err(error) => return Err(error),
         };
         let stored = transaction.commit()?;
-        for (path, snapshot) in paths.iter().zip(&snapshots) {
+        for (path, snapshot) in paths.iter().zip(&snapshots).take(tracked) {
             // Without it, the next look only takes longer.
             let to = self.state_path(path)?;
             let _ = snapshot.write_state(&to, snapshot.root(), &Scopes::whole());
@@ -111,18 +121,28 @@ impl Repository {
         }
         if let Some(transaction) = transaction {
             for bytes in extra {
-                transaction.add_bytes(crate::store::PackKind::Data, bytes)?;
+                let mut reader = *bytes;
+                transaction.add_reader(PackKind::Data, &mut reader, std::path::Path::new("memory"))?;
             }
         }
         let nodes = snapshots.iter().map(|snapshot| snapshot.node.clone()).collect();
         Ok((snapshots, nodes))
     }
 
-    /// Brings the path to `node`, which is in the cache, whatever is there now. The caller holds the workspace lock.
+    /// Brings the path to `node`, which is in the cache, whatever is there now. If it is `tracked`, it is modver's from now
+    /// on: a checkout may replace it. The caller holds the workspace lock.
     ///
     /// # Errors
     /// When it cannot be written, or some of it is not in the cache.
-    pub fn restore_content(&self, path: &RepoPath, node: &Node) -> Result<()> {
+    pub fn restore_content(&self, path: &RepoPath, node: &Node, tracked: bool) -> Result<()> {
+        self.restore(path, node)?;
+        if !tracked {
+            let _ = fs::remove_file(&self.state_file(path));
+        }
+        Ok(())
+    }
+
+    fn restore(&self, path: &RepoPath, node: &Node) -> Result<()> {
         let mut observed = self.observe(path, None)?;
         (observed.base, observed.scopes) = (None, Scopes::whole());
         let last = observed.last;
@@ -204,6 +224,14 @@ impl Repository {
                 reason: failure.reason,
             }),
         }
+    }
+
+    /// Whether what is at this path was brought there or recorded by modver.
+    ///
+    /// # Errors
+    /// When that cannot be asked.
+    pub fn is_tracked(&self, path: &RepoPath) -> Result<bool> {
+        Ok(fs::stat(&self.state_file(path))?.is_some())
     }
 
     /// Whether all of `node` is in the cache.
@@ -311,6 +339,35 @@ impl Contents<'_> {
         node_in(self.repository, pointer_node(output), &path.strip_prefix(&output.path)?)
     }
 
+    /// How what is at `path` now differs from `before`, file by file; `None` if a listing cannot be had.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn differences(&self, path: &RepoPath, before: &Node) -> Result<Option<Vec<FileDifference>>> {
+        let on_disk = path.on_disk(self.repository.root());
+        let is_dir = fs::stat(&on_disk)?.is_some_and(|stat| stat.kind == FileKind::Dir);
+        if !is_dir || !matches!(before, Node::Dir { .. }) {
+            return Ok(None);
+        }
+        let snapshot = match self.outputs.get(path) {
+            Some(output) => self.snapshot(path, Some(output))?,
+            None => self.plain_snapshot(path, &on_disk)?,
+        };
+        let Ok(found) = changes(&snapshot.over(self.repository), Some(before), snapshot.node.as_ref()) else {
+            return Ok(None);
+        };
+        let differences = found.into_iter().map(|change| FileDifference {
+            path: path.join_path(&change.path),
+            change: match change.kind {
+                ChangeKind::Added => "added",
+                ChangeKind::Deleted => "deleted",
+                ChangeKind::Renamed { .. } => "renamed",
+                ChangeKind::Modified | ChangeKind::TypeChanged => "modified",
+            },
+        });
+        Ok(Some(differences.collect()))
+    }
+
     /// Forgets what was seen at `path` and what is around or in it: it was changed.
     pub fn forget(&self, path: &RepoPath) {
         let is_apart = |other: &RepoPath| !other.starts_with(path) && !path.starts_with(other);
@@ -416,6 +473,10 @@ impl Contents<'_> {
     }
 
     fn plain_dir(&self, path: &RepoPath, on_disk: &std::path::Path) -> Result<Option<Node>> {
+        Ok(self.plain_snapshot(path, on_disk)?.node)
+    }
+
+    fn plain_snapshot(&self, path: &RepoPath, on_disk: &std::path::Path) -> Result<Snapshot> {
         let repository = self.repository;
         let name = crate::hash::FileId::of(path.as_bytes()).to_string();
         let dir = repository.stage_dir().join("dirs");
@@ -443,7 +504,7 @@ impl Contents<'_> {
             };
             let _ = snapshot.write_state(&to, None, &Scopes::whole());
         }
-        Ok(snapshot.node)
+        Ok(snapshot)
     }
 }
 

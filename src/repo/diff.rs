@@ -249,9 +249,15 @@ impl Repository {
         unreadable.append(&mut after.broken);
         unreadable.sort_by(|a, b| a.path.cmp(&b.path));
         unreadable.dedup_by(|a, b| a.path == b.path);
-        for path in unreadable.iter().filter_map(|error| git::output_path(&error.path)) {
-            before.outputs.remove(&path);
-            after.outputs.remove(&path);
+        for error in &unreadable {
+            // What a lock file names that cannot be read on the other side is not compared either.
+            let is_of = |output: &Output| output.stage().is_some_and(|of| of.lock == error.path);
+            for side in [&mut before, &mut after] {
+                match git::output_path(&error.path) {
+                    Some(path) => drop(side.outputs.remove(&path)),
+                    None => side.outputs.retain(|_, output| !is_of(output)),
+                }
+            }
         }
         let both: BTreeMap<&RepoPath, &Output> = before.outputs.iter().chain(&after.outputs).collect();
         let both: Vec<Output> = both.into_values().cloned().collect();

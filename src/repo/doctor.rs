@@ -218,6 +218,7 @@ impl Repository {
         let tracked = self.git.tracked()?;
         let mut excludes = self.git.excludes()?;
         let mut unnamed = 0_usize;
+        let mut locks = std::collections::HashSet::new();
         for (n, output) in outputs.outputs.iter().enumerate() {
             let mut say = |level, message: String, hint: String| {
                 if n < NAMED || level == Level::Problem {
@@ -228,16 +229,22 @@ impl Repository {
             };
             let path = &output.path;
             let pointer = output.pointer_path()?;
-            let in_index = tracked.contains(&pointer);
+            let (what, again) = match output.stage() {
+                None => ("pointer", "add"),
+                Some(_) => ("lock file", "commit"),
+            };
+            // One lock file names many outputs.
+            let is_new = output.stage().is_none() || locks.insert(pointer.clone());
+            let in_index = !is_new || tracked.contains(&pointer);
             match excludes.is_excluded(&pointer, false)? {
                 Some(rule) if !in_index => say(
                     Level::Problem,
-                    format!("the pointer `{pointer}` is ignored by git: {rule}"),
+                    format!("the {what} `{pointer}` is ignored by git: {rule}"),
                     format!("git add -f {pointer}"),
                 ),
                 None if !in_index => say(
                     Level::Warning,
-                    format!("the pointer `{pointer}` is not in git"),
+                    format!("the {what} `{pointer}` is not in git"),
                     format!("git add {pointer}"),
                 ),
                 _ => {}
@@ -253,7 +260,7 @@ impl Repository {
                 say(
                     Level::Warning,
                     format!("git does not ignore `{path}`: `git add .` would add the data itself"),
-                    format!("modver add {path}"),
+                    format!("modver {again} {path}"),
                 );
             }
         }

@@ -165,6 +165,14 @@ pub enum RepoError {
     PatternNotTracked { pattern: String, file: RepoPath },
     #[error("`{path}` is a transparent file: git keeps its pointer in its place")]
     IsTransparent { path: RepoPath, instead: &'static str },
+    #[error("`{path}` is an output of the stage `{stage}`")]
+    OfStage { path: RepoPath, stage: String },
+    #[error("`{path}` is tracked by itself already: it cannot be the output of a stage, too")]
+    AnotherOutput { path: RepoPath },
+    #[error("`{path}` is tracked by git: it cannot be the output of a stage that modver keeps")]
+    StageOutInGit { path: RepoPath, count: usize },
+    #[error("`{path}` is not pushed: the stage `{stage}` says so")]
+    NotPushed { path: RepoPath, stage: String },
     #[error("nothing says which files to migrate")]
     NothingToMigrate,
     #[error("git sees changes that are not committed")]
@@ -299,6 +307,12 @@ impl RepoError {
             Self::NotHere { path } => Some(format!("modver pull {path}")),
             Self::PatternNotTracked { .. } => Some("modver track".to_owned()),
             Self::IsTransparent { path, instead } => Some(format!("git {instead} {path}")),
+            Self::OfStage { path, stage } => Some(format!(
+                "modver commit {path}   to keep it as it is, or modver stage remove {stage}"
+            )),
+            Self::AnotherOutput { path } => Some(format!("modver remove {path}")),
+            Self::StageOutInGit { path, .. } => Some(format!("git rm -r --cached {path}")),
+            Self::NotPushed { stage, .. } => Some(format!("modver repro {stage}   makes it where it is needed")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
             Self::CannotAsk { source, .. } => source.hint(),

@@ -112,7 +112,8 @@ impl Repository {
             orphans.extend(self.orphans(&mut found)?.here.into_iter().map(|orphan| orphan.path));
         }
         let Selected { mut targets, broken } = self.targets_in(&options.scope, found, &options.targets, &orphans)?;
-        targets.retain(|target| wanted.has(&target.output.path));
+        // What is not pushed is only looked for where somebody asks for it.
+        targets.retain(|target| wanted.has(&target.output.path) && (target.named || target.output.is_pushed()));
         if options.present_parts {
             let here = targets.iter_mut().filter(|target| target.commit.is_none());
             for target in here.filter(|target| !target.named) {

@@ -4,11 +4,12 @@
 //! when a hook is done: so a hook that was killed is made up for by the next one. What the user brought here otherwise
 //! while its pointer stayed the same, or left out, stays as it is.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::{CheckoutOptions, CheckoutOutcome, FOLDER, Output, Repository, Result, Target};
+use super::{CheckoutOptions, CheckoutOutcome, FOLDER, Output, OutputMode, Repository, Result, Target};
 use crate::fs;
-use crate::git::{GitError, Hook, Operation, Pointer};
+use crate::git::{GitError, Hook, Lock, Operation, Pointer, PointerContent};
 use crate::path::RepoPath;
 use crate::workspace::State;
 
@@ -44,9 +45,10 @@ impl Repository {
             .into_iter()
             .map(|orphan| orphan.path)
             .collect();
+        let mut locks = Locks::new();
         // Transparent files git brings itself.
         for output in found.outputs.into_iter().filter(|output| !output.is_transparent()) {
-            if self.has_moved(&output, &before)? {
+            if self.has_moved(&output, &before, &mut locks)? {
                 targets.push(Target {
                     output,
                     parts: Vec::new(),
@@ -104,12 +106,11 @@ impl Repository {
 
     /// Whether the pointer changed since any of these commits, as far as they are here. Whether what is here is as it
     /// says, only a look at it tells: git or another output may have had the place since.
-    fn has_moved(&self, output: &Output, before: &[String]) -> Result<bool> {
+    fn has_moved(&self, output: &Output, before: &[String], locks: &mut Locks) -> Result<bool> {
         let base = State::base_at(&self.state_file(&output.path));
-        let pointer = output.pointer_path()?;
         let mut known = false;
         for commit in before {
-            let then = match self.git.pointer_bytes_at(commit, &pointer) {
+            let then = match self.content_at(commit, output, locks) {
                 Ok(then) => then,
                 // It was pruned; or there was none, as when a pull fills an empty repository.
                 Err(GitError::Revision { .. }) => continue,
@@ -118,12 +119,42 @@ impl Repository {
                 Err(GitError::Pointer(_)) => return Ok(true),
                 Err(error) => return Err(error.into()),
             };
-            let then = then.and_then(|bytes| Pointer::parse(&bytes, &pointer).ok());
-            if then.is_none_or(|then| then.content != output.pointer.content) {
+            if then != Some(output.pointer.content) {
                 return Ok(true);
             }
             known = true;
         }
         Ok(!known)
     }
+
+    /// What an output was in a commit; `None` if it was none, or what named it cannot be read.
+    fn content_at(
+        &self,
+        commit: &str,
+        output: &Output,
+        locks: &mut Locks,
+    ) -> std::result::Result<Option<PointerContent>, GitError> {
+        let OutputMode::Stage(of) = &output.mode else {
+            let pointer = match crate::git::pointer_path(&output.path) {
+                Ok(pointer) => pointer,
+                Err(_) => return Ok(None),
+            };
+            let then = self.git.pointer_bytes_at(commit, &pointer)?;
+            let then = then.and_then(|bytes| Pointer::parse(&bytes, &pointer).ok());
+            return Ok(then.map(|then| then.content));
+        };
+        let key = (commit.to_owned(), of.lock.clone());
+        let lock = match locks.entry(key) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let lock = self.git.lock_at(commit, &of.lock)?;
+                entry.insert(lock.and_then(std::result::Result::ok))
+            }
+        };
+        let then = lock.as_ref().and_then(|lock| lock.cached_at(&output.path));
+        Ok(then.map(|then| then.content))
+    }
 }
+
+/// The lock files of commits, by commit and path: one has many outputs.
+type Locks = HashMap<(String, RepoPath), Option<Lock>>;

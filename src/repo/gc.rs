@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use super::outputs::pointer_root;
 use super::{RepoError, Repository, Result};
 use crate::fs;
-use crate::git::{PointerProblem, Scope};
+use crate::git::Scope;
 use crate::hash::{ChunkId, PackId, TreeId};
 use crate::object::{Node, Root, Trees as _};
 use crate::progress::Phase;
@@ -124,9 +124,7 @@ impl Repository {
         // Pointers that cannot be read in the work tree may name anything.
         self.outputs()?.sound()?;
         let live = self.git.pointers_in(&options.scope, &self.progress)?;
-        let promise =
-            |problem: &PointerProblem| matches!(problem, PointerProblem::Version(_) | PointerProblem::Conflict);
-        let promised = live.unparsed.into_iter().find(|error| promise(&error.problem));
+        let promised = live.unparsed.into_iter().find(|error| error.problem.is_promise());
         // Of all work trees alike.
         if let Some(error) = live.unparsed_files.into_iter().next().or(promised) {
             return Err(error.into());

@@ -20,6 +20,8 @@ impl Repository {
                 paths.push(path);
             } else if is_pattern(input) {
                 let found = self.expand(input)?;
+                let of_stage = |path: &RepoPath| outputs.around(path).is_some_and(|output| output.stage().is_some());
+                let found: Vec<RepoPath> = found.into_iter().filter(|path| !of_stage(path)).collect();
                 if found.is_empty() {
                     return Err(RepoError::NoMatch { pattern: input.clone() });
                 }
@@ -92,7 +94,8 @@ impl Repository {
         ];
         if path.names().any(|name| name == b".git")
             || special.contains(&name.as_os())
-            || path.as_bytes() == super::PROJECT_FILE.as_bytes()
+            || name.as_bytes() == super::PROJECT_FILE.as_bytes()
+            || git::is_lock_path(path)
             || self.root().join(path.on_disk(Path::new(""))) == self.cache_dir()
         {
             return Err(RepoError::Reserved(path.clone()));
@@ -112,6 +115,9 @@ impl Repository {
                 });
             }
             above = dir.parent();
+        }
+        if let Some(output) = outputs.outputs.iter().find(|output| output.path == *path) {
+            output.without_stage()?;
         }
         if let Some(around) = outputs.around(path).filter(|output| output.path != *path) {
             return Err(RepoError::InsideOutput {
@@ -187,7 +193,8 @@ impl Repository {
                 let reserved = git::is_pointer_path(&full)
                     || entry.name.as_bytes().starts_with(b".git")
                     || entry.name.as_os() == OsStr::new(IGNORE_FILE)
-                    || full.as_bytes() == super::PROJECT_FILE.as_bytes();
+                    || entry.name.as_bytes() == super::PROJECT_FILE.as_bytes()
+                    || git::is_lock_path(&full);
                 let is_dir = entry.kind == Some(FileKind::Dir);
                 if is_match && !reserved && tracked.under(&full)?.is_empty() && !self.is_ignored(&full, is_dir)? {
                     found.push(full);

@@ -70,6 +70,32 @@ enum Found {
     NoListing,
 }
 
+/// What names an output.
+struct Named {
+    /// The pointer, or the lock file.
+    file: RepoPath,
+    output: RepoPath,
+    is_locked: bool,
+}
+
+impl Named {
+    fn pointer(file: &RepoPath) -> Self {
+        Self {
+            file: file.clone(),
+            output: git::output_path(file).unwrap_or_default(),
+            is_locked: false,
+        }
+    }
+
+    fn locked(file: &RepoPath, output: &RepoPath) -> Self {
+        Self {
+            file: file.clone(),
+            output: output.clone(),
+            is_locked: true,
+        }
+    }
+}
+
 impl Repository {
     /// Finds the versions of an output, or of a path inside one. Only git's history and the cache are read.
     ///
@@ -78,12 +104,12 @@ impl Repository {
     pub fn log(&self, request: &LogRequest) -> Result<LogOutcome> {
         let typed = self.path_of(&request.target)?;
         let rev = request.rev.as_deref();
-        let pointer = self.pointer_of(&typed, rev)?;
-        let output = git::output_path(&pointer).unwrap_or_default();
-        let part = match typed.strip_prefix(&output) {
-            Some(part) if typed != pointer => part,
+        let named = self.named_by(&typed, rev)?;
+        let part = match typed.strip_prefix(&named.output) {
+            Some(part) if typed != named.file => part,
             _ => RepoPath::root(),
         };
+        let (output, out) = (&named.output, named.is_locked.then_some(&named.output));
         let mut outcome = LogOutcome {
             path: output.join_path(&part),
             versions: Vec::new(),
@@ -96,13 +122,14 @@ impl Repository {
                 return Ok(false);
             }
             let no_listing = &mut outcome.unknown;
-            if let Some(version) = self.version(touch, &part, request.stat, no_listing)? {
+            if let Some(version) = self.version(touch, out, &part, request.stat, no_listing)? {
                 outcome.versions.push(version);
             }
             Ok(request.limit.is_none_or(|limit| outcome.versions.len() < limit))
         };
         self.git.log(
-            &pointer,
+            &named.file,
+            out,
             rev,
             request.limit.is_some(),
             &self.progress,
@@ -117,8 +144,8 @@ impl Repository {
         failed.map(|()| outcome)
     }
 
-    /// The pointer that stands, or stood last, for what the user typed.
-    fn pointer_of(&self, typed: &RepoPath, rev: Option<&str>) -> Result<RepoPath> {
+    /// What names, or named last, what the user typed: a pointer, or a lock file.
+    fn named_by(&self, typed: &RepoPath, rev: Option<&str>) -> Result<Named> {
         let mut candidates = Vec::new();
         let above = std::iter::successors(Some(typed.clone()), RepoPath::parent);
         for path in above.filter(|path| !path.is_root()) {
@@ -129,16 +156,49 @@ impl Repository {
         }
         for pointer in &candidates {
             if fs::stat(&pointer.on_disk(self.root()))?.is_some_and(|stat| stat.kind == fs::FileKind::File) {
-                return Ok(pointer.clone());
+                return Ok(Named::pointer(pointer));
             }
         }
-        let found = self.git.last_touched(&candidates, rev)?;
-        found.ok_or_else(|| RepoError::NeverTracked { path: typed.clone() })
+        let locks = self.git.find_pointers()?.locks;
+        for file in &locks {
+            // One that cannot be read now may have been readable before.
+            let lock = self.read_lock(file).unwrap_or_default();
+            if let Some((out, ..)) = lock.cached().find(|(out, ..)| typed.starts_with(out)) {
+                return Ok(Named::locked(file, out));
+            }
+        }
+        if let Some(pointer) = self.git.last_touched(&candidates, rev)? {
+            return Ok(Named::pointer(&pointer));
+        }
+        for file in locks {
+            let mut outs = std::iter::successors(Some(typed.clone()), RepoPath::parent);
+            while let Some(out) = outs.next().filter(|out| !out.is_root()) {
+                let mut found = false;
+                self.git.log(&file, Some(&out), rev, true, &self.progress, &mut |_| {
+                    found = true;
+                    false
+                })?;
+                if found {
+                    return Ok(Named::locked(&file, &out));
+                }
+            }
+        }
+        Err(RepoError::NeverTracked { path: typed.clone() })
     }
 
     /// `None` if the version does not concern the target.
-    fn version(&self, touch: Touch, part: &RepoPath, stat: bool, unknown: &mut u64) -> Result<Option<LoggedVersion>> {
-        let place = |pointer: &RepoPath| git::output_path(pointer).unwrap_or_default().join_path(part);
+    fn version(
+        &self,
+        touch: Touch,
+        out: Option<&RepoPath>,
+        part: &RepoPath,
+        stat: bool,
+        unknown: &mut u64,
+    ) -> Result<Option<LoggedVersion>> {
+        let place = |file: &RepoPath| {
+            let output = out.cloned().or_else(|| git::output_path(file)).unwrap_or_default();
+            output.join_path(part)
+        };
         let moved = touch.after.is_some().then(|| touch.other.as_ref().map(place)).flatten();
         let (before, after) = (
             self.node_in(touch.before.as_ref(), part)?,

@@ -25,6 +25,7 @@ mod import;
 mod init;
 mod inputs;
 mod install;
+mod locks;
 mod log;
 mod ls;
 mod merge;
@@ -64,7 +65,7 @@ pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
 pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
 pub use conflicts::{ConflictedField, ConflictedFile, ConflictedOutput, SettleOutcome, Settled};
 pub use content::{Content, ContentKind};
-pub use contents::{Contents, StoredContent, remove_path};
+pub use contents::{Contents, FileDifference, StoredContent, remove_path};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use du::{DuOutcome, Usage};
@@ -287,7 +288,22 @@ impl Repository {
         )?)
     }
 
-    /// The same lock, if nobody holds it.
+    /// The lock of everything that edits a project file; the settings' edits hold it, too.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub fn lock_project_files(&self) -> Result<FileLock> {
+        let dir = self.git.common_dir().join(FOLDER);
+        fs::create_dir_all(&dir)?;
+        Ok(FileLock::acquire(
+            &dir.join("mv.toml.lock"),
+            LockKind::Exclusive,
+            &self.progress,
+            |holder| (self.waiting)(holder),
+        )?)
+    }
+
+    /// The lock of the workspace, if nobody holds it.
     pub(crate) fn try_lock_workspace(&self) -> Result<Option<FileLock>> {
         let path = self.git.git_dir().join(FOLDER).join("lock");
         Ok(FileLock::try_acquire(&path, LockKind::Exclusive)?)

@@ -1,7 +1,8 @@
 //! Data that modver brought into the workspace and that no pointer names any more, as after `git checkout` of a commit
 //! in which it was not tracked. The workspace states tell: each names its output.
 //!
-//! Not an orphan: what has a pointer that cannot be read, or one that git's index still has; what git tracks itself;
+//! Not an orphan: what has a pointer that cannot be read, or one that git's index still has; anything, while a lock file
+//! cannot be read or is only in git's index; what git tracks itself;
 //! what another output covers or lies in; what is behind a link or in another repository.
 
 use std::collections::HashSet;
@@ -93,6 +94,10 @@ impl Repository {
             let pointer = git::pointer_path(path)?;
             Ok(is_there(&pointer) || !tracked.under(&pointer)?.is_empty())
         };
+        let mut files = outputs.broken.iter().map(|error| &error.path).chain(&outputs.deleted);
+        if files.any(git::is_lock_path) || outputs.around(path).is_some() {
+            return Ok(Fate::Kept);
+        }
         if path.is_root() || has_pointer(path)? || !tracked.under(path)?.is_empty() {
             return Ok(Fate::Kept);
         }

@@ -1,10 +1,10 @@
-//! The tracked outputs of the work tree: what its pointers say.
+//! The tracked outputs of the work tree: what its pointers and lock files say.
 
 use std::path::PathBuf;
 
 use super::{RepoError, Repository, Result, Selected};
 use crate::fs;
-use crate::git::{self, Pointer, PointerContent, PointerError, TransparentFile};
+use crate::git::{self, Lock, LockedIn, LockedOut, Pointer, PointerContent, PointerError, TransparentFile};
 use crate::object::Root;
 use crate::path::RepoPath;
 
@@ -13,7 +13,7 @@ use crate::path::RepoPath;
 pub struct Output {
     /// Where it is.
     pub path: RepoPath,
-    /// What its pointer says.
+    /// What its pointer says; of an output of a stage, what a pointer would.
     pub pointer: Pointer,
     /// Where its pointer is.
     pub mode: OutputMode,
@@ -26,6 +26,8 @@ pub enum OutputMode {
     Beside,
     /// In its place, in git: it is a transparent file.
     InPlace(TransparentFile),
+    /// Nowhere: a stage made it, and its lock file names it.
+    Stage(LockedIn),
 }
 
 impl Output {
@@ -41,14 +43,50 @@ impl Output {
         matches!(self.pointer.content, PointerContent::Dir { .. })
     }
 
-    /// Where git has its pointer.
+    /// What a lock file says of it.
+    pub(crate) fn locked(path: &RepoPath, out: &LockedOut, of: LockedIn) -> Self {
+        Self {
+            path: path.clone(),
+            pointer: out.to_pointer(),
+            mode: OutputMode::Stage(of),
+        }
+    }
+
+    /// The stage that made it, if one did.
+    #[must_use]
+    pub const fn stage(&self) -> Option<&LockedIn> {
+        match &self.mode {
+            OutputMode::Stage(of) => Some(of),
+            OutputMode::Beside | OutputMode::InPlace(_) => None,
+        }
+    }
+
+    /// Refuses an output of a stage.
+    pub(super) fn without_stage(&self) -> Result<()> {
+        match self.stage() {
+            None => Ok(()),
+            Some(of) => Err(RepoError::OfStage {
+                path: self.path.clone(),
+                stage: stage_target(of),
+            }),
+        }
+    }
+
+    /// Whether remotes shall have it.
+    #[must_use]
+    pub fn is_pushed(&self) -> bool {
+        self.stage().is_none_or(|of| of.push)
+    }
+
+    /// Where git has its pointer, or the lock file that names it.
     ///
     /// # Errors
     /// When the path has no pointer; never for an output that was found by its pointer.
     pub fn pointer_path(&self) -> Result<RepoPath> {
-        match self.mode {
+        match &self.mode {
             OutputMode::Beside => Ok(git::pointer_path(&self.path)?),
             OutputMode::InPlace(_) => Ok(self.path.clone()),
+            OutputMode::Stage(of) => Ok(of.lock.clone()),
         }
     }
 
@@ -68,10 +106,28 @@ pub(crate) fn pointer_root(pointer: &Pointer) -> Root {
     }
 }
 
-/// A pointer that cannot be read.
+/// A stage as users name it: alone at the root, otherwise with its project file.
+#[must_use]
+pub(crate) fn stage_target(of: &LockedIn) -> String {
+    match of.lock.parent() {
+        Some(dir) if !dir.is_root() => format!("{dir}/{}:{}", super::PROJECT_FILE, of.stage),
+        _ => of.stage.clone(),
+    }
+}
+
+/// Whether a pointer that cannot be read is about `path`: it stands for it, for something around it or for something
+/// below it. What a lock file stands for is not known then; it is about the directories it is in.
+pub(super) fn is_about(file: &RepoPath, path: &RepoPath) -> bool {
+    match git::output_path(file) {
+        Some(output) => file == path || output.starts_with(path) || path.starts_with(&output),
+        None => file.starts_with(path),
+    }
+}
+
+/// A pointer or lock file that cannot be read.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct BrokenPointer {
-    /// The pointer file, relative to the repository.
+    /// The file, relative to the repository.
     pub path: RepoPath,
     /// One commit that has it; `null` in the work tree, or when the command is about one revision.
     pub commit: Option<String>,
@@ -97,9 +153,9 @@ impl From<&PointerError> for BrokenPointer {
 pub struct Outputs {
     /// Those whose pointers can be read, by path.
     pub outputs: Vec<Output>,
-    /// Pointers that cannot be read.
+    /// Pointers and lock files that cannot be read.
     pub broken: Vec<PointerError>,
-    /// Pointers that git knows and that are no longer there.
+    /// Pointers and lock files that git knows and that are no longer there.
     pub deleted: Vec<RepoPath>,
     /// What killed processes left beside them.
     pub(crate) leftovers: Vec<RepoPath>,
@@ -118,13 +174,37 @@ impl Outputs {
         }
     }
 
-    fn add_transparent(&mut self, files: Vec<TransparentFile>) {
+    fn add_locked(&mut self, file: &RepoPath, lock: &Lock) {
+        self.outputs.extend(lock.cached().map(|(path, stage, out)| {
+            let of = LockedIn {
+                lock: file.clone(),
+                stage: stage.to_owned(),
+                push: out.push,
+            };
+            Output::locked(path, out, of)
+        }));
+    }
+
+    /// With transparent files, by path. Where there is a pointer as well, as after a merge, the pointer counts.
+    fn complete(&mut self, files: Vec<TransparentFile>) {
         self.outputs.extend(files.into_iter().map(|file| Output {
             path: file.path.clone(),
             pointer: file.pointer.to_pointer(file.executable),
             mode: OutputMode::InPlace(file),
         }));
-        self.outputs.sort_by(|a, b| a.path.cmp(&b.path));
+        self.outputs
+            .sort_by(|a, b| (&a.path, a.stage().is_some()).cmp(&(&b.path, b.stage().is_some())));
+        self.outputs
+            .dedup_by(|second, first| second.path == first.path && second.stage().is_some());
+    }
+
+    /// A lock file that cannot be read may be why something was not found.
+    pub(super) fn explain(&mut self, error: RepoError) -> RepoError {
+        let lock = self.broken.iter().position(|error| git::is_lock_path(&error.path));
+        match (error, lock) {
+            (RepoError::NotTracked { .. }, Some(at)) => self.broken.swap_remove(at).into(),
+            (error, _) => error,
+        }
     }
 
     /// Without transparent files.
@@ -142,12 +222,13 @@ impl Outputs {
         }
     }
 
-    /// Which of the pointers that cannot be read stands for `path` or something around it.
+    /// Which of the pointers that cannot be read stands for `path` or something around it. A lock file that cannot be
+    /// read may.
     #[must_use]
     pub fn broken_around(&self, path: &RepoPath) -> Option<usize> {
         self.broken
             .iter()
-            .position(|error| git::output_path(&error.path).is_some_and(|output| path.starts_with(&output)))
+            .position(|error| git::output_path(&error.path).is_none_or(|output| path.starts_with(&output)))
     }
 
     /// The output at `path` or that `path` is in.
@@ -172,7 +253,14 @@ impl Repository {
     pub fn outputs_at(&self, rev: Option<&str>) -> Result<Outputs> {
         let Some(rev) = rev else { return self.outputs() };
         let mut outputs = Outputs::default();
-        for (pointer_path, pointer) in self.git.pointers_at(rev)? {
+        let (pointers, locks) = self.git.tracked_at(rev)?;
+        for (path, lock) in locks {
+            match lock {
+                Ok(lock) => outputs.add_locked(&path, &lock),
+                Err(error) => outputs.broken.push(error.into()),
+            }
+        }
+        for (pointer_path, pointer) in pointers {
             match (git::output_path(&pointer_path), pointer) {
                 (Some(path), Ok(pointer)) => outputs.outputs.push(Output {
                     path,
@@ -183,7 +271,7 @@ impl Repository {
                 (None, Ok(_)) => {}
             }
         }
-        outputs.add_transparent(self.git.transparent_at(rev)?);
+        outputs.complete(self.git.transparent_at(rev)?);
         Ok(outputs)
     }
 
@@ -202,6 +290,11 @@ impl Repository {
 
     /// Removes what killed processes left; the caller holds the workspace lock.
     pub(crate) fn remove_leftovers(&self, outputs: &Outputs) {
+        if outputs.leftovers.is_empty() {
+            return;
+        }
+        // Whoever changes a lock file does not hold the workspace lock; when they are done, theirs have their names.
+        let Ok(_held) = self.hold_lock_files() else { return };
         for path in &outputs.leftovers {
             let on_disk = path.on_disk(self.root());
             // Whatever cannot be removed is in nobody's way.
@@ -211,7 +304,7 @@ impl Repository {
         }
     }
 
-    /// Finds and reads all pointers, beside files and in their place.
+    /// Finds and reads all pointers, beside files and in their place, and all lock files.
     ///
     /// # Errors
     /// When the work tree cannot be walked. Pointers that cannot be parsed are in the result.
@@ -257,7 +350,14 @@ impl Repository {
                 Err(error) => outputs.broken.push(error),
             }
         }
-        outputs.add_transparent(self.git.transparent_files()?);
+        for file in &found.locks {
+            match self.read_lock(file) {
+                Ok(lock) => outputs.add_locked(file, &lock),
+                Err(RepoError::Pointer(error)) => outputs.broken.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        outputs.complete(self.git.transparent_files()?);
         Ok(outputs)
     }
 }

@@ -1,12 +1,13 @@
 //! What a pre-commit hook looks at: whether what is staged stands for the data as it is.
 //!
-//! The pointers are those of git's index, which a commit takes, not those of the work tree. An output that is not here, or
+//! The pointers and lock files are those of git's index, which a commit takes, not those of the work tree. An output that is not here, or
 //! only in part, is no reason to stop; in a merge or rebase, neither is one that was not brought up to date yet.
 
 use super::observe::pointer_node;
+use super::outputs::stage_target;
 use super::status::Look;
 use super::{Output, OutputMode, OutputState, Repository, Result, Target};
-use crate::git::{self, Pointer, StagedFile};
+use crate::git::{self, LockedIn, LockedOut, Pointer, StagedFile};
 use crate::path::{RepoPath, quote};
 use crate::progress::Phase;
 
@@ -78,7 +79,8 @@ impl Repository {
                     if is_staged {
                         found.extend(self.judge_ignored(&output)?);
                     }
-                    found.extend(self.judge_output(output, &look, in_between)?);
+                    let on_disk = || self.pointer_on_disk(&output);
+                    found.extend(self.judge_output(output.clone(), on_disk, &look, in_between)?);
                 }
                 // One that was committed before is nobody's news; what is named so may be no pointer at all.
                 Err(error) if is_staged => found.push(Objection {
@@ -93,6 +95,7 @@ impl Repository {
                 Err(_) => {}
             }
         }
+        self.judge_locks(&staged, &look, in_between, &mut found)?;
         found.extend(
             self.config
                 .large_file()
@@ -102,7 +105,56 @@ impl Repository {
         Ok(found)
     }
 
-    fn judge_output(&self, output: Output, look: &Look<'_>, in_between: bool) -> Result<Option<Objection>> {
+    /// The outputs of stages.
+    fn judge_locks(
+        &self,
+        staged: &[StagedFile],
+        look: &Look<'_>,
+        in_between: bool,
+        found: &mut Vec<Objection>,
+    ) -> Result<()> {
+        for (file, parsed) in self.git.indexed_locks()? {
+            let is_staged = staged.iter().any(|staged| staged.path == file);
+            let lock = match parsed {
+                Ok(lock) => lock,
+                Err(error) => {
+                    found.extend(is_staged.then(|| Objection {
+                        hint: error.hint().unwrap_or_else(|| format!("git restore --staged {file}")),
+                        why: ObjectionReason::Pointer {
+                            problem: error.problem.to_string(),
+                        },
+                        path: file,
+                    }));
+                    continue;
+                }
+            };
+            // Whatever is wrong with the one on disk, it is not what is staged.
+            let on_disk = self.read_lock(&file).unwrap_or_default();
+            for (path, stage, out) in lock.cached() {
+                let of = LockedIn {
+                    lock: file.clone(),
+                    stage: stage.to_owned(),
+                    push: out.push,
+                };
+                let output = Output::locked(path, out, of);
+                if is_staged {
+                    found.extend(self.judge_ignored(&output)?);
+                }
+                let on_disk = on_disk.cached_at(path).map(LockedOut::to_pointer);
+                found.extend(self.judge_output(output, || Ok(on_disk), look, in_between)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// `on_disk` is the pointer of the work tree.
+    fn judge_output(
+        &self,
+        output: Output,
+        on_disk: impl FnOnce() -> Result<Option<Pointer>>,
+        look: &Look<'_>,
+        in_between: bool,
+    ) -> Result<Option<Objection>> {
         let judge = |output: &Output| {
             look.at(&Target {
                 output: output.clone(),
@@ -121,22 +173,22 @@ impl Repository {
                 ),
             ),
             OutputState::Modified | OutputState::Diverged | OutputState::TypeChanged => {
-                if self.pointer_on_disk(&output)?.is_some_and(|on_disk| {
+                if on_disk()?.is_some_and(|on_disk| {
                     on_disk.content != output.pointer.content
                         && judge(&Output {
                             path: path.clone(),
                             pointer: on_disk,
-                            mode: OutputMode::Beside,
+                            mode: output.mode.clone(),
                         })
                         .is_ok_and(|status| status.state == OutputState::Unchanged)
                 }) {
                     let pointer = output.pointer_path()?;
                     (ObjectionReason::PointerNotStaged, format!("git add {pointer}"))
                 } else {
-                    (ObjectionReason::Modified, format!("modver add {path}"))
+                    (ObjectionReason::Modified, record_again(&output))
                 }
             }
-            OutputState::Outdated if !in_between => match self.pointer_on_disk(&output)? {
+            OutputState::Outdated if !in_between => match on_disk()? {
                 Some(on_disk) if on_disk.content != output.pointer.content => {
                     let pointer = output.pointer_path()?;
                     (ObjectionReason::PointerNotStaged, format!("git add {pointer}"))
@@ -175,8 +227,12 @@ impl Repository {
                 hint,
             })
         };
+        let not_ignored = match output.stage() {
+            None => format!("modver add {path}"),
+            Some(_) => format!("modver commit {path}"),
+        };
         let Some(rule) = rule else {
-            return Ok(objection(ObjectionReason::NotIgnored, format!("modver add {path}")));
+            return Ok(objection(ObjectionReason::NotIgnored, not_ignored));
         };
         // A rule of another file counts if that is staged as it is.
         let source = rule.source.and_then(|source| {
@@ -194,8 +250,20 @@ impl Repository {
                 }
             }
             // Only in this clone, such as `.git/info/exclude`.
-            None => objection(ObjectionReason::NotIgnored, format!("modver add {path}")),
+            None => objection(ObjectionReason::NotIgnored, not_ignored),
         })
+    }
+}
+
+/// What makes git's names for an output agree with what is here.
+fn record_again(output: &Output) -> String {
+    let path = &output.path;
+    match output.stage() {
+        None => format!("modver add {path}"),
+        Some(of) => format!(
+            "modver repro {}   or, to keep it as it is, modver commit {path}",
+            stage_target(of)
+        ),
     }
 }
 

@@ -24,8 +24,7 @@ impl Repository {
         let mut chosen = self.targets_in(&scope, Outputs::default(), &[], &[])?;
         if !chosen.broken.is_empty() {
             // What is no pointer is nobody's data; what only a newer modver reads, or a conflict, is.
-            let promises =
-                |problem: &PointerProblem| matches!(problem, PointerProblem::Version(_) | PointerProblem::Conflict);
+            let promises = PointerProblem::is_promise;
             let found = self.git.versions(&scope, &self.progress)?.broken;
             let promised: HashSet<RepoPath> = found
                 .into_iter()

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::outputs::pointer_root;
+use super::outputs::{pointer_root, stage_target};
 use super::transfer::{Paths, paths_of};
-use super::{BrokenPointer, Output, Outputs, Repository, Result, Selected, Target};
+use super::{BrokenPointer, Output, Outputs, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;
@@ -122,7 +122,19 @@ impl Repository {
         remote: Option<&str>,
         dry_run: bool,
     ) -> Result<PushOutcome> {
-        let Selected { targets, broken } = selected;
+        let Selected { mut targets, broken } = selected;
+        for target in targets
+            .iter()
+            .filter(|target| target.named && !target.output.is_pushed())
+        {
+            if let Some(of) = target.output.stage() {
+                return Err(RepoError::NotPushed {
+                    path: target.output.path.clone(),
+                    stage: stage_target(of),
+                });
+            }
+        }
+        targets.retain(|target| target.output.is_pushed());
         let mut outcome = PushOutcome {
             dry_run,
             remotes: Vec::new(),
@@ -226,23 +238,33 @@ impl Repository {
 
     /// The outputs' roots and those of their versions in history.
     pub(super) fn with_lineage(&self, outputs: &[&Output]) -> Result<Vec<PushRoot>> {
-        let paths = outputs
+        let (mut pointers, mut locked) = (Vec::new(), Vec::new());
+        for output in outputs {
+            match output.stage() {
+                None => pointers.push(output.pointer_path()?),
+                Some(of) => locked.push((of.lock.clone(), output.path.clone())),
+            }
+        }
+        pointers.sort_unstable();
+        pointers.dedup();
+        let history = self.git.lineage(&pointers, LINEAGE)?;
+        let of_stages = self.git.locked_lineage(&locked, LINEAGE)?;
+        let lineage = |output: &Output| -> Result<Vec<Root>> {
+            let earlier = match output.stage() {
+                None => history.get(&output.pointer_path()?),
+                Some(of) => of_stages.get(&(of.lock.clone(), output.path.clone())),
+            };
+            Ok(earlier.into_iter().flatten().map(pointer_root).collect())
+        };
+        outputs
             .iter()
-            .map(|output| output.pointer_path())
-            .collect::<Result<Vec<_>>>()?;
-        let mut distinct = paths.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        let history = self.git.lineage(&distinct, LINEAGE)?;
-        let lineage = |path| history.get(path).into_iter().flatten().map(pointer_root).collect();
-        Ok(outputs
-            .iter()
-            .zip(paths.iter().map(lineage))
-            .map(|(output, lineage)| PushRoot {
-                root: output.root(),
-                lineage,
+            .map(|output| {
+                Ok(PushRoot {
+                    root: output.root(),
+                    lineage: lineage(output)?,
+                })
             })
-            .collect())
+            .collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::inputs::name_of;
 use super::{Repository, Result};
-use crate::git::{self, FileEdit, Pointer};
+use crate::git::{self, FileEdit, LockedIn, Pointer};
 use crate::path::{Name, RepoPath};
 
 /// What becomes of an output's pointer.
@@ -14,18 +14,46 @@ pub(crate) enum Record {
     Track(RepoPath, Pointer),
     /// The pointer and its entry in `.gitignore` go.
     Untrack(RepoPath),
+    /// The lock file says so of the output of a stage.
+    Lock(RepoPath, Pointer, LockedIn),
 }
 
 impl Repository {
-    /// Carries out `records` and stages what changed. If a step fails, the files that were written are as before.
+    /// Carries out `records` and stages what changed. If a step fails, the files that were written are as before; but
+    /// lock files come last, one after the other.
     ///
     /// # Errors
     /// When a file cannot be written or staged.
     pub(crate) fn record(&self, records: &[Record]) -> Result<()> {
+        let mut locks: BTreeMap<&RepoPath, Vec<(&RepoPath, &Pointer, &str)>> = BTreeMap::new();
+        for record in records {
+            if let Record::Lock(path, pointer, of) = record {
+                locks.entry(&of.lock).or_default().push((path, pointer, &of.stage));
+            }
+        }
+        if records.len() > locks.values().map(Vec::len).sum() {
+            self.record_pointers(records)?;
+        }
+        for (file, outs) in locks {
+            self.modify_lock(file, outs.iter().map(|(.., stage)| *stage), |lock| {
+                for (path, pointer, stage) in &outs {
+                    if let Some(out) = lock.stages.get_mut(*stage).and_then(|stage| stage.outs.get_mut(*path)) {
+                        (out.content, out.size) = (pointer.content, pointer.size);
+                    }
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn record_pointers(&self, records: &[Record]) -> Result<()> {
+        let _held = self.hold_lock_files()?;
         let mut pointers = Vec::new();
         let mut ignores: BTreeMap<RepoPath, (FileEdit, Vec<Name>)> = BTreeMap::new();
         for record in records {
-            let (Record::Track(path, _) | Record::Untrack(path)) = record;
+            let (Record::Track(path, _) | Record::Untrack(path)) = record else {
+                continue;
+            };
             let mut edit = FileEdit::read(self.root(), &git::pointer_path(path)?)?;
             let dir = path.parent().unwrap_or_default();
             let name = name_of(path)?;
@@ -44,7 +72,7 @@ impl Repository {
                     })?);
                     ignore.add_entry(&name);
                 }
-                Record::Untrack(_) => {
+                Record::Untrack(_) | Record::Lock(..) => {
                     edit.after = None;
                     removed.push(name);
                 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::checkout::note_plan;
-use super::{CheckoutOptions, CheckoutOutcome, Output, OutputMode, RepoError, Repository, Result, Selected, Target};
+use super::{CheckoutOptions, CheckoutOutcome, Output, RepoError, Repository, Result, Selected, Target};
 use crate::fs;
 use crate::git::{Pointer, PointerContent};
 use crate::object::Node;
@@ -83,11 +83,11 @@ impl Repository {
                         output: inside.path.clone(),
                     });
                 }
-                if !now.iter().any(|now| now.path == path) {
+                let Some(known) = now.iter().find(|now| now.path == path) else {
                     self.tracked_node(output, &path)?;
                     alone.push(part);
                     continue;
-                }
+                };
                 let (node, path) = self.tracked_node(output, &path)?;
                 targets.push(Target {
                     output: Output {
@@ -101,7 +101,7 @@ impl Repository {
                             ..output.pointer.clone()
                         },
                         path,
-                        mode: OutputMode::Beside,
+                        mode: known.mode.clone(),
                     },
                     parts: Vec::new(),
                     named: target.named,

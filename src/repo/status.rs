@@ -77,6 +77,8 @@ pub struct OutputStatus {
     pub dir: bool,
     /// Whether it is a transparent file: its pointer is in git, in its place.
     pub transparent: bool,
+    /// The stage that made it; `null` when it was added or imported.
+    pub stage: Option<String>,
     /// Bytes of all its files, as the pointer says; 0 when there is none.
     pub size: u64,
     /// How it compares.
@@ -141,17 +143,20 @@ impl Repository {
         let everything = request.targets.is_empty();
         for input in &request.targets {
             let path = self.path_of(input)?;
-            let means = |pointer: &RepoPath| {
-                let output = git::output_path(pointer).unwrap_or_default();
-                *pointer == path || output.starts_with(&path) || path.starts_with(&output)
-            };
+            let means = |pointer: &RepoPath| super::outputs::is_about(pointer, &path);
             let before = broken.len() + deleted.len();
             broken.extend(found.broken.iter().filter(|error| means(&error.path)));
             deleted.extend(found.deleted.iter().filter(|pointer| means(pointer)).cloned());
             let others = found.outputs.iter().any(|output| output.path.starts_with(&path));
             let known = self.is_among(orphans.iter().map(|orphan| &orphan.path), &path);
-            if others || !known && broken.len() + deleted.len() == before {
+            if others {
                 inputs.push(input.clone());
+            } else if !known && broken.len() + deleted.len() == before {
+                // A lock file that cannot be read may be why it is not known.
+                broken.extend(found.broken.iter().filter(|error| git::is_lock_path(&error.path)));
+                if broken.len() == before {
+                    inputs.push(input.clone());
+                }
             }
         }
         if everything {
@@ -169,7 +174,8 @@ impl Repository {
             .map(|target| look.at(target))
             .collect::<Result<_>>()?;
         if let Some(name) = &request.remote {
-            let every = targets.iter().map(|target| &target.output).enumerate().collect();
+            let every = targets.iter().map(|target| &target.output).enumerate();
+            let every = every.filter(|(_, output)| output.is_pushed()).collect();
             for group in self.by_remote(name.as_deref(), every, |(_, output)| output)? {
                 let remote = group.remote?;
                 for (i, output) in group.items {
@@ -206,6 +212,7 @@ fn orphaned(orphan: Orphan) -> OutputStatus {
         path: orphan.path,
         dir: orphan.kind == FileKind::Dir,
         transparent: false,
+        stage: None,
         size: 0,
         state: OutputState::Orphaned,
         present: None,
@@ -288,6 +295,7 @@ impl Look<'_> {
             path: output.path.clone(),
             dir: matches!(output.root(), Root::Tree(_)),
             transparent: false,
+            stage: output.stage().map(super::outputs::stage_target),
             size: output.pointer.size,
             state,
             present,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{BrokenPointer, Output, Outputs, RepoError, Repository, Result};
+use super::{BrokenPointer, Output, OutputMode, Outputs, RepoError, Repository, Result};
 use crate::fs;
 use crate::git::{self, PointerError};
 use crate::path::RepoPath;
@@ -59,7 +59,8 @@ impl Repository {
         let mut rest = Vec::new();
         for input in inputs {
             let path = self.path_of(input)?;
-            let stands_for = |error: &PointerError| git::output_path(&error.path).unwrap_or_default();
+            let stands_for =
+                |error: &PointerError| git::output_path(&error.path).unwrap_or_else(|| error.path.clone());
             let is_named = |error: &PointerError| error.path == path || path.starts_with(&stands_for(error));
             if let Some(at) = found.broken.iter().position(is_named) {
                 return Err(found.broken.swap_remove(at).into());
@@ -78,7 +79,8 @@ impl Repository {
         broken.sort_by(|a, b| a.path.cmp(&b.path));
         broken.dedup_by(|a, b| a.path == b.path);
         let targets = if inputs.is_empty() || !rest.is_empty() {
-            self.select(&found.outputs, &rest)?
+            self.select(&found.outputs, &rest)
+                .map_err(|error| found.explain(error))?
         } else {
             Vec::new()
         };
@@ -149,8 +151,8 @@ impl Repository {
     }
 }
 
-/// These targets, for what is done to pointers beside outputs: transparent files have none. `instead` is what git does
-/// to one that was named, which is refused.
+/// These targets, for what is done to pointers beside outputs: transparent files and outputs of stages have none.
+/// `instead` is what git does to a transparent file that was named, which is refused, as is an output of a stage.
 pub(crate) fn beside(mut targets: Vec<Target>, instead: &'static str) -> Result<Vec<Target>> {
     let named = |target: &&Target| target.named && target.output.is_transparent();
     if let Some(target) = targets.iter().find(named) {
@@ -159,7 +161,10 @@ pub(crate) fn beside(mut targets: Vec<Target>, instead: &'static str) -> Result<
             instead,
         });
     }
-    targets.retain(|target| !target.output.is_transparent());
+    for target in targets.iter().filter(|target| target.named) {
+        target.output.without_stage()?;
+    }
+    targets.retain(|target| matches!(target.output.mode, OutputMode::Beside));
     Ok(targets)
 }
 

@@ -38,6 +38,7 @@ impl Repository {
             path: output.path.clone(),
             dir: false,
             transparent: true,
+            stage: None,
             size: output.pointer.size,
             state,
             present: None,

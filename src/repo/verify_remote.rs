@@ -46,7 +46,8 @@ pub struct LostOutput {
 
 impl Repository {
     pub(super) fn verify_remote(&self, remote: Option<&str>, quick: bool, repair: bool) -> Result<VerifyOutcome> {
-        let outputs = self.outputs()?.sound()?;
+        let mut outputs = self.outputs()?.sound()?;
+        outputs.retain(Output::is_pushed);
         let remote = self.remote(remote)?;
         let roots: Vec<Root> = outputs.iter().map(Output::root).collect();
         let report = remote.verify(&roots, quick)?;

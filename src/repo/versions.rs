@@ -33,12 +33,14 @@ impl Repository {
                 path,
                 pointer,
                 transparent,
+                stage,
                 commit,
             } = version;
-            let (path, mode) = match (git::output_path(&path), transparent) {
-                (_, Some(file)) => (path, OutputMode::InPlace(file)),
-                (Some(output), None) => (output, OutputMode::Beside),
-                (None, None) => continue,
+            let (path, mode) = match (git::output_path(&path), transparent, stage) {
+                (_, Some(file), _) => (path, OutputMode::InPlace(file)),
+                (_, None, Some(of)) => (path, OutputMode::Stage(of)),
+                (Some(output), None, None) => (output, OutputMode::Beside),
+                (None, None, None) => continue,
             };
             let output = Output {
                 path,
@@ -74,10 +76,8 @@ impl Repository {
 
     /// Whether the user means what this pointer stands for, or something above it; no targets mean all.
     fn means(&self, inputs: &[PathBuf], pointer: &RepoPath) -> Result<bool> {
-        let output = git::output_path(pointer).unwrap_or_default();
         for input in inputs {
-            let path = self.path_of(input)?;
-            if path == *pointer || output.starts_with(&path) || path.starts_with(&output) {
+            if super::outputs::is_about(pointer, &self.path_of(input)?) {
                 return Ok(true);
             }
         }
@@ -86,8 +86,13 @@ impl Repository {
 }
 
 /// What makes a version of its own for those who move content: where it belongs and what it is.
-type Key = (RepoPath, Root, Option<String>);
+type Key = (RepoPath, Root, Option<String>, bool);
 
 fn key(output: &Output) -> Key {
-    (output.path.clone(), output.root(), output.pointer.remote.clone())
+    (
+        output.path.clone(),
+        output.root(),
+        output.pointer.remote.clone(),
+        output.is_pushed(),
+    )
 }

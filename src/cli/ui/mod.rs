@@ -7,6 +7,7 @@ pub(crate) mod broken;
 pub(crate) mod human;
 mod json;
 mod progress;
+mod stages;
 pub(crate) mod table;
 mod terminal;
 pub(crate) mod values;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub(crate) use progress::ProgressLine;
+pub(crate) use stages::StageLines;
 pub(crate) use terminal::{Colour, Style};
 
 use super::args::GlobalArgs;
@@ -113,6 +115,14 @@ impl Ui {
             let _ = terminal::failure(&mut io::stderr().lock(), self.stderr, &messages, hint.as_deref());
         }
     }
+}
+
+/// Shows what stages print while they run, as the environment and the terminal allow.
+pub(crate) fn stage_lines(quiet: bool, bars: bool, env: &Env) -> StageLines {
+    let dumb = env.get("TERM").is_some_and(|term| term == "dumb");
+    let terminal = io::stderr().is_terminal() && !dumb;
+    let style = Style::new(terminal && env.get("NO_COLOR").is_none());
+    StageLines::new(quiet, terminal && bars && !quiet, style)
 }
 
 /// Says something while a command runs, on standard error. Nothing can be done if that fails.

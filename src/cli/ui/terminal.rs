@@ -14,6 +14,8 @@ pub(crate) struct Style {
 pub(crate) enum Colour {
     /// Errors and what is gone.
     Bad,
+    /// What went well.
+    Good,
     /// Hints.
     Hint,
 }
@@ -35,6 +37,7 @@ impl Style {
             code: match colour {
                 _ if !self.coloured => None,
                 Colour::Bad => Some("1;31"),
+                Colour::Good => Some("32"),
                 Colour::Hint => Some("36"),
             },
             text,

@@ -42,7 +42,14 @@ pub(super) fn remove_remote(path: &Path, text: &str, name: &RemoteName) -> Resul
     Ok(edited)
 }
 
-/// `text` without the entry at the end of `names`.
+/// `text` without the entry at the end of `names`: a value, or a table with all that is in it.
+///
+/// # Errors
+/// When it is not TOML.
+pub fn without_entry(path: &Path, text: &str, names: &[&str]) -> Result<String> {
+    Ok(without(text, file::document(path, text)?, names))
+}
+
 fn without(text: &str, document: Document<&str>, names: &[&str]) -> String {
     match lines_of(text, document.as_table(), names) {
         Place::Nowhere => text.to_owned(),
@@ -100,23 +107,34 @@ fn lines_of(text: &str, root: &Table, names: &[&str]) -> Place {
             Place::Lines(std::iter::once(line_start(text, key.start)..line_end(text, value.end)).collect())
         });
     };
-    let leaves: Vec<Range<usize>> = removed
+    let mut lines = Vec::new();
+    lines_of_table(text, removed, &mut lines);
+    Place::Lines(lines)
+}
+
+/// The lines of a table, and of the tables in it wherever they are written.
+fn lines_of_table(text: &str, table: &Table, lines: &mut Vec<Range<usize>>) {
+    let leaves: Vec<Range<usize>> = table
         .get_values()
         .iter()
         .filter_map(|(keys, value)| Some(keys.last()?.span()?.start..value.span()?.end))
         .map(|range| line_start(text, range.start)..line_end(text, range.end))
         .collect();
-    match removed
-        .span()
-        .filter(|_| !removed.is_dotted() && !removed.is_implicit())
-    {
+    match table.span().filter(|_| !table.is_dotted() && !table.is_implicit()) {
         Some(header) => {
             let start = with_comments_above(text, line_start(text, header.start));
             let end = leaves.iter().map(|leaf| leaf.end).max();
             let end = end.unwrap_or(0).max(line_end(text, header.end));
-            Place::Lines(std::iter::once(start..end).collect())
+            lines.push(start..end);
         }
-        None => Place::Lines(leaves),
+        None => lines.extend(leaves),
+    }
+    for (_, item) in table {
+        match item {
+            Item::Table(inner) if !inner.is_dotted() => lines_of_table(text, inner, lines),
+            Item::ArrayOfTables(tables) => tables.iter().for_each(|inner| lines_of_table(text, inner, lines)),
+            _ => {}
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be wrong with a lock file.
 
+use super::super::pointer::{PointerError, PointerProblem};
 use super::{MAX_LOCK, VERSION};
 use crate::fs::FsError;
 use crate::hash::ParseIdError;
@@ -21,6 +22,19 @@ impl LockError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         self.problem.hint(&self.path)
+    }
+}
+
+impl From<LockError> for PointerError {
+    /// For those to whom an output is an output, wherever it is named.
+    fn from(error: LockError) -> Self {
+        Self {
+            path: error.path,
+            problem: match error.problem {
+                LockProblem::Conflict => PointerProblem::Conflict,
+                problem => PointerProblem::Lock(Box::new(problem)),
+            },
+        }
     }
 }
 

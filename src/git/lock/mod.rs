@@ -5,6 +5,7 @@
 //! value has more than one line, and each line that begins with `[` is the header of one stage's table.
 
 mod error;
+mod live;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -14,8 +15,8 @@ use std::collections::BTreeMap;
 
 pub use error::{LockError, LockProblem};
 
-use super::pointer::PointerContent;
-use crate::path::{Name, RepoPath};
+use super::pointer::{Pointer, PointerContent};
+use crate::path::RepoPath;
 
 /// The name of a lock file.
 pub const LOCK_FILE: &str = "mv.lock";
@@ -39,6 +40,38 @@ pub fn is_lock_path(path: &RepoPath) -> bool {
 pub struct Lock {
     /// By the name of the stage, such as `train` or `train@cnn-1`.
     pub stages: BTreeMap<String, LockedStage>,
+}
+
+impl Lock {
+    /// The outputs whose content is in the cache, with their stages.
+    pub fn cached(&self) -> impl Iterator<Item = (&RepoPath, &str, &LockedOut)> {
+        self.stages.iter().flat_map(|(name, stage)| {
+            let cached = stage.outs.iter().filter(|(_, out)| out.cache);
+            cached.map(move |(path, out)| (path, name.as_str(), out))
+        })
+    }
+
+    /// What the lock says of the output at `path`, if it is one in the cache.
+    #[must_use]
+    pub fn cached_at(&self, path: &RepoPath) -> Option<&LockedOut> {
+        let mut outs = self.stages.values().filter_map(|stage| stage.outs.get(path));
+        outs.find(|out| out.cache)
+    }
+}
+
+impl LockedOut {
+    /// The pointer that would stand for it.
+    #[must_use]
+    pub fn to_pointer(&self) -> Pointer {
+        Pointer {
+            content: self.content,
+            size: self.size,
+            desc: None,
+            labels: Vec::new(),
+            remote: self.remote.clone(),
+            import: None,
+        }
+    }
 }
 
 /// What a stage last ran from, and what it made.

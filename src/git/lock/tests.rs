@@ -2,6 +2,7 @@ use super::super::testing::path;
 use super::*;
 use crate::git::merge_lock;
 use crate::hash::{FileId, TreeId};
+use crate::path::Name;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -9,16 +9,16 @@ use super::interpolate::{Mode, Scope};
 use crate::path::RepoPath;
 
 /// A project file, for saying where things are in it.
-pub(super) struct Source<'a> {
-    pub(super) file: &'a RepoPath,
-    pub(super) text: &'a str,
+pub(in crate::pipeline) struct Source<'a> {
+    pub(in crate::pipeline) file: &'a RepoPath,
+    pub(in crate::pipeline) text: &'a str,
     /// Where its lines start.
     lines: Vec<usize>,
 }
 
 impl<'a> Source<'a> {
     /// The bytes as text.
-    pub(super) fn new(file: &'a RepoPath, bytes: &'a [u8]) -> Result<Self> {
+    pub(in crate::pipeline) fn new(file: &'a RepoPath, bytes: &'a [u8]) -> Result<Self> {
         let text = std::str::from_utf8(bytes).map_err(|error| DefinitionError::At {
             place: Place {
                 file: file.clone(),
@@ -35,7 +35,7 @@ impl<'a> Source<'a> {
     }
 
     /// The text as TOML.
-    pub(super) fn parse(&self) -> Result<Spanned<DeTable<'a>>> {
+    pub(in crate::pipeline) fn parse(&self) -> Result<Spanned<DeTable<'a>>> {
         DeTable::parse(self.text).map_err(|error| {
             if let Some(line) = self.text.lines().position(|line| line.starts_with("<<<<<<< ")) {
                 return DefinitionError::At {
@@ -63,18 +63,18 @@ impl<'a> Source<'a> {
     }
 
     /// The line of a byte, from 1.
-    pub(super) fn line(&self, offset: usize) -> usize {
+    pub(in crate::pipeline) fn line(&self, offset: usize) -> usize {
         self.lines.partition_point(|&start| start <= offset).max(1)
     }
 
-    pub(super) fn place(&self, offset: usize) -> Place {
+    pub(in crate::pipeline) fn place(&self, offset: usize) -> Place {
         Place {
             file: self.file.clone(),
             line: self.line(offset),
         }
     }
 
-    pub(super) fn error(&self, offset: usize, problem: Problem) -> DefinitionError {
+    pub(in crate::pipeline) fn error(&self, offset: usize, problem: Problem) -> DefinitionError {
         DefinitionError::At {
             place: self.place(offset),
             problem: Box::new(problem),

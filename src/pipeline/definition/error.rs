@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::config::ConfigError;
 use crate::fs::FsError;
 use crate::git::GitError;
 use crate::path::{RepoPath, quote};
@@ -124,9 +125,48 @@ pub enum DefinitionError {
     /// A stage's list or matrix is empty.
     #[error("stage `{0}` has no members: its `matrix` or `foreach` is empty")]
     NoMembers(StageId),
+    /// A stage of this name is defined already.
+    #[error("{place}: there is a stage `{name}` already")]
+    Exists {
+        /// Its name.
+        name: String,
+        /// Where it is defined.
+        place: Place,
+    },
+    /// A text is no name of a stage.
+    #[error(transparent)]
+    Name(Box<Problem>),
+    /// One of several stages with one definition.
+    #[error("`{member}` is one of several: only all of `{group}` can be changed")]
+    OneOfMany {
+        /// What was typed.
+        member: String,
+        /// The name of the definition.
+        group: String,
+    },
+    /// A project file is laid out in a way that is not edited.
+    #[error("{file}: `stages` is not written as tables [stages.NAME], which is all that is edited")]
+    Layout {
+        /// The file.
+        file: RepoPath,
+    },
+    /// A project file would be too long to be read.
+    #[error("{file} would be longer than {limit} bytes")]
+    TooLong {
+        /// The file.
+        file: RepoPath,
+        /// What is allowed.
+        limit: u64,
+    },
     /// There is no stage around.
     #[error("no `mv.toml` in this directory or above it has stages")]
     NoStages,
+}
+
+impl From<ConfigError> for DefinitionError {
+    fn from(error: ConfigError) -> Self {
+        Self::Repo(error.into())
+    }
 }
 
 impl DefinitionError {
@@ -141,6 +181,8 @@ impl DefinitionError {
                 Some(nearest) => format!("did you mean {}?", shell_word(nearest)),
                 None => "modver stage list --all".to_owned(),
             }),
+            Self::Exists { name, .. } => Some(format!("modver stage add --force {} ...", shell_word(name))),
+            Self::OneOfMany { group, .. } => Some(format!("name {}", shell_word(group))),
             Self::NoMatch(_) => Some("modver stage list --all".to_owned()),
             Self::NoStages => Some(
                 "modver stage add NAME -d DEP -o OUT CMD   or, for all stages, modver stage list --all".to_owned(),

@@ -11,7 +11,7 @@ use crate::path::{Name, RepoPath};
 use crate::repo::{PROJECT_FILE, Repository};
 
 /// The longest project file that is read, in bytes.
-pub const MAX_PROJECT_FILE: u64 = 64 << 20;
+pub const MAX_PROJECT_FILE: u64 = crate::config::MAX_FILE;
 
 /// Files that definitions are read from.
 pub trait ProjectFiles {

@@ -23,12 +23,14 @@ mod vars;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub(super) use document::Source;
 pub use error::{DefinitionError, PathProblem, Place, Problem, Result};
 pub use files::{MAX_PROJECT_FILE, ProjectFiles, RevisionProjectFiles, WorkTreeFiles};
 pub use select::{Reach, SelectOptions};
 
-use document::{Node, Source};
+use document::Node;
 use interpolate::{Mode, Scope};
+pub(super) use paths::resolve;
 use vars::{VarFiles, Variables};
 
 use super::{Stage, StageId};

@@ -4,7 +4,7 @@ use super::error::PathProblem;
 use crate::path::{Name, RepoPath};
 
 /// What `text` means in the directory `base`: `.` and `..` are folded, links are not looked at.
-pub(super) fn resolve(base: &RepoPath, text: &str) -> Result<RepoPath, PathProblem> {
+pub(in crate::pipeline) fn resolve(base: &RepoPath, text: &str) -> Result<RepoPath, PathProblem> {
     if text.is_empty() {
         return Err(PathProblem::Empty);
     }

@@ -3,8 +3,10 @@
 //! A record is immutable and named by its content. Records are kept in the store, and in an index in the git directory
 //! that all work trees share, which says which runs had the same inputs.
 
+mod find;
 mod index;
 mod record;
 
+pub use find::{find_run, list_runs};
 pub use index::{RunIndex, RunQuery};
-pub use record::{Machine, RecordedContent, RunRecord, machine};
+pub use record::{Machine, RecordedContent, RunRecord, VERSION, machine};

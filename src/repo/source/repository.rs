@@ -1,6 +1,7 @@
 //! Another repository at one commit.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::copy::{Depth, copy, is_complete};
 use super::desk::Desk;
@@ -9,7 +10,8 @@ use super::{files, of_source};
 use crate::config::{Config, ConfigSources, FileLayer, Layer, MAX_FILE, RemoteConfig};
 use crate::fs;
 use crate::git::{
-    self, EntryKind, MAX_POINTER, Pointer, PointerError, SourceEntry, SourceRepo, TransparentPointer, is_git_url,
+    self, EntryKind, Lock, LockError, LockProblem, LockedIn, MAX_LOCK, MAX_POINTER, Pointer, PointerError,
+    SourceEntry, SourceRepo, TransparentPointer, is_git_url,
 };
 use crate::object::{self, Node, Root};
 use crate::path::RepoPath;
@@ -34,6 +36,8 @@ pub(in crate::repo) struct SourceRepository<'a> {
     pub(in crate::repo) commit: String,
     entries: Vec<SourceEntry>,
     place: Place,
+    /// What its lock files name, and those that cannot be read; read when something is looked for.
+    locked: OnceLock<(Vec<Output>, Vec<SourceEntry>)>,
 }
 
 /// What stands at a path of the repository.
@@ -75,6 +79,7 @@ impl<'a> SourceRepository<'a> {
                 commit,
                 entries,
                 place,
+                locked: OnceLock::new(),
             })
         };
         desk.progress.start(Phase::Comparing, 0, 0);
@@ -121,6 +126,44 @@ impl<'a> SourceRepository<'a> {
         })
     }
 
+    fn lock(&self, file: &SourceEntry) -> Result<std::result::Result<Lock, PointerError>> {
+        let read = match self.git.blob(&file.blob, MAX_LOCK)? {
+            Some(bytes) => Lock::parse(&bytes, &file.path),
+            None => Err(LockError {
+                path: file.path.clone(),
+                problem: LockProblem::TooLarge(MAX_LOCK + 1),
+            }),
+        };
+        Ok(read.map_err(PointerError::from))
+    }
+
+    /// The outputs of stages, and the lock files that cannot be read.
+    fn locked(&self) -> Result<&(Vec<Output>, Vec<SourceEntry>)> {
+        if let Some(known) = self.locked.get() {
+            return Ok(known);
+        }
+        let is_lock =
+            |entry: &&SourceEntry| matches!(entry.kind, EntryKind::File { .. }) && git::is_lock_path(&entry.path);
+        let files: Vec<&SourceEntry> = self.entries.iter().filter(is_lock).collect();
+        self.prefetch(&files)?;
+        let (mut outputs, mut unreadable) = (Vec::new(), Vec::new());
+        for file in files {
+            let Ok(lock) = self.lock(file)? else {
+                unreadable.push(file.clone());
+                continue;
+            };
+            outputs.extend(lock.cached().map(|(path, stage, out)| {
+                let of = LockedIn {
+                    lock: file.path.clone(),
+                    stage: stage.to_owned(),
+                    push: out.push,
+                };
+                Output::locked(path, out, of)
+            }));
+        }
+        Ok(self.locked.get_or_init(|| (outputs, unreadable)))
+    }
+
     /// The outputs at or below a path, and the pointers that cannot be read.
     pub(super) fn outputs(&self, path: &RepoPath) -> Result<(Vec<Output>, Vec<PointerError>)> {
         let pointers: Vec<&SourceEntry> = self
@@ -138,6 +181,14 @@ impl<'a> SourceRepository<'a> {
                 Err(error) => return Err(error),
             }
         }
+        let (of_stages, unreadable) = self.locked()?;
+        let is_new = |output: &&Output| outputs.iter().all(|known: &Output| known.path != output.path);
+        let below = of_stages.iter().filter(|output| output.path.starts_with(path));
+        let below: Vec<Output> = below.filter(is_new).cloned().collect();
+        outputs.extend(below);
+        for file in unreadable.iter().filter(|file| file.path.starts_with(path)) {
+            broken.extend(self.lock(file)?.err());
+        }
         outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok((outputs, broken))
     }
@@ -154,7 +205,11 @@ impl<'a> SourceRepository<'a> {
             }
             at = here.parent();
         }
-        Ok(None)
+        let around = self.locked()?.0.iter().find(|output| path.starts_with(&output.path));
+        Ok(around.map(|output| {
+            let inside = path.strip_prefix(&output.path).unwrap_or_default();
+            (output.clone(), inside)
+        }))
     }
 
     fn pick(&self, path: &RepoPath) -> Result<Picked> {

@@ -28,7 +28,9 @@ pub(super) fn draw(dag: &Dag, width: usize) -> Option<String> {
         needs[edge.to] += 1;
     }
     // Room for the name, and for a line from each that is needed.
-    let layers = layout(dag, |at| (dag.nodes[at].name.chars().count() + 4).max(2 * needs[at] + 3));
+    let layers = layout(dag, |at| {
+        (dag.nodes[at].name.chars().count() + 4).max(2 * needs[at] + 3)
+    });
     // Where lines would have to share a column, the layers are moved against each other.
     (0..SHIFTS).find_map(|shift| drawn(dag, &layers, shift, width))
 }
@@ -114,7 +116,12 @@ fn lines(canvas: &mut Canvas, layer: &[Item], next: &[Item], row: usize) -> Opti
         from: item.port(),
         to: item.below.iter().map(|&to| place(at, to)).collect(),
     };
-    let nets: Vec<Net> = layer.iter().enumerate().map(net).filter(|net| !net.to.is_empty()).collect();
+    let nets: Vec<Net> = layer
+        .iter()
+        .enumerate()
+        .map(net)
+        .filter(|net| !net.to.is_empty())
+        .collect();
     let tracks = tracks(&nets)?;
     let height = tracks.iter().flatten().max().map_or(1, |last| last + 1);
     let end = row + height;

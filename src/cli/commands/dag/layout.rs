@@ -188,12 +188,17 @@ fn straighten(layers: &mut Layers) {
         let above = above(before, layer.len());
         for index in 0..layer.len() {
             // With several lines in, the middle one has the middle if there is one.
-            let Some(&from) = above[index].get(above[index].len() / 2).filter(|_| above[index].len() % 2 == 1) else {
+            let Some(&from) = above[index]
+                .get(above[index].len() / 2)
+                .filter(|_| above[index].len() % 2 == 1)
+            else {
                 continue;
             };
             let (port, wanted) = (layer[index].port(), before[from].port());
             let left = (layer[index].left + wanted).saturating_sub(port);
-            let free = index.checked_sub(1).map_or(0, |before| layer[before].left + layer[before].width + 1);
+            let free = index
+                .checked_sub(1)
+                .map_or(0, |before| layer[before].left + layer[before].width + 1);
             let end = layer.get(index + 1).map_or(usize::MAX, |next| next.left - 1);
             if port.abs_diff(wanted) <= 2 && left >= free && left + layer[index].width <= end {
                 layer[index].left = left;
