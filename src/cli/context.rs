@@ -41,7 +41,10 @@ impl Env {
 
     /// All variables whose names and values are UTF-8.
     pub(crate) fn all(&self) -> BTreeMap<String, String> {
-        let utf8 = self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+        let utf8 = self
+            .0
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
         utf8.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::commands::DemoError;
 use super::exit::Exit;
 use crate::config::ConfigError;
+use crate::experiment::ExperimentError;
 use crate::fs::FsError;
 use crate::git::GitError;
 use crate::object::ObjectError;
@@ -53,6 +54,8 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Repo(#[from] RepoError),
     #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
     Definition(#[from] DefinitionError),
@@ -83,10 +86,13 @@ impl CliError {
             | Self::Fs(_)
             | Self::Config(_)
             | Self::Demo(_) => Exit::Failure,
-            Self::Repo(error) => exit_of(error),
-            Self::Definition(error) | Self::Pipeline(PipelineError::Definition(error)) => exit_of_definition(error),
-            Self::Pipeline(PipelineError::Repo(error)) => exit_of(error),
-            Self::Pipeline(_) => Exit::Failure,
+            Self::Repo(error)
+            | Self::Pipeline(PipelineError::Repo(error))
+            | Self::Experiment(ExperimentError::Repo(error)) => exit_of(error),
+            Self::Definition(error)
+            | Self::Pipeline(PipelineError::Definition(error))
+            | Self::Experiment(ExperimentError::Definition(error)) => exit_of_definition(error),
+            Self::Pipeline(_) | Self::Experiment(_) => Exit::Failure,
         }
     }
 
@@ -104,6 +110,7 @@ impl CliError {
             )),
             Self::TooManyRevisions => Some("modver diff A B -- TARGET".to_owned()),
             Self::Repo(error) => error.hint(),
+            Self::Experiment(error) => error.hint(),
             Self::Config(error) => error.hint(),
             Self::Definition(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),

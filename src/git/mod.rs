@@ -40,6 +40,7 @@ mod lock;
 mod lock_merge;
 mod log;
 mod migrate;
+mod named;
 mod partial;
 mod pointer;
 mod program;
@@ -80,6 +81,7 @@ pub use lock::{LOCK_FILE, Lock, LockError, LockProblem, LockedDep, LockedOut, Lo
 pub use lock_merge::{MergedLock, merge_lock};
 pub use log::{LoggedCommit, LoggedPointer, Touch};
 pub use migrate::{Direction, Load, MigrateBlob, MigratePlan, MigrateRequest, Migrated, RefChoice};
+pub use named::NamedCommit;
 pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,

@@ -10,10 +10,10 @@
 mod aside;
 mod decide;
 pub mod definition;
+pub mod edit;
 mod error;
 mod execute;
 mod explain;
-pub mod edit;
 mod graph;
 mod inputs;
 mod isolate;

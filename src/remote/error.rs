@@ -14,7 +14,6 @@ pub type Result<T> = std::result::Result<T, RemoteError>;
 /// Why an operation on a remote failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// The remote could not be spoken to, or refused.
     /// An object with records of runs is not what its name says.
     #[error("records of runs on remote `{remote}` are damaged: {id}")]
     DamagedRecords {
@@ -23,6 +22,7 @@ pub enum RemoteError {
         /// The object.
         id: crate::hash::FileId,
     },
+    /// The remote could not be spoken to, or refused.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The cache, or a store's format.

@@ -14,8 +14,8 @@ use crate::path::RepoPath;
 use crate::remote::Wanted;
 use crate::store::{PackKind, Stored, Transaction};
 use crate::workspace::{
-    ChangeKind, CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State, StateFile,
-    WorkspaceError, changes, scan,
+    ChangeKind, CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State,
+    StateFile, WorkspaceError, changes, scan,
 };
 
 /// What is in the workspace, remembered.

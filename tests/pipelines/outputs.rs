@@ -344,11 +344,7 @@ fn only_its_stage_says_what_an_output_is() {
     r.write("other/x", "x");
     r.modver(["add", "other"]).ok();
     refused(r.modver(["move", "other", "out/other"]), 1, &["inside `out`"]);
-    refused(
-        r.modver(["import-url", "mv.toml", "out", "--force"]),
-        1,
-        &[of_stage],
-    );
+    refused(r.modver(["import-url", "mv.toml", "out", "--force"]), 1, &[of_stage]);
     // Patterns mean what can be added.
     r.write("sub/model.txt", "notes");
     r.modver(["add", "sub/model.*"]).ok();

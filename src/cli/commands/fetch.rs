@@ -9,7 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::pipeline::runs::{SharedRuns, fetch_runs};
-use crate::repo::{RepoError, Repository, FetchOptions, FetchOutcome, FetchState, PathPatterns};
+use crate::repo::{FetchOptions, FetchOutcome, FetchState, PathPatterns, RepoError, Repository};
 
 /// Get content from the remote into the cache
 ///
@@ -50,7 +50,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         present_parts: false,
         patterns: PathPatterns::default(),
     })?;
-    let runs = received(&repository, args.no_run_cache, args.dry_run, &args.targets, args.remote.as_deref())?;
+    let runs = received(
+        &repository,
+        args.no_run_cache,
+        args.dry_run,
+        &args.targets,
+        args.remote.as_deref(),
+    )?;
     Ok(Shown { outcome, runs })
 }
 
@@ -77,7 +83,11 @@ pub(super) fn received(
     }
     // Without stages there are no runs to ask for.
     let has_stages = !git.find_pointers().map_err(RepoError::from)?.locks.is_empty();
-    Ok(if has_stages { fetch_runs(repository, remote)? } else { SharedRuns::default() })
+    Ok(if has_stages {
+        fetch_runs(repository, remote)?
+    } else {
+        SharedRuns::default()
+    })
 }
 
 impl Shown {
@@ -88,11 +98,17 @@ impl Shown {
 
     /// Whether something could not be had.
     pub(super) fn has_failed(&self) -> bool {
-        self.outcome.outputs.iter().any(|output| output.state != FetchState::Complete)
+        self.outcome
+            .outputs
+            .iter()
+            .any(|output| output.state != FetchState::Complete)
     }
 
     fn has_damage(&self) -> bool {
-        self.outcome.outputs.iter().any(|output| output.state == FetchState::Damaged)
+        self.outcome
+            .outputs
+            .iter()
+            .any(|output| output.state == FetchState::Damaged)
     }
 }
 
@@ -164,7 +180,11 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        let complete = self.outcome.outputs.iter().any(|output| output.state == FetchState::Complete);
+        let complete = self
+            .outcome
+            .outputs
+            .iter()
+            .any(|output| output.state == FetchState::Complete);
         let exit = match (self.has_failed(), complete || self.has_fetched(), self.has_damage()) {
             (false, ..) => Exit::Ok,
             (true, true, _) => Exit::Partial,

@@ -64,7 +64,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
             exclude: args.exclude.clone(),
         },
     })?;
-    let runs = fetch::received(&repository, args.no_run_cache, args.dry_run, &args.targets, args.remote.as_deref())?;
+    let runs = fetch::received(
+        &repository,
+        args.no_run_cache,
+        args.dry_run,
+        &args.targets,
+        args.remote.as_deref(),
+    )?;
     Ok(Shown {
         fetch: fetch::Shown {
             outcome: outcome.fetch,

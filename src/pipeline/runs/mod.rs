@@ -10,5 +10,5 @@ mod remote;
 
 pub use find::{find_run, list_runs};
 pub use index::{RunIndex, RunQuery};
-pub use remote::{SharedRuns, fetch_runs, kept_files, push_runs};
 pub use record::{Machine, RecordedContent, RunRecord, VERSION, machine};
+pub use remote::{SharedRuns, fetch_runs, kept_files, push_runs};
