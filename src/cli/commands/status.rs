@@ -11,15 +11,15 @@ use crate::cli::ui::human::{self, count};
 use crate::cli::ui::{Colour, Render, Style};
 use crate::git;
 use crate::path::RepoPath;
-use crate::pipeline::{DefinitionError, PipelineError, Session, StageStatus};
+use crate::pipeline::{DefinitionError, PipelineError, Session, StageStatus, StaleReason};
 use crate::repo::{
     ConflictedOutput, Content, ContentKind, OutputState, OutputStatus, SourceState, StatusOutcome, StatusRequest,
 };
 
-/// Show what differs between the workspace and the pointers
+/// Show what differs between the workspace and the pointers, and which stages are out of date
 ///
-/// Compares each tracked file and directory with its pointer, or the lock file that names it. Nothing is changed. What git shows, such as pointers that
-/// are not committed, is left to `git status`.
+/// Compares each tracked file and directory with its pointer or lock file, and each stage with its last run. Nothing is
+/// changed. What git shows, such as pointers that are not committed, is left to `git status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -84,6 +84,12 @@ pub(crate) struct Shown {
     check: bool,
 }
 
+/// Whether something differs; a stage that runs each time is not out of date for that alone.
+fn would_run(stage: &StageStatus) -> bool {
+    let differs = |reason: &StaleReason| *reason != StaleReason::Always;
+    !stage.frozen && (stage.problem.is_some() || stage.reasons.iter().any(differs))
+}
+
 fn as_text<S: serde::Serializer>(error: &Option<DefinitionError>, serializer: S) -> Result<S::Ok, S::Error> {
     match error {
         None => serializer.serialize_none(),
@@ -132,7 +138,7 @@ impl Render for Shown {
                 writeln!(out, "{} stages: {message}", style.paint(Colour::Bad, "error:"))?;
             }
         }
-        if self.stages.iter().any(|stage| !stage.frozen) {
+        if self.stages.iter().any(would_run) {
             writeln!(out, "{} modver repro", style.paint(Colour::Hint, "hint:"))?;
         }
         if outcome.clean {
@@ -156,7 +162,7 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        let stale = self.stages.iter().any(|stage| !stage.frozen) || self.stages_problem.is_some();
+        let stale = self.stages.iter().any(would_run) || self.stages_problem.is_some();
         if self.check && (stale || !self.outcome.clean) {
             Exit::Failure
         } else {
