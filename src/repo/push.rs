@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::outputs::{pointer_root, stage_target};
 use super::transfer::{Paths, paths_of};
-use super::{BrokenPointer, Output, Outputs, RepoError, Repository, Result, Selected, Target};
+use super::{BrokenPointer, Output, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;

@@ -135,7 +135,7 @@ impl Repository {
             .par_iter()
             .map(|target| match &target.output.mode {
                 OutputMode::InPlace(file) => Ok(Some((file, look(file)?))),
-                OutputMode::Beside => Ok(None),
+                OutputMode::Beside | OutputMode::Stage(_) => Ok(None),
             })
             .collect();
         let mut work = Work::default();
