@@ -23,6 +23,7 @@ pub enum RemoteError {
         /// The object.
         id: crate::hash::FileId,
     },
+    /// The place itself could not be reached, read or written.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The cache, or a store's format.

@@ -23,6 +23,7 @@ pub(super) fn open(dir: &Path) -> Repository {
         cwd: dir.to_owned(),
         config: ConfigSources::default(),
         user_cache: None,
+        bare: false,
         jobs: 1,
         progress: Arc::new(Progress::new()),
         waiting: Arc::new(|_| {}),
@@ -34,7 +35,7 @@ pub(super) fn open(dir: &Path) -> Repository {
 pub(super) fn stage(repository: &Repository, lock: &str, name: &str, outs: &[&str]) -> modver::repo::Result<bool> {
     let pushed = |out: &&str| !out.ends_with('!');
     let paths: Vec<RepoPath> = outs.iter().map(|out| path(out.trim_end_matches('!'))).collect();
-    let nodes = repository.store_contents(&paths, &[]).unwrap().nodes;
+    let nodes = repository.store_contents(&paths, paths.len(), &[]).unwrap().nodes;
     let mut locked = LockedStage {
         cmd: vec![format!("make {name}")],
         wdir: path(lock).parent().unwrap(),
