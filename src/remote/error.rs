@@ -22,11 +22,7 @@ pub enum RemoteError {
         /// The object.
         id: crate::hash::FileId,
     },
-<<<<<<< HEAD
     /// The remote could not be spoken to, or refused.
-=======
-    /// The place itself could not be reached, read or written.
->>>>>>> wt-lock
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The cache, or a store's format.
