@@ -68,7 +68,11 @@ mod tests {
 
     fn properties<'a>(schema: &'a Value, pointer: &str) -> BTreeSet<&'a str> {
         let object = schema.pointer(pointer).and_then(Value::as_object);
-        object.unwrap_or_else(|| panic!("{pointer}")).keys().map(String::as_str).collect()
+        object
+            .unwrap_or_else(|| panic!("{pointer}"))
+            .keys()
+            .map(String::as_str)
+            .collect()
     }
 
     #[test]
@@ -77,8 +81,14 @@ mod tests {
         let set = |lists: &[&[&'static str]]| lists.concat().into_iter().collect::<BTreeSet<_>>();
         assert_eq!(properties(&schema, "/$defs/stage/properties"), set(&[STAGE_KEYS]));
         assert_eq!(properties(&schema, "/$defs/out/properties"), set(&[OUT_KEYS]));
-        assert_eq!(properties(&schema, "/$defs/metric/properties"), set(&[OUT_KEYS, METRIC_KEYS]));
-        assert_eq!(properties(&schema, "/$defs/plot/properties"), set(&[OUT_KEYS, PLOT_KEYS]));
+        assert_eq!(
+            properties(&schema, "/$defs/metric/properties"),
+            set(&[OUT_KEYS, METRIC_KEYS])
+        );
+        assert_eq!(
+            properties(&schema, "/$defs/plot/properties"),
+            set(&[OUT_KEYS, PLOT_KEYS])
+        );
         assert_eq!(properties(&schema, "/$defs/params/properties"), set(&[PARAMS_KEYS]));
         assert_eq!(properties(&schema, "/$defs/matrix/properties"), set(&[MATRIX_KEYS]));
         let mut sections: BTreeSet<&str> = KEYS.iter().map(|spec| spec.section).collect();
@@ -92,8 +102,14 @@ mod tests {
                 format!("/properties/{section}/properties")
             };
             // Secrets are refused in `mv.toml`.
-            let names = KEYS.iter().filter(|spec| spec.section == section && spec.kind != Kind::Secret);
-            assert_eq!(properties(&schema, &pointer), names.map(|spec| spec.name).collect(), "{section}");
+            let names = KEYS
+                .iter()
+                .filter(|spec| spec.section == section && spec.kind != Kind::Secret);
+            assert_eq!(
+                properties(&schema, &pointer),
+                names.map(|spec| spec.name).collect(),
+                "{section}"
+            );
         }
     }
 
