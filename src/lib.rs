@@ -30,6 +30,7 @@
 pub mod chunk;
 pub mod cli;
 pub mod config;
+pub mod experiment;
 pub mod fs;
 pub mod git;
 pub mod hash;

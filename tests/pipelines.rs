@@ -1,4 +1,4 @@
-//! Pipelines as a user meets them.
+//! Stages, their outputs and lock files, by the real binaries.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,9 +7,12 @@
     reason = "a test may panic and uses files as a user would"
 )]
 
-mod support;
-
 #[path = "pipelines/definition.rs"]
 mod definition;
 #[path = "pipelines/edit.rs"]
 mod edit;
+#[path = "pipelines/locks.rs"]
+mod locks;
+#[path = "pipelines/outputs.rs"]
+mod outputs;
+mod support;

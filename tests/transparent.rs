@@ -24,6 +24,8 @@ mod migrate;
 mod missing;
 #[path = "transparent/names.rs"]
 mod names;
+#[path = "transparent/places.rs"]
+mod places;
 
 use support::{Repo, Scratch};
 

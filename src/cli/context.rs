@@ -41,7 +41,10 @@ impl Env {
 
     /// All variables whose names and values are UTF-8.
     pub(crate) fn all(&self) -> BTreeMap<String, String> {
-        let utf8 = self.0.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+        let utf8 = self
+            .0
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
         utf8.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
@@ -144,6 +147,7 @@ impl Context {
             user_cache: self.user_cache(),
             jobs: self.jobs.map_or(0, NonZeroUsize::get),
             progress: Arc::clone(&self.progress),
+            bare: false,
             waiting: Arc::new(move |holder| {
                 match holder {
                     _ if quiet => {}
@@ -162,7 +166,24 @@ impl Context {
 
     /// Opens the repository in which the user stands.
     pub(crate) fn repository(&self) -> Result<Repository, CliError> {
-        let repository = Repository::open(&self.open_options())?;
+        self.open(&self.open_options())
+    }
+
+    /// What a repository is opened with where a bare one will do.
+    pub(crate) fn open_options_or_bare(&self) -> OpenOptions {
+        OpenOptions {
+            bare: true,
+            ..self.open_options()
+        }
+    }
+
+    /// Opens the repository in which the user stands, which may be bare: for what needs no work tree.
+    pub(crate) fn repository_or_bare(&self) -> Result<Repository, CliError> {
+        self.open(&self.open_options_or_bare())
+    }
+
+    fn open(&self, options: &OpenOptions) -> Result<Repository, CliError> {
+        let repository = Repository::open(options)?;
         if !self.quiet {
             for warning in repository.config().warnings() {
                 ui::note(&format!("warning: {warning}"));

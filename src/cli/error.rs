@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::commands::DemoError;
 use super::exit::Exit;
 use crate::config::ConfigError;
+use crate::experiment::ExperimentError;
 use crate::fs::FsError;
 use crate::git::GitError;
 use crate::object::ObjectError;
@@ -15,6 +16,7 @@ use crate::pipeline::{DefinitionError, PipelineError};
 use crate::remote::RemoteError;
 use crate::repo::{RepoError, shell_word};
 use crate::store::StoreError;
+use crate::workspace::WorkspaceError;
 
 /// An error of a command.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,8 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Repo(#[from] RepoError),
     #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
     Definition(#[from] DefinitionError),
@@ -82,10 +86,13 @@ impl CliError {
             | Self::Fs(_)
             | Self::Config(_)
             | Self::Demo(_) => Exit::Failure,
-            Self::Repo(error) => exit_of(error),
-            Self::Definition(error) | Self::Pipeline(PipelineError::Definition(error)) => exit_of_definition(error),
-            Self::Pipeline(PipelineError::Repo(error)) => exit_of(error),
-            Self::Pipeline(_) => Exit::Failure,
+            Self::Repo(error)
+            | Self::Pipeline(PipelineError::Repo(error))
+            | Self::Experiment(ExperimentError::Repo(error)) => exit_of(error),
+            Self::Definition(error)
+            | Self::Pipeline(PipelineError::Definition(error))
+            | Self::Experiment(ExperimentError::Definition(error)) => exit_of_definition(error),
+            Self::Pipeline(_) | Self::Experiment(_) => Exit::Failure,
         }
     }
 
@@ -103,6 +110,7 @@ impl CliError {
             )),
             Self::TooManyRevisions => Some("modver diff A B -- TARGET".to_owned()),
             Self::Repo(error) => error.hint(),
+            Self::Experiment(error) => error.hint(),
             Self::Config(error) => error.hint(),
             Self::Definition(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),
@@ -122,8 +130,10 @@ fn exit_of(error: &RepoError) -> Exit {
             Exit::NotARepository => Exit::Failure,
             exit => exit,
         },
+        RepoError::Output { source, .. } | RepoError::DamagedCache(source) => exit_of(source),
         RepoError::Store(error)
         | RepoError::Object(ObjectError::Store(error))
+        | RepoError::Workspace(WorkspaceError::Store(error) | WorkspaceError::Object(ObjectError::Store(error)))
         | RepoError::Remote(RemoteError::Store(error) | RemoteError::Object(ObjectError::Store(error))) => {
             exit_of_store(error)
         }
@@ -145,11 +155,7 @@ fn exit_of_definition(error: &DefinitionError) -> Exit {
 
 fn exit_of_store(error: &StoreError) -> Exit {
     match error {
-        StoreError::DamagedChunk { .. }
-        | StoreError::DamagedPack { .. }
-        | StoreError::DamagedRecipe(_)
-        | StoreError::DamagedRun { .. }
-        | StoreError::DamagedShard { .. } => Exit::Corruption,
+        error if error.is_damage() => Exit::Corruption,
         StoreError::Locked { .. } => Exit::Locked,
         _ => Exit::Failure,
     }

@@ -59,7 +59,12 @@ impl FileLock {
         if let Some(lock) = Self::try_acquire(path, kind)? {
             return Ok(lock);
         }
-        let holder = super::read(path, 4096).unwrap_or_default();
+        // Sharers do not write themselves down: what stands there is of somebody who held it alone before them.
+        let is_shared = kind == LockKind::Exclusive && Self::try_acquire(path, LockKind::Shared)?.is_some();
+        let holder = match is_shared {
+            true => Vec::new(),
+            false => super::read(path, 4096).unwrap_or_default(),
+        };
         waiting(String::from_utf8_lossy(&holder).trim());
         let mut wait = Duration::from_millis(1);
         loop {
@@ -127,4 +132,31 @@ fn open(path: &Path, kind: LockKind) -> Result<File> {
         opened => opened,
     };
     opened.map_err(at(Attempt::Open, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_holds_it_now_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let stopped = Progress::new();
+        stopped.interrupt();
+        let named = |kind| {
+            let mut named = None;
+            let waited = FileLock::acquire(&path, kind, &stopped, |holder| named = Some(holder.to_owned()));
+            assert!(waited.is_err());
+            named
+        };
+        let me = format!("process {}", std::process::id());
+        let alone = FileLock::try_acquire(&path, LockKind::Exclusive).unwrap();
+        assert_eq!(named(LockKind::Shared), Some(me.clone()));
+        assert_eq!(named(LockKind::Exclusive), Some(me));
+        drop(alone);
+        let shared = FileLock::try_acquire(&path, LockKind::Shared).unwrap();
+        assert_eq!(named(LockKind::Exclusive), Some(String::new()));
+        drop(shared);
+    }
 }

@@ -251,6 +251,19 @@ pub fn remove_file(path: &Path) -> Result<bool> {
     }
 }
 
+/// Removes `dir` and the directories around it as long as they are empty and inside `top`, which stays, as does what
+/// `keep` is in.
+pub fn remove_empty_dirs(dir: &Path, top: &Path, keep: Option<&Path>) {
+    let mut next = Some(dir);
+    while let Some(here) = next
+        && here != top
+        && !keep.is_some_and(|keep| keep.starts_with(here))
+        && matches!(remove_empty_dir(here), Ok(true))
+    {
+        next = here.parent().filter(|above| above.starts_with(top));
+    }
+}
+
 /// Removes a directory if it is empty; `false` when it is not empty or does not exist.
 ///
 /// # Errors
@@ -380,6 +393,13 @@ pub fn list(path: &Path) -> Result<Vec<std::ffi::OsString>> {
 pub fn free_space(path: &Path) -> Result<u64> {
     let stat = rustix::fs::statvfs(path).map_err(at(Attempt::Stat, path))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// The columns of the terminal that standard output is; `None` if it is none.
+#[must_use]
+pub fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
 
 /// Makes the entry of `path` in its directory durable.

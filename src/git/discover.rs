@@ -9,7 +9,7 @@ use gix::sec::trust::Mapping;
 use super::error::{GitError, Result};
 use crate::fs;
 
-/// A git repository with a work tree. Cheap to share between threads.
+/// A git repository, with a work tree unless it was asked for otherwise. Cheap to share between threads.
 #[derive(Clone)]
 pub struct GitRepo {
     repo: gix::ThreadSafeRepository,
@@ -17,6 +17,7 @@ pub struct GitRepo {
     git_dir: PathBuf,
     common_dir: PathBuf,
     index_path: PathBuf,
+    bare: bool,
 }
 
 impl std::fmt::Debug for GitRepo {
@@ -32,6 +33,18 @@ impl GitRepo {
     /// [`GitError::NotARepository`], [`GitError::Bare`], [`GitError::Untrusted`] when git's own rule about owners
     /// (`safe.directory`) refuses it, [`GitError::RefStorage`], or [`GitError::Open`] for a damaged one.
     pub fn discover(start: &Path) -> Result<Self> {
+        Self::find(start, false)
+    }
+
+    /// As [`GitRepo::discover`], also for a bare repository, for what needs no work tree: its root is the git directory.
+    ///
+    /// # Errors
+    /// As [`GitRepo::discover`], without [`GitError::Bare`].
+    pub fn discover_or_bare(start: &Path) -> Result<Self> {
+        Self::find(start, true)
+    }
+
+    fn find(start: &Path, bare: bool) -> Result<Self> {
         let start = fs::canonicalize(start)?;
         let options = |options: Options| options.bail_if_untrusted(true);
         let repo = gix::ThreadSafeRepository::discover_opts(
@@ -43,11 +56,11 @@ impl GitRepo {
             },
         )
         .map_err(|source| discover_error(&start, source))?;
-        Self::from_gix(repo, &start)
+        Self::from_gix(repo, &start, bare)
     }
 
     /// The same for a repository that is open; `start` is for errors.
-    pub(super) fn from_gix(repo: gix::ThreadSafeRepository, start: &Path) -> Result<Self> {
+    fn from_gix(repo: gix::ThreadSafeRepository, start: &Path, bare: bool) -> Result<Self> {
         let local = repo.to_thread_local();
         let git_dir = fs::canonicalize(local.git_dir())?;
         let mut index_path = local.index_path();
@@ -58,8 +71,10 @@ impl GitRepo {
             }
             return Self::without_environment(&git_dir, index_path, start);
         }
-        let Some(root) = local.workdir() else {
-            return Err(GitError::Bare { git_dir });
+        let root = match local.workdir() {
+            Some(root) => fs::canonicalize(root)?,
+            None if bare => git_dir.clone(),
+            None => return Err(GitError::Bare { git_dir }),
         };
         if let Some(storage) = local.config_snapshot().string("extensions.refStorage")
             && storage != "files"
@@ -69,14 +84,15 @@ impl GitRepo {
                 storage: storage.to_string(),
             });
         }
-        let root = fs::canonicalize(root)?;
         let common_dir = fs::canonicalize(local.common_dir())?;
+        let bare = local.workdir().is_none();
         Ok(Self {
             repo,
             root,
             git_dir,
             common_dir,
             index_path,
+            bare,
         })
     }
 
@@ -101,10 +117,17 @@ impl GitRepo {
             common_dir: fs::canonicalize(local.common_dir())?,
             index_path,
             repo,
+            bare: false,
         })
     }
 
-    /// The top of the work tree; absolute, without symbolic links.
+    /// Whether there is no work tree.
+    #[must_use]
+    pub const fn is_bare(&self) -> bool {
+        self.bare
+    }
+
+    /// The top of the work tree, or of a bare repository; absolute, without symbolic links.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root

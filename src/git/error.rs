@@ -112,6 +112,20 @@ pub enum GitError {
         /// What `gix` said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A partial clone lacks objects, and they cannot be fetched.
+    #[error(
+        "git's {count} objects that are not in this partial clone, {id} for one, cannot be fetched from `{remote}`"
+    )]
+    NotFetched {
+        /// How many are missing.
+        count: usize,
+        /// One of them.
+        id: String,
+        /// The remote of git that promised them.
+        remote: String,
+        /// What git said.
+        source: Option<Box<GitError>>,
+    },
     /// Git holds a path that is none.
     #[error("git's {place} holds an invalid path")]
     InvalidPath {
@@ -268,6 +282,11 @@ impl GitError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotARepository { .. } => Some("git init".to_owned()),
+            Self::Bare { .. } => Some(
+                "git worktree add DIR BRANCH   makes a work tree; ls, cat, du, log and diff of revisions, and fetch, push and \
+                 gc of history (-a, -T, -A, --since, --rev) need none"
+                    .to_owned(),
+            ),
             Self::Untrusted { root, .. } => {
                 Some(format!("git config --global --add safe.directory {}", root.display()))
             }
@@ -281,6 +300,7 @@ impl GitError {
                 "git fsck   or, in a partial clone, git log -p --all -- '*.mv' > FILE, which fetches what is missing"
                     .to_owned(),
             ),
+            Self::NotFetched { remote, .. } => Some(format!("git fetch {remote}   says whether it can be reached")),
             Self::Date { .. } => Some("--since 2026-01-31, or --since \"2 weeks ago\"".to_owned()),
             Self::Ignored { path, .. } => Some(format!("git add -f {path}")),
             Self::NoHooks { .. } => Some("git config --show-origin core.hooksPath".to_owned()),

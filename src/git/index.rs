@@ -1,7 +1,7 @@
 //! Reading git's index: what is tracked by git.
 
 use gix::bstr::ByteSlice as _;
-use gix::index::entry::{Flags, Mode};
+use gix::index::entry::{Flags, Mode, Stage};
 
 use super::discover::GitRepo;
 use super::error::{GitError, Result};
@@ -67,6 +67,13 @@ impl Tracked {
     #[must_use]
     pub fn contains(&self, path: &RepoPath) -> bool {
         self.index.entry_range(path.as_bytes().as_bstr()).is_some()
+    }
+
+    /// Whether the index still has this pointer in the place of this file.
+    pub(super) fn has(&self, file: &super::TransparentFile) -> bool {
+        let path = file.path.as_bytes().as_bstr();
+        let entry = self.index.entry_by_path_and_stage(path, Stage::Unconflicted);
+        entry.is_some_and(|entry| entry.id == file.blob() && (entry.mode == Mode::FILE_EXECUTABLE) == file.executable)
     }
 
     /// The files at or below `path`, in index order. Of a directory that a sparse index keeps as one entry, the

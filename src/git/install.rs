@@ -219,13 +219,7 @@ impl GitRepo {
         }
         fs::remove_file(&file)?;
         // With the directories that were made for it, in the work tree: git keeps no empty ones there.
-        let mut empty = Some(dir.as_path());
-        while let Some(here) = empty
-            && matches!(fs::remove_empty_dir(here), Ok(true))
-        {
-            let inside = |dir: &&Path| *dir != self.root() && dir.starts_with(self.root());
-            empty = here.parent().filter(inside);
-        }
+        fs::remove_empty_dirs(&dir, self.root(), None);
         Ok(HookChange::Removed)
     }
 

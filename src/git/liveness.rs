@@ -5,7 +5,8 @@
 //! name: if any attributes that are in reach, or git's configuration, name the filter, every blob small enough to be
 //! one is looked into ([`Search::add_transparent`]); a repository that never had the filter does not pay for that. Objects are read as they are, without the
 //! replacements of `git replace` (which are reachable by their own refs). Whatever the scope: the files, the index
-//! and the `HEAD` of every work tree are in it, since what is staged or edited there may exist nowhere else.
+//! and the `HEAD` of every work tree are in it, and every stash, since what is staged, edited or put away there may
+//! exist nowhere else. What a partial clone lacks is fetched, all of it in one go.
 
 use std::collections::{HashMap, HashSet};
 use std::io::BufRead as _;
@@ -35,11 +36,11 @@ pub struct LivePointers {
 }
 
 impl GitRepo {
-    /// All pointers in a scope. What is checked out or staged in any work tree is always in it, and
-    /// [`Scope::all_commits`] means also what only a reflog, a stash or an operation in progress reaches.
+    /// All pointers in a scope. What is checked out or staged in any work tree, or stashed, is always in it, and
+    /// [`Scope::all_commits`] means also what only a reflog or an operation in progress reaches.
     ///
     /// # Errors
-    /// When anything in the scope cannot be read, a missing object of a partial clone included; nothing is skipped.
+    /// When anything in the scope cannot be read, or be fetched where a partial clone lacks it; nothing is skipped.
     pub fn pointers_in(&self, scope: &Scope, progress: &Progress) -> Result<LivePointers> {
         let mut repo = self.local();
         repo.objects.ignore_replacements = true;
@@ -55,13 +56,14 @@ impl GitRepo {
             live: LivePointers::default(),
         };
         self.add_work_trees(&mut search)?;
+        self.add_stashes(&mut search)?;
         for tip in self.scope_tips(&repo, scope)? {
             search.add_tip(tip)?;
         }
         if scope.all_commits {
             self.add_history(&mut search)?;
         }
-        search.finish()
+        search.finish(self)
     }
 
     fn add_work_trees(&self, search: &mut Search<'_>) -> Result<()> {
@@ -96,6 +98,34 @@ impl GitRepo {
             }
             for path in files.locks {
                 search.add_lock_file(&root, path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every stash: what it says of the work tree, and its further parents, which are the index and the untracked files.
+    /// Its first parent is the commit it was made on, which is an ordinary one.
+    fn add_stashes(&self, search: &mut Search<'_>) -> Result<()> {
+        let refs = |source: gix::Error| self.refs_error(source);
+        let Some(mut stash) = search.repo.try_find_reference("refs/stash").map_err(refs)? else {
+            return Ok(());
+        };
+        let mut stashes = HashSet::from([stash.peel_to_id().map_err(refs)?.detach()]);
+        let mut log = stash.log_iter();
+        let lines = log.all().map_err(|error| self.refs_error(error))?;
+        for line in lines.into_iter().flatten() {
+            stashes.insert(line.map_err(|error| self.refs_error(error))?.new_oid());
+        }
+        for id in stashes {
+            // One whose commit is gone is a stash no more, for git either.
+            if !search.repo.has_object(id) {
+                continue;
+            }
+            search.add_tip(id)?;
+            let commit = search.repo.find_commit(id).map_err(|e| GitError::object(id, e))?;
+            let parents: Vec<_> = commit.parent_ids().skip(1).map(gix::Id::detach).collect();
+            for parent in parents {
+                search.add_tip(parent)?;
             }
         }
         Ok(())
@@ -292,7 +322,8 @@ impl Search<'_> {
 
     /// The pointers that stand in the place of their files, whatever attributes say about them now: any small blob of
     /// the trees and indexes that were met and begins as a pointer does.
-    fn add_transparent(&mut self) -> Result<()> {
+    fn add_transparent(&mut self, git: &GitRepo) -> Result<()> {
+        git.fetch_missing(self.repo, self.attributes.iter().copied())?;
         for id in &self.attributes {
             let blob = self.repo.find_blob(*id).map_err(|e| GitError::object(id, e))?;
             self.transparent = self.transparent || mentions(&blob.data);
@@ -300,41 +331,38 @@ impl Search<'_> {
         if !self.transparent {
             return Ok(());
         }
-        let mut seen = HashSet::new();
-        let mut found = Vec::new();
-        let mut look = |id: gix::ObjectId, path: &[u8]| -> Result<()> {
-            if seen.insert(id)
-                && let Some(bytes) = read_tiny_blob(self.repo, id)?
-                && looks_like_pointer(&bytes)
-            {
-                found.push((id, RepoPath::new(path).unwrap_or_default()));
-            }
-            Ok(())
-        };
+        let mut candidates: HashMap<gix::ObjectId, Vec<u8>> = HashMap::new();
         for tree in &self.trees {
             self.progress.check()?;
             let object = self.repo.find_object(*tree).map_err(|e| GitError::object(tree, e))?;
             for entry in gix::objs::TreeRefIter::from_bytes(&object.data, tree.kind()) {
                 let entry = entry.map_err(|e| GitError::object(tree, e))?;
                 if entry.mode.is_blob() {
-                    look(entry.oid.to_owned(), entry.filename)?;
+                    let name = || entry.filename.to_vec();
+                    candidates.entry(entry.oid.to_owned()).or_insert_with(name);
                 }
             }
         }
         for index in &self.indexes {
-            self.progress.check()?;
             for (id, path) in index.blobs() {
-                look(id, path)?;
+                candidates.entry(id).or_insert_with(|| path.to_vec());
             }
         }
-        for (id, path) in found {
-            self.add_blob(id, path);
+        git.fetch_missing(self.repo, candidates.keys().copied())?;
+        for (id, path) in candidates {
+            self.progress.check()?;
+            if let Some(bytes) = read_tiny_blob(self.repo, id)?
+                && looks_like_pointer(&bytes)
+            {
+                self.add_blob(id, RepoPath::new(&path).unwrap_or_default());
+            }
         }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<LivePointers> {
-        self.add_transparent()?;
+    fn finish(mut self, git: &GitRepo) -> Result<LivePointers> {
+        self.add_transparent(git)?;
+        git.fetch_missing(self.repo, self.blobs.keys().chain(self.locks.keys()).copied())?;
         self.read_locks()?;
         for (blob, path) in std::mem::take(&mut self.blobs) {
             self.progress.check()?;

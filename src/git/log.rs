@@ -111,6 +111,7 @@ impl GitRepo {
                     }
                     continue;
                 };
+                let mut came_from = None;
                 let mut touch = Touch {
                     before: log.read(old, &path)?,
                     after: log.read(new, &path)?,
@@ -123,10 +124,16 @@ impl GitRepo {
                         continue;
                     }
                 } else if touch.before.is_none() || touch.after.is_none() {
-                    touch.other = log.other_name(&touch, [old, new])?;
+                    let other = log.other_name(&touch, [old, new])?;
+                    if touch.before.is_none()
+                        && let Some((blob, from)) = &other
+                    {
+                        came_from = log.read(*blob, from)?;
+                    }
+                    touch.other = other.map(|(_, path)| path);
                 }
-                if touch.before.is_none() && touch.other.is_some() {
-                    touch.before.clone_from(&touch.after);
+                if came_from.is_some() {
+                    touch.before = came_from;
                     moved = touch.other.clone().map(|from| (touch.commit.commit.clone(), from));
                 }
                 if !each(touch) {
@@ -285,8 +292,13 @@ impl Log<'_> {
         Ok(read)
     }
 
-    /// Where a pointer that came was before, or one that went is since: the same content in the same commit.
-    fn other_name(&mut self, touch: &Touch, [old, new]: [gix::ObjectId; 2]) -> Result<Option<RepoPath>> {
+    /// Where a pointer that came was before, or one that went is since, and its blob there: the same content in the same
+    /// commit, or the only pointer that went in the commit in which only this one came.
+    fn other_name(
+        &mut self,
+        touch: &Touch,
+        [old, new]: [gix::ObjectId; 2],
+    ) -> Result<Option<(gix::ObjectId, RepoPath)>> {
         let came = old.is_null();
         let blob = if came { new } else { old };
         let content = |pointer: &LoggedPointer| pointer.as_ref().ok().map(|pointer| pointer.content);
@@ -307,20 +319,25 @@ impl Log<'_> {
             Err(error) => return Err(GitError::object(parent, error)),
         };
         // Came: what is in the parent only. Went: what is in the commit only.
-        let candidates = if came {
-            self.only_in(parent, tree)?
-        } else {
-            self.only_in(tree, parent)?
-        };
-        if let Some((_, path)) = candidates.iter().find(|(there, _)| *there == blob) {
-            return Ok(Some(path.clone()));
+        let (one, other) = if came { (parent, tree) } else { (tree, parent) };
+        let candidates = self.only_in(one, other)?;
+        if let Some(found) = candidates.iter().find(|(there, _)| *there == blob) {
+            return Ok(Some(found.clone()));
         }
+        let only = match &candidates[..] {
+            [only] if self.only_in(other, one)?.len() == 1 => Some(only.clone()),
+            _ => None,
+        };
         for (there, path) in candidates.into_iter().take(MAX_CANDIDATES) {
             if self.read(there, &path)?.as_ref().and_then(content) == Some(wanted) {
-                return Ok(Some(path));
+                return Ok(Some((there, path)));
             }
         }
-        Ok(None)
+        // Moved and changed at once.
+        let Some((there, path)) = only else { return Ok(None) };
+        let found = self.read(there, &path)?.as_ref().and_then(content);
+        let same_kind = |found| std::mem::discriminant(&found) == std::mem::discriminant(&wanted);
+        Ok(found.is_some_and(same_kind).then_some((there, path)))
     }
 }
 

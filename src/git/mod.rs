@@ -40,6 +40,8 @@ mod lock;
 mod lock_merge;
 mod log;
 mod migrate;
+mod named;
+mod partial;
 mod pointer;
 mod program;
 mod refresh;
@@ -79,6 +81,7 @@ pub use lock::{LOCK_FILE, Lock, LockError, LockProblem, LockedDep, LockedOut, Lo
 pub use lock_merge::{MergedLock, merge_lock};
 pub use log::{LoggedCommit, LoggedPointer, Touch};
 pub use migrate::{Direction, Load, MigrateBlob, MigratePlan, MigrateRequest, Migrated, RefChoice};
+pub use named::NamedCommit;
 pub use pointer::{
     MAX_POINTER, POINTER_SUFFIX, Pointer, PointerContent, PointerError, PointerProblem, is_pointer_path, output_path,
     pointer_path,
@@ -89,6 +92,6 @@ pub use scope::{Scope, Unsent};
 pub use source::{BlobReader, EntryKind, SourceEntry, SourceRepo, is_git_url};
 pub use staged::{Operation, StagedFile, Unmerged};
 pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
-pub use transparent::{Held, TransparentFile, TransparentPointer};
+pub use transparent::{Held, TransparentFile, TransparentPointer, looks_like_pointer};
 pub use tree_files::{RevisionFiles, TreeEntryKind};
 pub use versions::{BrokenVersion, LockedIn, Version, Versions};

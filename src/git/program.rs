@@ -139,7 +139,12 @@ fn command_in(dir: &Path) -> Command {
 
 fn start<A: AsRef<OsStr>>(mut command: Command, args: &[A], stdin: Vec<u8>) -> Result<Run> {
     command.args(["-c", "core.quotepath=off"]).args(args);
-    let subcommand = args
+    // A setting for this run stands before the command.
+    let words = match args.first() {
+        Some(first) if first.as_ref() == "-c" => args.get(2..).unwrap_or_default(),
+        _ => args,
+    };
+    let subcommand = words
         .iter()
         .find(|arg| !arg.as_ref().as_encoded_bytes().starts_with(b"-"));
     let name = match subcommand {

@@ -1,27 +1,34 @@
-//! Files that were written behind git's back: the index has to see them again.
+//! Telling git's index about files whose content came back, without a change to what git has of them.
 
 use super::discover::GitRepo;
 use super::error::Result;
-use crate::path::RepoPath;
+use super::transparent::TransparentFile;
 
 impl GitRepo {
-    /// Makes the index know these files of the work tree as they are now. Of transparent files whose pointer text was
-    /// replaced by its content only what git remembers of the file (size, times) changes: the filter gives the same
-    /// text again. Git would otherwise take the new size for a change, and not look at the content at all.
+    /// Has git look again at transparent files whose content took the place of their pointers' text: it would otherwise
+    /// take the new size for a change, and not look at the content at all. What git remembers of a file (size, times) is
+    /// set if the filter gives the pointer that the index has. If somebody has changed the file meanwhile, it stays
+    /// changed, and nothing of that is staged.
     ///
-    /// The paths are in the index, and the filter is configured: without it, git would store the content itself.
+    /// The filter is configured: without it, every file would look changed.
     ///
     /// # Errors
     /// As [`GitRepo::stage`].
-    pub fn refresh(&self, paths: &[RepoPath]) -> Result<()> {
-        let mut list = Vec::new();
-        for path in paths {
-            list.extend_from_slice(path.as_bytes());
-            list.push(0);
-        }
-        if list.is_empty() {
+    pub fn refresh(&self, files: &[&TransparentFile]) -> Result<()> {
+        if files.is_empty() {
             return Ok(());
         }
-        self.change_index(&["update-index", "-q", "-z", "--stdin"], &list)
+        let index = self.tracked()?;
+        let mut list = Vec::new();
+        // Whoever has staged something else meanwhile keeps it.
+        for file in files.iter().filter(|file| index.has(file)) {
+            let mode = if file.executable { "100755" } else { "100644" };
+            list.extend_from_slice(format!("{mode} {} 0\t", file.blob()).as_bytes());
+            list.extend_from_slice(file.path.as_bytes());
+            list.push(0);
+        }
+        // First git forgets what it remembers of them, then it looks at what it does not know.
+        self.change_index(&["update-index", "-z", "--index-info"], &list)?;
+        self.change_index(&["update-index", "-q", "--refresh"], &[])
     }
 }

@@ -123,6 +123,25 @@ impl GitRepo {
         Ok(None)
     }
 
+    /// The bytes of a file at the top of what is checked out, or would be in a bare repository; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`GitRepo::pointer_bytes_at`].
+    pub fn file_of_head(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let repo = self.local();
+        let Some(tree) = self.tree_of(&repo, "HEAD")? else {
+            return Ok(None);
+        };
+        let object = repo.find_object(tree).map_err(|e| GitError::object(tree, e))?;
+        let mut entries = TreeRefIter::from_bytes(&object.data, tree.kind()).flatten();
+        let Some(entry) = entries.find(|entry| entry.filename == name && entry.mode.is_blob()) else {
+            return Ok(None);
+        };
+        let id = entry.oid.to_owned();
+        let mut blob = repo.find_blob(id).map_err(|e| GitError::object(id, e))?;
+        Ok(Some(blob.take_data()))
+    }
+
     /// The pointer of a revision that `path` belongs to: that of the output at or around it, or the pointer at `path`
     /// itself.
     ///

@@ -36,7 +36,7 @@ impl GitRepo {
         let mut found = vec![WorkTree {
             git_dir: self.git_dir().to_owned(),
             index_path: self.index_path().to_owned(),
-            root: Some(self.root().to_owned()),
+            root: (!self.is_bare()).then(|| self.root().to_owned()),
         }];
         if self.index_path() != self.git_dir().join("index") {
             found.push(WorkTree {

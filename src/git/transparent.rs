@@ -91,7 +91,8 @@ impl TransparentPointer {
 }
 
 /// Whether these bytes begin as a pointer does.
-pub(super) fn looks_like_pointer(bytes: &[u8]) -> bool {
+#[must_use]
+pub fn looks_like_pointer(bytes: &[u8]) -> bool {
     bytes.starts_with(ANY_HEADER)
 }
 
@@ -115,13 +116,31 @@ impl TransparentFile {
         self.blob
     }
 
+    /// This content at this path, which the index may not have.
+    #[must_use]
+    pub fn new(path: RepoPath, pointer: TransparentPointer, executable: bool) -> Self {
+        Self {
+            path,
+            pointer,
+            executable,
+            blob: gix::ObjectId::null(gix::hash::Kind::Sha1),
+            stat: gix::index::entry::Stat::default(),
+            racy: true,
+        }
+    }
+
     /// Whether the file of the work tree is the one that git saw last, so that it need not be read.
     #[must_use]
     pub fn is_as_git_saw_it(&self, stat: &Stat) -> bool {
+        !self.racy && self.is_known_to_git(stat)
+    }
+
+    /// Whether git remembers just this of the file. It may have changed all the same while git looked.
+    #[must_use]
+    pub fn is_known_to_git(&self, stat: &Stat) -> bool {
         let secs = stat.mtime_ns.div_euclid(1_000_000_000);
         let nanos = stat.mtime_ns.rem_euclid(1_000_000_000);
-        !self.racy
-            && i64::from(self.stat.mtime.secs) == secs
+        i64::from(self.stat.mtime.secs) == secs
             && i64::from(self.stat.mtime.nsecs) == nanos
             // Git keeps 32 bits of these.
             && self.stat.size == stat.size as u32

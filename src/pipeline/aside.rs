@@ -55,7 +55,12 @@ impl Aside {
         // Without a list, what is there is a rest of what does not count any more.
         fs::remove_dir_all(&dir)?;
         fs::create_dir_all(&dir)?;
-        let persistent: Vec<RepoPath> = stage.outs.iter().filter(|out| out.persist).map(|out| out.path.clone()).collect();
+        let persistent: Vec<RepoPath> = stage
+            .outs
+            .iter()
+            .filter(|out| out.persist)
+            .map(|out| out.path.clone())
+            .collect();
         let mut stored = if persistent.is_empty() {
             Vec::new()
         } else {

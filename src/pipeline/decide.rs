@@ -74,15 +74,18 @@ impl Session<'_> {
         let mut judgement = self.judge(stage, absent)?;
         if policy.pull && !policy.allow_missing {
             // Outputs that are known and not here are brought.
-            judgement.out_reasons = judgement
-                .locked
-                .as_ref()
-                .map_or_else(Vec::new, |locked| super::reason::out_reasons(stage, locked, &judgement.outs));
+            judgement.out_reasons = judgement.locked.as_ref().map_or_else(Vec::new, |locked| {
+                super::reason::out_reasons(stage, locked, &judgement.outs)
+            });
         }
         let key = judgement.inputs.key(stage);
         let mut reasons = judgement.reasons();
         if stage.frozen {
-            let action = if reasons.is_empty() { Action::Keep } else { Action::KeepFrozen };
+            let action = if reasons.is_empty() {
+                Action::Keep
+            } else {
+                Action::KeepFrozen
+            };
             return Ok(Decision {
                 action,
                 reasons,

@@ -15,7 +15,10 @@ pub type Result<T> = std::result::Result<T, PipelineError>;
 
 /// Why an operation on pipelines failed.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say it; the transparent ones are other layers' errors")]
+#[allow(
+    missing_docs,
+    reason = "the messages say it; the transparent ones are other layers' errors"
+)]
 pub enum PipelineError {
     #[error(transparent)]
     Repo(#[from] RepoError),
@@ -132,10 +135,9 @@ impl PipelineError {
                 shell_word(&path.to_string())
             )),
             Self::Resource { resource, amount, .. } => Some(format!("modver repro --resource {resource}={amount}")),
-            Self::UndeclaredInput { stage, path } => Some(format!(
-                "add `{path}` to the deps of `{stage}` in {}",
-                stage.file
-            )),
+            Self::UndeclaredInput { stage, path } => {
+                Some(format!("add `{path}` to the deps of `{stage}` in {}", stage.file))
+            }
             Self::NotLocked { stage } => Some(format!("modver repro {}", word(stage))),
             Self::SeveralStages { first, .. } => Some(format!("modver repro --explain {}", word(first))),
             Self::NoRun { .. } | Self::AmbiguousRun { .. } => Some("modver runs".to_owned()),

@@ -70,11 +70,18 @@ impl Repro<'_, '_> {
         let dir = repository.stage_dir().join("locks");
         fs::create_dir_all(&dir)?;
         let path = dir.join(inputs::file_name(&stage.id));
-        let waiting = |holder: &str| self.watch.event(&Event::Waits {
-            stage: &stage.id,
-            holder,
-        });
-        Ok(FileLock::acquire(&path, LockKind::Exclusive, repository.progress(), waiting)?)
+        let waiting = |holder: &str| {
+            self.watch.event(&Event::Waits {
+                stage: &stage.id,
+                holder,
+            })
+        };
+        Ok(FileLock::acquire(
+            &path,
+            LockKind::Exclusive,
+            repository.progress(),
+            waiting,
+        )?)
     }
 
     /// The lock of the workspace; of the threads of this process, one at a time.
@@ -426,7 +433,9 @@ impl Repro<'_, '_> {
             Some((name, RecordedContent::new(dep.content, dep.size)))
         });
         let params = inputs.params.iter().map(|(file, values)| {
-            let known = values.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+            let known = values
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
             (quote(file.as_bytes()).into_owned(), known.collect())
         });
         Ok(RunRecord {
@@ -470,7 +479,11 @@ impl Repro<'_, '_> {
         failure: Option<PipelineError>,
     ) -> Result<StageOutcome> {
         let interrupted = matches!(failure, Some(PipelineError::Repo(RepoError::Interrupted(_))));
-        let result = if interrupted { StageResult::Stopped } else { StageResult::Failed };
+        let result = if interrupted {
+            StageResult::Stopped
+        } else {
+            StageResult::Failed
+        };
         let mut outcome = StageOutcome::new(stage, result, decision.reasons.clone());
         if let Some(ran) = ran {
             let record = self.record(stage, decision, inputs, &ran, log)?;
@@ -510,7 +523,12 @@ const fn kept(action: &Action) -> StageResult {
 
 /// Outputs that modver keeps must not be git's.
 fn check_outs(repro: &Repro<'_, '_>, stage: &Stage) -> Result<()> {
-    let kept: Vec<RepoPath> = stage.outs.iter().filter(|out| out.cache).map(|out| out.path.clone()).collect();
+    let kept: Vec<RepoPath> = stage
+        .outs
+        .iter()
+        .filter(|out| out.cache)
+        .map(|out| out.path.clone())
+        .collect();
     if kept.is_empty() {
         return Ok(());
     }

@@ -77,7 +77,9 @@ impl Inputs {
     pub fn locked(&self, stage: &Stage, outs: BTreeMap<RepoPath, LockedOut>) -> LockedStage {
         let deps = self.deps.iter().filter_map(|(path, dep)| Some((path.clone(), (*dep)?)));
         let params = self.params.iter().map(|(file, keys)| {
-            let known = keys.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+            let known = keys
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
             (file.clone(), known.collect())
         });
         LockedStage {

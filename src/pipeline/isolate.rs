@@ -59,7 +59,11 @@ impl Sandbox {
         for (path, dep) in &known.deps {
             let there = session.contents.node(path)?;
             let Some(dep) = dep else { continue };
-            if there.as_ref().and_then(locked_dep).is_some_and(|there| there.content == dep.content) {
+            if there
+                .as_ref()
+                .and_then(locked_dep)
+                .is_some_and(|there| there.content == dep.content)
+            {
                 sandbox.copy_in(session, path)?;
             } else {
                 remove_path(&path.on_disk(&sandbox.root))?;

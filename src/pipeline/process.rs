@@ -83,7 +83,11 @@ impl Usage {
 ///
 /// # Errors
 /// When it cannot be started or waited for.
-pub(super) fn run(task: &Task<'_>, stop: &dyn Fn() -> bool, output: &mut dyn FnMut(&[u8])) -> io::Result<(End, Usage)> {
+pub(super) fn run(
+    task: &Task<'_>,
+    stop: &dyn Fn() -> bool,
+    output: &mut dyn FnMut(&[u8]),
+) -> io::Result<(End, Usage)> {
     let started = Instant::now();
     let (mut reader, writer) = io::pipe()?;
     let mut command = Command::new("/bin/sh");
@@ -148,7 +152,11 @@ fn follow(
             break;
         }
         stopping.go_on(pid, stop, deadline);
-        wait = if busy { Duration::from_millis(1) } else { TICK.min(wait * 2) };
+        wait = if busy {
+            Duration::from_millis(1)
+        } else {
+            TICK.min(wait * 2)
+        };
         if open {
             let mut fds = [PollFd::new(&*reader, PollFlags::IN)];
             let timeout = Timespec {

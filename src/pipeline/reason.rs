@@ -226,7 +226,11 @@ fn params(inputs: &Inputs, locked: &LockedStage, reasons: &mut Vec<StaleReason>)
 
 /// How the outputs that are there differ from those that the last run made.
 #[must_use]
-pub(super) fn out_reasons(stage: &Stage, locked: &LockedStage, there: &BTreeMap<RepoPath, Option<Node>>) -> Vec<StaleReason> {
+pub(super) fn out_reasons(
+    stage: &Stage,
+    locked: &LockedStage,
+    there: &BTreeMap<RepoPath, Option<Node>>,
+) -> Vec<StaleReason> {
     let mut reasons = Vec::new();
     for out in &stage.outs {
         let Some(made) = locked.outs.get(&out.path) else {

@@ -95,7 +95,10 @@ pub struct StageOutcome {
     pub error: Option<PipelineError>,
 }
 
-fn as_text<S: serde::Serializer>(error: &Option<PipelineError>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+fn as_text<S: serde::Serializer>(
+    error: &Option<PipelineError>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
     match error {
         None => serializer.serialize_none(),
         Some(error) => serializer.collect_str(error),
@@ -214,7 +217,11 @@ impl<'s> Session<'s> {
             let stage = &stages[chosen[at]];
             let outcome = repro.bring(stage).unwrap_or_else(|error| {
                 let interrupted = matches!(error, PipelineError::Repo(RepoError::Interrupted(_)));
-                let result = if interrupted { StageResult::Stopped } else { StageResult::Failed };
+                let result = if interrupted {
+                    StageResult::Stopped
+                } else {
+                    StageResult::Failed
+                };
                 StageOutcome {
                     error: Some(error),
                     ..StageOutcome::new(stage, result, Vec::new())
@@ -295,11 +302,11 @@ impl<'s> Session<'s> {
                     let reasons = decision.reasons.into_iter().chain(waits).collect();
                     StageOutcome::new(stage, result, reasons)
                 }
-                Err(PipelineError::AbsentDep { .. } | PipelineError::MissingDep { .. } | PipelineError::MissingParam { .. })
-                    if !waits.is_empty() =>
-                {
-                    StageOutcome::new(stage, StageResult::Ran, waits)
-                }
+                Err(
+                    PipelineError::AbsentDep { .. }
+                    | PipelineError::MissingDep { .. }
+                    | PipelineError::MissingParam { .. },
+                ) if !waits.is_empty() => StageOutcome::new(stage, StageResult::Ran, waits),
                 Err(error) => return Err(error),
             };
             changed[*at] = matches!(outcome.result, StageResult::Ran | StageResult::Restored)
@@ -328,7 +335,9 @@ pub(super) fn limits(given: &Limits) -> Limits {
     let here = machine();
     let cards = crate::fs::list(std::path::Path::new("/dev")).unwrap_or_default();
     let cards = cards.iter().filter_map(|name| name.to_str()?.strip_prefix("nvidia"));
-    let cards = cards.filter(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit())).count();
+    let cards = cards
+        .filter(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+        .count();
     let mut limits = Limits::from([
         ("cpus".to_owned(), f64::from(here.cpus)),
         ("gpus".to_owned(), cards as f64),
@@ -429,10 +438,21 @@ impl<'a, 's> Repro<'a, 's> {
 
     /// Stores a record with its log and the state of the work tree, and enters it into the index.
     pub(super) fn add_record(&self, record: RunRecord, log: &[u8]) -> Result<FileId> {
-        let failed = |error| PipelineError::Repo(RepoError::from(crate::fs::at(crate::fs::Attempt::Write, std::path::Path::new("runs.db"))(std::io::Error::other::<serde_json::Error>(error))));
+        let failed =
+            |error| {
+                PipelineError::Repo(RepoError::from(crate::fs::at(
+                    crate::fs::Attempt::Write,
+                    std::path::Path::new("runs.db"),
+                )(std::io::Error::other::<
+                    serde_json::Error,
+                >(error))))
+            };
         let bytes = record.to_bytes().map_err(failed)?;
         let id = FileId::of(&bytes);
-        let diff = lock(&self.git).as_ref().map(|state| state.text.clone()).unwrap_or_default();
+        let diff = lock(&self.git)
+            .as_ref()
+            .map(|state| state.text.clone())
+            .unwrap_or_default();
         let mut extra: Vec<&[u8]> = vec![&bytes];
         extra.extend([log, &diff].into_iter().filter(|bytes| !bytes.is_empty()));
         self.session.repository.store_contents(&[], 0, &extra)?;
@@ -446,7 +466,11 @@ fn version_of(program: &str) -> Option<String> {
     let mut command = std::process::Command::new(program);
     command.arg("--version").stdin(std::process::Stdio::null());
     let output = command.output().ok().filter(|output| output.status.success())?;
-    let text = if output.stdout.is_empty() { output.stderr } else { output.stdout };
+    let text = if output.stdout.is_empty() {
+        output.stderr
+    } else {
+        output.stdout
+    };
     let text = String::from_utf8_lossy(&text);
     text.lines().next().map(|line| line.trim().to_owned())
 }

@@ -87,7 +87,11 @@ pub(super) fn schedule(
             halted |= end == JobEnd::Failed && on_failure == OnFailure::Finish;
         }
     });
-    state.ends.into_iter().map(|end| end.unwrap_or(JobEnd::Stopped)).collect()
+    state
+        .ends
+        .into_iter()
+        .map(|end| end.unwrap_or(JobEnd::Stopped))
+        .collect()
 }
 
 fn users(jobs: &[Job]) -> Vec<Vec<usize>> {
@@ -120,7 +124,11 @@ impl State<'_> {
         let found = self.ready.iter().copied().find(|at| {
             let job = &self.jobs[*at];
             let fits = job.resources.iter().all(|(name, amount)| {
-                let held: f64 = self.running.iter().filter_map(|at| self.jobs[*at].resources.get(name)).sum();
+                let held: f64 = self
+                    .running
+                    .iter()
+                    .filter_map(|at| self.jobs[*at].resources.get(name))
+                    .sum();
                 let kept = reserved.get(name.as_str()).copied().unwrap_or(0.0);
                 match self.limits.get(name) {
                     // More than there is of it runs alone.
@@ -247,7 +255,9 @@ mod tests {
     #[test]
     fn after_a_failure_nothing_is_started() {
         let jobs = [job(&[]), job(&[]), job(&[0])];
-        let ends = schedule(&jobs, 1, &Limits::new(), OnFailure::Finish, &|| false, &|_| JobEnd::Failed);
+        let ends = schedule(&jobs, 1, &Limits::new(), OnFailure::Finish, &|| false, &|_| {
+            JobEnd::Failed
+        });
         assert_eq!(ends, [JobEnd::Failed, JobEnd::Stopped, JobEnd::Blocked]);
         let ends = schedule(&jobs, 1, &Limits::new(), OnFailure::Finish, &|| true, &|_| JobEnd::Done);
         assert_eq!(ends, [JobEnd::Stopped; 3]);

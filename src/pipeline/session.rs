@@ -145,7 +145,9 @@ impl<'a> Session<'a> {
         for out in &stage.outs {
             outs.insert(out.path.clone(), self.contents.node(&out.path)?);
         }
-        let mut out_reasons = locked.as_ref().map_or_else(Vec::new, |locked| out_reasons(stage, locked, &outs));
+        let mut out_reasons = locked
+            .as_ref()
+            .map_or_else(Vec::new, |locked| out_reasons(stage, locked, &outs));
         if absent == Absent::Allow {
             out_reasons.retain(|reason| {
                 !matches!(
@@ -183,7 +185,11 @@ impl<'a> Session<'a> {
             let values = self.values(&params.file)?;
             let found = inputs.params.entry(params.file.clone()).or_default();
             let whole = [String::new()];
-            let keys = if params.keys.is_empty() { &whole[..] } else { &params.keys };
+            let keys = if params.keys.is_empty() {
+                &whole[..]
+            } else {
+                &params.keys
+            };
             for key in keys {
                 let value = values.as_ref().as_ref().and_then(|values| lookup(values, key));
                 found.insert(key.clone(), value.cloned());

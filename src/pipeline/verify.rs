@@ -102,16 +102,31 @@ impl Session<'_> {
                     error: Some(error.to_string()),
                     ..VerifiedStage::new(
                         stage,
-                        if interrupted { VerifyResult::Stopped } else { VerifyResult::Failed },
+                        if interrupted {
+                            VerifyResult::Stopped
+                        } else {
+                            VerifyResult::Failed
+                        },
                     )
                 }
             });
             *lock(&found[at]) = Some(verified);
             JobEnd::Done
         };
-        let parallel = if options.jobs == 0 { self.repository.jobs() } else { options.jobs };
+        let parallel = if options.jobs == 0 {
+            self.repository.jobs()
+        } else {
+            options.jobs
+        };
         let limits = super::repro::limits(&options.resources);
-        schedule(&jobs, parallel, &limits, options.on_failure, &|| repro.is_stopped(), &run);
+        schedule(
+            &jobs,
+            parallel,
+            &limits,
+            options.on_failure,
+            &|| repro.is_stopped(),
+            &run,
+        );
         let stages = found.into_iter().zip(&chosen).map(|(found, at)| {
             let found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
             found.unwrap_or_else(|| VerifiedStage::new(&self.stages()[*at], VerifyResult::Stopped))
@@ -147,7 +162,9 @@ impl Repro<'_, '_> {
         let held = self.lock_stage(stage)?;
         let judgement = session.judge(stage, Absent::Allow)?;
         let Some(locked) = &judgement.locked else {
-            return Err(PipelineError::NotLocked { stage: stage.id.clone() });
+            return Err(PipelineError::NotLocked {
+                stage: stage.id.clone(),
+            });
         };
         if !judgement.input_reasons.is_empty() {
             return Ok(VerifiedStage {
@@ -180,7 +197,9 @@ impl Repro<'_, '_> {
         let mut verified = VerifiedStage::new(stage, VerifyResult::Identical);
         verified.undeclared = sandbox.undeclared(stage)?.into_iter().collect();
         for out in &stage.outs {
-            let Some(recorded) = locked.outs.get(&out.path) else { continue };
+            let Some(recorded) = locked.outs.get(&out.path) else {
+                continue;
+            };
             let made = out.path.on_disk(sandbox.root());
             let node = session.repository.content_of(&made)?;
             if node.as_ref().and_then(pointer_content) == Some(recorded.content) {
@@ -248,7 +267,11 @@ mod tests {
         let before = json!({"accuracy": 0.91, "model": "a", "epochs": [1, 2]});
         let close = json!({"accuracy": 0.912, "model": "a", "epochs": [1, 2]});
         assert!(are_close(&before, &close, 0.01) && !are_close(&before, &close, 0.001));
-        assert!(!are_close(&before, &json!({"accuracy": 0.91, "model": "b", "epochs": [1, 2]}), 1.0));
+        assert!(!are_close(
+            &before,
+            &json!({"accuracy": 0.91, "model": "b", "epochs": [1, 2]}),
+            1.0
+        ));
         assert!(!are_close(&before, &json!({"accuracy": 0.91, "model": "a"}), 1.0));
     }
 }

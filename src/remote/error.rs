@@ -14,6 +14,14 @@ pub type Result<T> = std::result::Result<T, RemoteError>;
 /// Why an operation on a remote failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
+    /// An object with records of runs is not what its name says.
+    #[error("records of runs on remote `{remote}` are damaged: {id}")]
+    DamagedRecords {
+        /// The remote.
+        remote: String,
+        /// The object.
+        id: crate::hash::FileId,
+    },
     /// The remote could not be spoken to, or refused.
     #[error(transparent)]
     Transport(#[from] TransportError),

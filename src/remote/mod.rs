@@ -6,6 +6,7 @@
 mod error;
 mod fetch;
 mod push;
+mod records;
 mod repair;
 mod store;
 pub mod transport;

@@ -47,6 +47,8 @@ struct State {
     shards: HashMap<ShardId, Arc<Shard>>,
     /// Keys of objects that are known to be damaged although their length may be right.
     distrusted: HashSet<String>,
+    /// Whether no pack is believed in for its name and length alone, as while damage is repaired.
+    distrusts_all: bool,
 }
 
 impl std::fmt::Debug for RemoteStore {
@@ -421,7 +423,12 @@ impl RemoteStore {
         Ok(())
     }
 
-    /// From now on, what stands under this key is written over when the object is uploaded.
+    /// From now on, a pack that is uploaded is written over what has its name.
+    pub(super) fn distrust_all(&self) {
+        self.state().distrusts_all = true;
+    }
+
+    /// The same of one object.
     pub(super) fn distrust(&self, key: String) {
         self.state().distrusted.insert(key);
     }
@@ -429,7 +436,10 @@ impl RemoteStore {
     /// Uploads an object that is named by its content. One that has the name and not the length is a wreck of the same
     /// object, and is replaced, as is one that is [distrusted](Self::distrust).
     pub(super) fn put_named(&self, key: &str, body: &Body, len: u64) -> Result<()> {
-        let distrusted = self.state().distrusted.contains(key);
+        let distrusted = {
+            let state = self.state();
+            state.distrusts_all || state.distrusted.contains(key)
+        };
         let is_wreck = distrusted
             || self.transport.put(key, body, PutMode::IfAbsent)? == PutOutcome::Existed
                 && self.transport.stat(key)?.is_none_or(|object| object.size != len);

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::observe::Observed;
+use super::observe::{Observed, pointer_node};
 use super::record::Record;
 use super::targets::beside;
+use super::threeway::Since;
 use super::{BrokenPointer, Output, PushOptions, PushOutcome, Repository, Result, Target};
 use crate::git::{Pointer, PointerContent, Scope};
 use crate::hash::RootId;
@@ -142,8 +143,9 @@ impl Repository {
             .targets
             .into_iter()
             .partition(|target| target.output.stage().is_some());
+        // What nobody names may be half made.
         let mut targets = beside(others, "add")?;
-        targets.extend(of_stages);
+        targets.extend(of_stages.into_iter().filter(|target| target.named));
         for target in targets {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {
@@ -227,24 +229,50 @@ impl Repository {
     ) -> Result<(Vec<Added>, Vec<Record>, Vec<(RepoPath, Snapshot, Scopes)>)> {
         let (mut added, mut records, mut states) = (Vec::new(), Vec::new(), Vec::new());
         for (Work { before, path, named }, seen) in observed {
-            let (last, scopes) = (seen.last, seen.scopes.clone());
-            let snapshot = self
-                .identify(seen, transaction)
-                .map_err(|error| super::RepoError::in_output(&path, error))?;
+            let last = seen.last;
+            let mut scopes = seen.scopes.clone();
+            let snapshot = match self.identify(seen, transaction) {
+                Err(super::RepoError::Workspace(WorkspaceError::Object(error))) if error.is_missing() => {
+                    // Nothing tells what else belongs to it, unless all of it is here.
+                    let whole = match &before {
+                        Some(output) => self.whole_as_pointed(output, transaction)?,
+                        None => None,
+                    };
+                    scopes = Scopes::whole();
+                    whole.ok_or_else(|| super::RepoError::ListingNotHere {
+                        path: path.clone(),
+                        rev: None,
+                    })?
+                }
+                snapshot => snapshot.map_err(|error| super::RepoError::in_output(&path, error))?,
+            };
             let Some(node) = snapshot.node.clone() else {
                 return Err(super::RepoError::NotFound {
                     path: path.on_disk(self.root()),
                 });
             };
             if let Some(output) = &before
-                && last.is_some_and(|last| last != output.root())
+                && let Some(last) = last.filter(|last| *last != output.root())
                 && snapshot.root() != Some(output.root())
                 && !options.force
             {
-                match self.is_as_it_was(output, &snapshot, last, &scopes)? {
-                    false => return Err(super::RepoError::Diverged { path }),
-                    true if !named => continue,
-                    true => {}
+                match self.since(output, &snapshot, last, &scopes)? {
+                    Since::AsItWas if !named => continue,
+                    Since::AsItWas => {}
+                    // All that is new in the pointer is here: nothing of it is undone.
+                    Since::Changed(Some(joined))
+                        if joined.clashes.is_empty() && snapshot.node.as_ref() == Some(&joined.node) => {}
+                    Since::Changed(joined) => {
+                        let can_join = joined
+                            .as_ref()
+                            .is_some_and(|joined| snapshot.node.as_ref() != Some(&joined.node));
+                        let clashes = joined.into_iter().flat_map(|joined| joined.clashes);
+                        return Err(super::RepoError::Diverged {
+                            clashes: clashes.map(|clash| path.join_path(&clash)).collect(),
+                            can_join,
+                            path,
+                        });
+                    }
                 }
             }
             let pointer = pointer_of(&node, before.as_ref(), options);
@@ -274,6 +302,26 @@ impl Repository {
             states.push((path, snapshot, scopes));
         }
         Ok((added, records, states))
+    }
+}
+
+impl Repository {
+    /// What is here, if that is all that the pointer names: no listing is needed to see that.
+    fn whole_as_pointed(&self, output: &Output, transaction: Option<&Transaction>) -> Result<Option<Snapshot>> {
+        let look = || -> Result<Observed> {
+            Ok(Observed {
+                base: None,
+                scopes: Scopes::whole(),
+                ..self.observe(&output.path, Some(output.root()))?
+            })
+        };
+        if self.identify(look()?, None)?.node.as_ref() != Some(&pointer_node(output)) {
+            return Ok(None);
+        }
+        let stored = self.identify(look()?, transaction);
+        Ok(Some(
+            stored.map_err(|error| super::RepoError::in_output(&output.path, error))?,
+        ))
     }
 }
 

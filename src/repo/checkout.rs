@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use super::observe::pointer_node;
 use super::orphans::Orphans;
+use super::threeway::{Joined, Layers};
 use super::transfer::in_one_line;
-use super::{BrokenPointer, PathPatterns, RepoError, Repository, Result, Selected, Target};
-use crate::fs;
+use super::{BrokenPointer, Output, PathPatterns, RepoError, Repository, Result, Selected, Target};
+use crate::fs::{self, FileKind};
+use crate::object::{NewTrees, Node, Root, Trees};
 use crate::path::RepoPath;
 use crate::progress::Phase;
 use crate::workspace::{
-    Checked, CheckoutPlan, CheckoutRequest, Conflict, FailureReason, PlanCounts, Scopes, WorkspaceError,
+    Checked, CheckoutPlan, CheckoutRequest, Conflict, FailureReason, Merging, PlanCounts, Scopes, Snapshot, Within,
+    WorkspaceError,
 };
 
 /// What to check out.
@@ -37,12 +40,20 @@ pub struct CheckedOut {
     pub path: RepoPath,
     /// Whether it is tracked now.
     pub tracked: bool,
+    /// Whether git's filter puts its pointer in its place.
+    pub transparent: bool,
     /// Whether no pointer names it any more, so that it goes.
     pub orphaned: bool,
     /// What was (or would be) done.
     pub done: PlanCounts,
     /// What is in the way and exists nowhere else; nothing was done to this output then.
     pub conflicts: Vec<Conflict>,
+    /// Whether what was changed here stays, beside what is new in the pointer.
+    pub kept: bool,
+    /// Of that, paths that the pointer changed too, in another way; as they were here.
+    pub clashes: Vec<RepoPath>,
+    /// Files beside the parts that are present, with the names of others that belong to the output. They stay.
+    pub in_the_way: Vec<RepoPath>,
     /// Paths that could not be brought to the pointer, with why.
     pub failures: Vec<CheckoutFailure>,
 }
@@ -54,8 +65,31 @@ pub struct CheckoutFailure {
     pub path: RepoPath,
     /// Whether only its content is missing in the cache.
     pub missing: bool,
+    /// Whether something of it is damaged in the cache.
+    pub damaged: bool,
     /// Why.
     pub reason: String,
+}
+
+/// A transparent file that is not as its pointer says, and was left so.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct LeftAlone {
+    /// The file.
+    pub path: RepoPath,
+    /// How it differs.
+    pub reason: LeftReason,
+}
+
+/// Why a transparent file was left as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeftReason {
+    /// It was changed here; or, for a checkout of another revision, its content is stored nowhere.
+    Modified,
+    /// It was deleted here.
+    Deleted,
+    /// It, or a directory it should be in, is something else here.
+    TypeChanged,
 }
 
 /// What a checkout did.
@@ -63,6 +97,8 @@ pub struct CheckoutFailure {
 pub struct CheckoutOutcome {
     /// The outputs.
     pub outputs: Vec<CheckedOut>,
+    /// Transparent files that were left as they are, which is not as their pointers say.
+    pub left: Vec<LeftAlone>,
     /// The revision they were brought to; `null` for what the pointers of the work tree say.
     pub rev: Option<String>,
     /// Pointers that cannot be read: what they stand for was left alone.
@@ -75,11 +111,7 @@ impl CheckoutOutcome {
     /// Whether everything is as the pointers say.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.broken.is_empty()
-            && self
-                .outputs
-                .iter()
-                .all(|o| o.conflicts.is_empty() && o.failures.is_empty())
+        self.broken.is_empty() && self.left.is_empty() && self.outputs.iter().all(CheckedOut::is_complete)
     }
 }
 
@@ -128,7 +160,7 @@ impl Repository {
         let wanted = options.patterns.matcher()?;
         for path in gone.into_iter().filter(|path| wanted.has(path)) {
             let plan = self.plan_removal(&path, options.force);
-            note_plan(path, true, plan.map(Some), &mut plans, &mut outputs)?;
+            note_plan(path, true, plan.map(|plan| Some(plan.into())), &mut plans, &mut outputs)?;
         }
         for target in targets.into_iter().filter(|target| wanted.has(&target.output.path)) {
             if target.output.is_transparent() {
@@ -138,16 +170,20 @@ impl Repository {
             if self.is_made_here(&target)? {
                 continue;
             }
-            let plan = self.plan_checkout(&target, options.force);
+            let plan = self.plan_checkout(&target, options.force, true);
             note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
         }
         let mut outputs = self.execute_all(plans, outputs, options)?;
+        let mut left = Vec::new();
         if !transparent.is_empty() {
-            outputs.extend(self.write_transparent(&transparent, options.dry_run)?);
+            let written = self.write_transparent(&transparent, options)?;
+            outputs.extend(written.outputs);
             outputs.sort_by(|a, b| a.path.cmp(&b.path));
+            left = written.left;
         }
         Ok(CheckoutOutcome {
             outputs,
+            left,
             rev: None,
             broken: Vec::new(),
             dry_run: options.dry_run,
@@ -165,17 +201,17 @@ impl Repository {
     /// Does what was planned of each output.
     pub(super) fn execute_all(
         &self,
-        plans: Vec<(RepoPath, bool, CheckoutPlan)>,
+        plans: Vec<Planned>,
         mut outputs: Vec<CheckedOut>,
         options: &CheckoutOptions,
     ) -> Result<Vec<CheckedOut>> {
-        let (files, bytes) = plans.iter().fold((0, 0), |(files, bytes), (_, _, plan)| {
-            let counts = &plan.counts;
+        let (files, bytes) = plans.iter().fold((0, 0), |(files, bytes), planned| {
+            let counts = &planned.plan.plan.counts;
             (files + counts.created + counts.replaced, bytes + counts.bytes)
         });
         self.progress.start(Phase::CheckingOut, files, bytes);
-        for (path, orphaned, plan) in plans {
-            outputs.push(self.execute_checkout(path, orphaned, plan, options)?);
+        for planned in plans {
+            outputs.push(self.execute_checkout(planned, options)?);
         }
         outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outputs)
@@ -198,19 +234,15 @@ impl Repository {
     /// After what was at `path` went: its state, and the directories that held nothing else, as git does it.
     pub(super) fn forget(&self, path: &RepoPath) {
         let _ = fs::remove_file(&self.state_file(path));
-        let mut dir = path.parent();
-        while let Some(empty) = dir.filter(|dir| !dir.is_root()) {
-            let on_disk = empty.on_disk(self.root());
+        if let Some(dir) = path.parent() {
             // Nobody's working directory is taken away.
-            if self.cwd.starts_with(&on_disk) || !matches!(fs::remove_empty_dir(&on_disk), Ok(true)) {
-                break;
-            }
-            dir = empty.parent();
+            fs::remove_empty_dirs(&dir.on_disk(self.root()), self.root(), Some(&self.cwd));
         }
     }
 
-    /// `None`: the output is as it should be.
-    pub(super) fn plan_checkout(&self, target: &Target, force: bool) -> Result<Option<CheckoutPlan>> {
+    /// `None`: the output is as it should be. With `join`, what was changed here stays if the pointer is another since it
+    /// was brought here.
+    pub(super) fn plan_checkout(&self, target: &Target, force: bool, join: bool) -> Result<Option<Plan>> {
         let node = pointer_node(&target.output);
         let observed = self.observe(&target.output.path, Some(target.output.root()))?;
         let present = observed.last.map(|_| observed.scopes.clone());
@@ -220,7 +252,7 @@ impl Repository {
             (Some(present), false, true) => present.clone(),
             _ => Scopes::whole(),
         };
-        let last = observed.last;
+        let (last, scopes) = (observed.last, observed.scopes.clone());
         // The plan compares with what is really here, without what is absent.
         let observed = super::observe::Observed {
             base: None,
@@ -229,6 +261,7 @@ impl Repository {
         };
         let snapshot = self.identify(observed, None)?;
         if snapshot.scan.problems.is_empty()
+            && !snapshot.scan.unfinished
             && last == Some(target.output.root())
             && present.as_ref().is_some_and(|present| present.is_whole())
             && snapshot.node.as_ref() == Some(&node)
@@ -242,17 +275,128 @@ impl Repository {
             present: present.as_ref(),
             force,
         };
-        Ok(Some(CheckoutPlan::new(request, snapshot, self.cache()?)?))
+        let joined = match last.filter(|last| join && !force && *last != target.output.root()) {
+            Some(last) => self.joined_here(&target.output, last, &scopes, &snapshot)?,
+            None => None,
+        };
+        let Some((joined, over)) = joined else {
+            let in_the_way = if force || target.named || scopes.is_whole() || last.is_none() {
+                Vec::new()
+            } else {
+                self.beside_what_is_present(&target.output, &scopes, &snapshot)?
+            };
+            return Ok(Some(Plan {
+                in_the_way,
+                ..CheckoutPlan::new(request, snapshot, self.cache()?)?.into()
+            }));
+        };
+        let request = CheckoutRequest {
+            target: Some(&joined.node),
+            ..request
+        };
+        let over = over.as_ref().map(|over| over.over(self));
+        let trees = Layers {
+            new: &joined.trees,
+            below: over.as_ref().map_or(self as &dyn Trees, |over| over),
+        };
+        let merging = Merging {
+            trees: &trees,
+            becomes: joined.becomes,
+        };
+        Ok(Some(Plan {
+            plan: CheckoutPlan::merging(request, snapshot, self.cache()?, Some(merging))?,
+            kept: joined.node != node,
+            clashes: joined.clashes,
+            in_the_way: Vec::new(),
+            trees: joined.base_trees,
+        }))
     }
 
-    fn execute_checkout(
+    /// Files beside what is present of an output that have the names of others that belong to it; directories, where it is
+    /// not known here what belongs into them.
+    fn beside_what_is_present(&self, output: &Output, present: &Scopes, here: &Snapshot) -> Result<Vec<RepoPath>> {
+        let mut found = Vec::new();
+        let Root::Tree(root) = output.root() else {
+            return Ok(found);
+        };
+        let mut pending = vec![(RepoPath::root(), root)];
+        while let Some((path, id)) = pending.pop() {
+            let Some(dir) = here.scan.dir(&path) else { continue };
+            let tree = match self.tree(id) {
+                Ok(tree) => tree,
+                Err(error) if error.is_missing() => {
+                    if !dir.table.rows().is_empty() && present.within(&path) == Within::Outside {
+                        found.push(path);
+                    }
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for entry in tree.into_entries() {
+                let below = path.join(&entry.name);
+                let Some(row) = dir.table.find(entry.name.as_bytes()) else {
+                    continue;
+                };
+                let is_same = match &entry.node {
+                    Node::Dir { id, .. } if row.kind() == FileKind::Dir => {
+                        if present.within(&below) != Within::Inside {
+                            pending.push((below, *id));
+                        }
+                        continue;
+                    }
+                    Node::Dir { .. } => false,
+                    Node::File { id, executable, .. } => {
+                        row.id() == Some(*id.as_bytes()) && row.is_executable() == *executable
+                    }
+                    Node::Symlink { target } => {
+                        row.kind() == FileKind::Symlink && dir.table.target(row) == &target[..]
+                    }
+                };
+                if !is_same && present.within(&below) == Within::Outside {
+                    found.push(below);
+                }
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// What the pointer and what was changed here come to; `None` if nothing was, or it cannot be told. With the snapshot
+    /// that has the listings of it, if it is another than `here`, which has only what is present.
+    fn joined_here(
         &self,
-        path: RepoPath,
-        orphaned: bool,
-        plan: CheckoutPlan,
-        options: &CheckoutOptions,
-    ) -> Result<CheckedOut> {
+        output: &Output,
+        last: Root,
+        scopes: &Scopes,
+        here: &Snapshot,
+    ) -> Result<Option<(Joined, Option<Snapshot>)>> {
+        if scopes.is_whole() {
+            let changed = here.root() != Some(last);
+            let joined = if changed { self.join(output, here, last) } else { None };
+            return Ok(joined.map(|joined| (joined, None)));
+        }
+        match self.over_base(&output.path, last, scopes)? {
+            Some(over) if over.root() != Some(last) => {
+                let joined = self.join(output, &over, last);
+                Ok(joined.map(|joined| (joined, Some(over))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn execute_checkout(&self, planned: Planned, options: &CheckoutOptions) -> Result<CheckedOut> {
+        let Planned { path, orphaned, plan } = planned;
+        let Plan {
+            plan,
+            kept,
+            clashes,
+            in_the_way,
+            trees,
+        } = plan;
         let mut outcome = CheckedOut {
+            kept,
+            clashes: clashes.iter().map(|clash| path.join_path(clash)).collect(),
+            in_the_way: in_the_way.iter().map(|inside| path.join_path(inside)).collect(),
             done: plan.counts,
             conflicts: plan.conflicts.clone(),
             ..CheckedOut::new(path, orphaned)
@@ -267,6 +411,7 @@ impl Repository {
             }
             plan.failures
         } else {
+            self.store_trees(&trees)?;
             let checked = match self.execute_plan(&outcome.path, plan) {
                 Ok(checked) => checked,
                 // A file in the way, a full disk: the other outputs may be luckier.
@@ -291,6 +436,7 @@ impl Repository {
             .map(|failure| CheckoutFailure {
                 path: outcome.path.join_path(&failure.path),
                 missing: matches!(failure.reason, FailureReason::Missing),
+                damaged: failure.reason.is_damage(),
                 reason: failure.reason.to_string(),
             })
             .collect();
@@ -314,14 +460,67 @@ impl Repository {
 }
 
 impl CheckedOut {
+    /// Whether it is as its pointer says, but for what was changed here and stays.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.conflicts.is_empty() && self.clashes.is_empty() && self.in_the_way.is_empty() && self.failures.is_empty()
+    }
+
     pub(super) fn new(path: RepoPath, orphaned: bool) -> Self {
         Self {
             path,
             tracked: !orphaned,
+            transparent: false,
             orphaned,
             done: PlanCounts::default(),
             conflicts: Vec::new(),
+            kept: false,
+            clashes: Vec::new(),
+            in_the_way: Vec::new(),
             failures: Vec::new(),
+        }
+    }
+}
+
+/// What is to be done to one output.
+pub(super) struct Planned {
+    path: RepoPath,
+    /// Whether no pointer names it any more.
+    orphaned: bool,
+    plan: Plan,
+}
+
+/// A plan, and what it leaves as it is.
+pub(super) struct Plan {
+    plan: CheckoutPlan,
+    /// Whether what was changed here stays.
+    kept: bool,
+    /// Of that, what the pointer has otherwise, relative to the output.
+    clashes: Vec<RepoPath>,
+    /// Files that belong to nothing that is present, and have the names of others that belong to the output.
+    in_the_way: Vec<RepoPath>,
+    /// Listings to store before.
+    trees: NewTrees,
+}
+
+impl Plan {
+    /// As [`CheckoutPlan::unrecorded`].
+    pub(super) fn unrecorded(self) -> Self {
+        Self {
+            plan: self.plan.unrecorded(),
+            ..self
+        }
+    }
+}
+
+impl From<CheckoutPlan> for Plan {
+    fn from(plan: CheckoutPlan) -> Self {
+        Self {
+            plan,
+            kept: false,
+            clashes: Vec::new(),
+            in_the_way: Vec::new(),
+            trees: Vec::new(),
         }
     }
 }
@@ -330,12 +529,12 @@ impl CheckedOut {
 pub(super) fn note_plan(
     path: RepoPath,
     orphaned: bool,
-    plan: Result<Option<CheckoutPlan>>,
-    plans: &mut Vec<(RepoPath, bool, CheckoutPlan)>,
+    plan: Result<Option<Plan>>,
+    plans: &mut Vec<Planned>,
     outputs: &mut Vec<CheckedOut>,
 ) -> Result<()> {
     match plan {
-        Ok(plan) => plans.extend(plan.map(|plan| (path, orphaned, plan))),
+        Ok(plan) => plans.extend(plan.map(|plan| Planned { path, orphaned, plan })),
         Err(error) => {
             let mut outcome = CheckedOut::new(path, orphaned);
             outcome.failures.push(failure_of(&outcome.path, error)?);
@@ -351,6 +550,7 @@ fn failure_of(path: &RepoPath, error: RepoError) -> Result<CheckoutFailure> {
         RepoError::Fs(_) | RepoError::Workspace(WorkspaceError::Fs(_)) => Ok(CheckoutFailure {
             path: path.clone(),
             missing: false,
+            damaged: false,
             reason: in_one_line(&error),
         }),
         error => Err(error),

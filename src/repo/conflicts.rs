@@ -143,10 +143,20 @@ impl Repository {
             .map(|target| self.path_of(target))
             .collect::<Result<Vec<_>>>()?;
         let mut wanted: Vec<(RepoPath, Vec<RepoPath>)> = Vec::new();
+        let mut locks: Vec<RepoPath> = pointers
+            .iter()
+            .filter(|file| git::is_lock_path(file))
+            .cloned()
+            .collect();
+        let mut wanted_locks = std::collections::BTreeSet::new();
         for typed in &typed {
             let mut known = false;
             for pointer in &pointers {
                 let Some(output) = git::output_path(pointer) else {
+                    if pointer.starts_with(typed) {
+                        known = true;
+                        wanted_locks.insert(pointer.clone());
+                    }
                     continue;
                 };
                 let part = match typed.strip_prefix(&output) {
@@ -161,6 +171,7 @@ impl Repository {
                 }
             }
             if !known {
+                self.not_in_conflicting_lock(typed, &locks)?;
                 return Err(RepoError::NotInConflict { path: typed.clone() });
             }
         }
@@ -170,6 +181,12 @@ impl Repository {
             plans.push((self.settle_one(side, &pointer, &parts)?, pointer));
         }
         let (mut outputs, mut targets) = (Vec::new(), Vec::new());
+        locks.retain(|lock| wanted_locks.contains(lock));
+        for lock in &locks {
+            let (settled, of_lock) = self.settle_lock(side, lock)?;
+            outputs.push(settled);
+            targets.extend(of_lock);
+        }
         for ((open, settled), pointer) in plans {
             targets.extend(self.write_settled(open, &settled.path, &pointer, side)?);
             outputs.push(settled);

@@ -14,8 +14,8 @@ use crate::path::RepoPath;
 use crate::remote::Wanted;
 use crate::store::{PackKind, Stored, Transaction};
 use crate::workspace::{
-    ChangeKind, CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State, StateFile,
-    WorkspaceError, changes, scan,
+    ChangeKind, CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State,
+    StateFile, WorkspaceError, changes, scan,
 };
 
 /// What is in the workspace, remembered.
@@ -508,8 +508,8 @@ impl Contents<'_> {
     }
 }
 
-/// What stands for a file or directory.
-fn root_of(node: &Node) -> Option<Root> {
+/// What a file or directory is named by.
+pub fn root_of(node: &Node) -> Option<Root> {
     match *node {
         Node::File { id, .. } => Some(Root::File(id)),
         Node::Dir { id, .. } => Some(Root::Tree(id)),

@@ -108,12 +108,21 @@ pub enum RepoError {
     },
     #[error("cannot add `{path}`")]
     Output { path: RepoPath, source: Box<RepoError> },
+    #[error("the cache on this machine is damaged")]
+    DamagedCache(#[source] Box<RepoError>),
+    #[error("`{path}` is in a git directory", path = .path.display())]
+    InGitDir { path: PathBuf },
     #[error("`{path}` exists already")]
     Exists { path: RepoPath },
     #[error(
-        "`{path}` was changed here, and its pointer is another since it was brought here: this would undo what is new there"
+        "`{path}` was changed here, and its pointer is another since it was brought here: this would undo what is new \
+         there{}", list_of(.clashes)
     )]
-    Diverged { path: RepoPath },
+    Diverged {
+        path: RepoPath,
+        clashes: Vec<RepoPath>,
+        can_join: bool,
+    },
     #[error("`{path}` has changes that are not stored")]
     Modified { path: RepoPath },
     #[error("no commit tracks `{path}`, or ever did")]
@@ -177,6 +186,17 @@ pub enum RepoError {
     NothingToMigrate,
     #[error("git sees changes that are not committed")]
     Dirty,
+    #[error("`HEAD` has moved while the new history was written; branches and tags are as they were")]
+    HeadMoved,
+    #[error(
+        "branches and tags have moved to the new history, but the files here could not follow and are as before; the old \
+         history is under {backup}/"
+    )]
+    MigratedWithoutFiles {
+        backup: String,
+        old: String,
+        source: Box<GitError>,
+    },
     #[error("`{path}` is in the way: git does not track it, and the rewritten history has one")]
     UntrackedInTheWay { path: RepoPath },
     #[error("the content of {count} pointers, of `{path}` among them, is neither in the cache nor on the remote")]
@@ -233,6 +253,25 @@ pub enum RepoError {
 }
 
 impl RepoError {
+    /// Says of damage that was found where a remote was asked that it is not the remote's.
+    #[must_use]
+    pub(crate) fn of_cache(self) -> Self {
+        let of_cache = match &self {
+            Self::Remote(RemoteError::Store(error)) => {
+                matches!(error, StoreError::DamagedChunk { .. } | StoreError::DamagedPack { .. })
+            }
+            Self::Store(error)
+            | Self::Object(ObjectError::Store(error))
+            | Self::Remote(RemoteError::Object(ObjectError::Store(error))) => error.is_damage(),
+            _ => false,
+        };
+        if of_cache {
+            Self::DamagedCache(Box::new(self))
+        } else {
+            self
+        }
+    }
+
     /// An error about something inside an output, with the output.
     #[must_use]
     pub(crate) fn in_output(path: &RepoPath, error: Self) -> Self {
@@ -281,7 +320,17 @@ impl RepoError {
             Self::WholeRepository => Some("modver add DIRECTORY".to_owned()),
             Self::IsPointer(path) => crate::git::output_path(path).map(|output| format!("modver add {output}")),
             Self::IsLink(path) => Some(format!("git add {path}")),
-            Self::Diverged { path } => Some(format!(
+            Self::Diverged {
+                path, can_join: true, ..
+            } => Some(format!(
+                "modver checkout {path}   brings what is new there and keeps what was changed here"
+            )),
+            Self::Diverged { path, clashes, .. } if !clashes.is_empty() => Some(format!(
+                "modver checkout --force {} to take what the pointer names, or modver commit --force {path} to keep what \
+                 is here",
+                clashes[0]
+            )),
+            Self::Diverged { path, .. } => Some(format!(
                 "modver diff {path}; then modver checkout --force {path} to take what the pointer names, or modver commit \
                  --force {path} to keep what is here instead"
             )),
@@ -300,6 +349,11 @@ impl RepoError {
             Self::NoEntry { output, .. } => Some(format!("modver ls -R {output}")),
             Self::NothingToMigrate => Some("modver migrate import --above 10MiB   or   --include '*.bin'".to_owned()),
             Self::Dirty => Some("git stash   or   git commit -a".to_owned()),
+            Self::HeadMoved => Some("the same command again".to_owned()),
+            Self::MigratedWithoutFiles { old, .. } => Some(format!(
+                "git reset --hard   goes on to the new history, when your changes are saved elsewhere; git reset --soft {old}   \
+                 goes back to the old one on this branch, and keeps them"
+            )),
             Self::UntrackedInTheWay { path } => Some(format!("git add {path} && git commit")),
             Self::NotExported { .. } => Some("modver push, from where the content is".to_owned()),
             Self::NotConverted { path, .. } => Some(format!("git check-attr --all -- {path}")),
@@ -327,7 +381,13 @@ impl RepoError {
             Self::Remote(RemoteError::Store(StoreError::DamagedShard { .. } | StoreError::DamagedRun { .. })) => {
                 Some("modver verify --remote".to_owned())
             }
-            Self::Store(error) | Self::Remote(RemoteError::Store(error)) => store_hint(error),
+            Self::DamagedCache(source) => source.hint(),
+            Self::Store(error)
+            | Self::Remote(RemoteError::Store(error) | RemoteError::Object(ObjectError::Store(error)))
+            | Self::Object(ObjectError::Store(error))
+            | Self::Workspace(WorkspaceError::Store(error) | WorkspaceError::Object(ObjectError::Store(error))) => {
+                store_hint(error)
+            }
             _ => None,
         }
     }
@@ -378,9 +438,7 @@ fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::MissingFile(_) | StoreError::MissingChunk(_) | StoreError::MissingPack(_) => {
             Some("modver pull".to_owned())
         }
-        StoreError::DamagedChunk { .. } | StoreError::DamagedPack { .. } | StoreError::DamagedShard { .. } => {
-            Some("modver verify --repair".to_owned())
-        }
+        error if error.is_damage() => Some("modver verify --repair".to_owned()),
         _ => None,
     }
 }
@@ -402,4 +460,18 @@ fn transport_hint(error: &TransportError) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+/// Some paths that both sides changed, for the end of a sentence.
+fn list_of(clashes: &[RepoPath]) -> String {
+    const NAMED: usize = 5;
+    if clashes.is_empty() {
+        return String::new();
+    }
+    let named: Vec<String> = clashes.iter().take(NAMED).map(|path| format!("`{path}`")).collect();
+    let more = match clashes.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("; both changed {}{more}", named.join(", "))
 }

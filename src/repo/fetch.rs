@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::transfer::{Paths, in_one_line, paths_of};
-use super::{BrokenPointer, Output, Outputs, PathPatterns, RepoError, Repository, Result, Selected, Target};
+use super::{BrokenPointer, Output, PathPatterns, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::hash::FileId;
 use crate::object::{self, Root};
@@ -102,11 +102,7 @@ impl Repository {
     pub fn fetch(&self, options: &FetchOptions) -> Result<FetchOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
         let wanted = options.patterns.matcher()?;
-        let mut found = if options.scope.workspace {
-            self.outputs()?
-        } else {
-            Outputs::default()
-        };
+        let mut found = self.outputs_in(&options.scope)?;
         let mut orphans = Vec::new();
         if options.present_parts {
             orphans.extend(self.orphans(&mut found)?.here.into_iter().map(|orphan| orphan.path));

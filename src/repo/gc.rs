@@ -11,7 +11,7 @@ use super::outputs::pointer_root;
 use super::{RepoError, Repository, Result};
 use crate::fs;
 use crate::git::Scope;
-use crate::hash::{ChunkId, PackId, TreeId};
+use crate::hash::{ChunkId, FileId, PackId, TreeId};
 use crate::object::{Node, Root, Trees as _};
 use crate::progress::Phase;
 use crate::store::gc::{Collected, Fate, GcPlan, Marks};
@@ -41,6 +41,8 @@ pub struct GcOptions {
     pub remote: Option<String>,
     /// What becomes of content that no remote has.
     pub only_copies: OnlyCopies,
+    /// Files that are kept if they are there, whatever the scope.
+    pub also: Vec<FileId>,
     /// Only find out what would be removed.
     pub dry_run: bool,
 }
@@ -121,8 +123,12 @@ impl Repository {
         };
         // Whoever adds holds the cache until the pointer is written: from here on there are no new pointers.
         let cache = self.cache_exclusive()?;
+        // First: when a filter is done, git's index names what it had pinned.
+        let pinned = cache.pinned()?;
         // Pointers that cannot be read in the work tree may name anything.
-        self.outputs()?.sound()?;
+        if !(self.git.is_bare() && options.scope.has_history()) {
+            self.outputs()?.sound()?;
+        }
         let live = self.git.pointers_in(&options.scope, &self.progress)?;
         let promised = live.unparsed.into_iter().find(|error| error.problem.is_promise());
         // Of all work trees alike.
@@ -130,7 +136,10 @@ impl Repository {
             return Err(error.into());
         }
         let roots: HashSet<Root> = live.pointers.iter().map(pointer_root).collect();
-        let (marks, incomplete) = self.mark(&cache, &roots)?;
+        let (mut marks, incomplete) = self.mark(&cache, &roots)?;
+        for id in options.also.iter().chain(&pinned) {
+            marks.keep_file(&cache, id)?;
+        }
         let mut outcome = GcOutcome {
             dry_run: options.dry_run,
             refused: false,

@@ -146,7 +146,31 @@ fn out(desk: &Desk<'_>, request: &GetOptions, name: &str) -> Result<(PathBuf, Pa
         },
         _ => return Err(RepoError::InTheWay { path: full }),
     };
+    if is_in_git_dir(&full)? {
+        return Err(RepoError::InGitDir { path: full });
+    }
     Ok((out, full))
+}
+
+/// Whether a path, whose directory is resolved, is git's: what is written there git may run, or never find again.
+pub(super) fn is_in_git_dir(path: &Path) -> Result<bool> {
+    if path
+        .components()
+        .any(|name| name.as_os_str().eq_ignore_ascii_case(".git"))
+    {
+        return Ok(true);
+    }
+    for dir in path.ancestors().skip(1) {
+        let has = |name: &str| Ok::<_, RepoError>(fs::stat(&dir.join(name))?.is_some());
+        // A work tree, which may itself be inside a bare repository.
+        if has(".git")? {
+            break;
+        }
+        if has("HEAD")? && has("objects")? && has("refs")? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn free(path: &Path, force: bool) -> Result<()> {

@@ -133,11 +133,12 @@ impl Repository {
         };
         let path = self.path_of(out)?;
         let is_dir = fs::stat(&path.on_disk(self.root()))?.is_some_and(|stat| stat.kind == FileKind::Dir);
-        let is_output = git::pointer_path(&path).is_ok_and(|pointer| {
+        let has_pointer = git::pointer_path(&path).is_ok_and(|pointer| {
             let there = fs::stat(&pointer.on_disk(self.root()));
             there.is_ok_and(|stat| stat.is_some())
         });
-        if is_dir && !is_output {
+        let is_output = || Ok::<_, RepoError>(self.outputs()?.outputs.iter().any(|output| output.path == path));
+        if is_dir && !has_pointer && !is_output()? {
             return self.path_of(&out.join(name()?));
         }
         Ok(path)
@@ -145,6 +146,10 @@ impl Repository {
 
     /// Whether an import may be at a path.
     fn check_import(&self, path: &RepoPath, force: bool) -> Result<()> {
+        let on_disk = path.on_disk(self.root());
+        if super::get::is_in_git_dir(&on_disk)? {
+            return Err(RepoError::InGitDir { path: on_disk });
+        }
         let mut outputs = self.outputs()?;
         self.check_new_path(path, &outputs)?;
         self.check_git(std::slice::from_ref(path))?;

@@ -181,6 +181,12 @@ impl Repository {
             let mut paths: Vec<RepoPath> = edits.into_iter().map(|edit| edit.path).collect();
             paths.sort_unstable();
             paths.dedup();
+            // Staging would settle a `.gitignore` that is in conflict, as it is.
+            for ignore in std::mem::take(&mut paths) {
+                if ignore == *file || self.git.unmerged(&ignore)?.is_none() {
+                    paths.push(ignore);
+                }
+            }
             self.git.stage(&paths)?;
         }
         Ok(changed)

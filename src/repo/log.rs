@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::observe::root_node;
 use super::{Changed, Content, FileCounts, FileDiff, RepoError, Repository, Result};
 use crate::fs;
-use crate::git::{self, LoggedCommit, LoggedPointer, Touch};
+use crate::git::{self, Compared, LoggedCommit, LoggedPointer, Touch};
 use crate::object::{self, Node};
 use crate::path::RepoPath;
 use crate::workspace;
@@ -82,7 +82,7 @@ impl Named {
     fn pointer(file: &RepoPath) -> Self {
         Self {
             file: file.clone(),
-            output: git::output_path(file).unwrap_or_default(),
+            output: git::output_path(file).unwrap_or_else(|| file.clone()),
             is_locked: false,
         }
     }
@@ -159,7 +159,11 @@ impl Repository {
                 return Ok(Named::pointer(pointer));
             }
         }
-        let locks = self.git.find_pointers()?.locks;
+        let locks = if self.git.is_bare() {
+            Vec::new()
+        } else {
+            self.git.find_pointers()?.locks
+        };
         for file in &locks {
             // One that cannot be read now may have been readable before.
             let lock = self.read_lock(file).unwrap_or_default();
@@ -169,6 +173,10 @@ impl Repository {
         }
         if let Some(pointer) = self.git.last_touched(&candidates, rev)? {
             return Ok(Named::pointer(&pointer));
+        }
+        // A transparent file stands for itself.
+        if self.is_transparent_at(typed, rev)? {
+            return Ok(Named::pointer(typed));
         }
         for file in locks {
             let mut outs = std::iter::successors(Some(typed.clone()), RepoPath::parent);
@@ -186,6 +194,13 @@ impl Repository {
         Err(RepoError::NeverTracked { path: typed.clone() })
     }
 
+    /// Whether a transparent file stands at a path in a revision that is one commit, or else in `HEAD`.
+    fn is_transparent_at(&self, path: &RepoPath, rev: Option<&str>) -> Result<bool> {
+        let rev = rev.filter(|rev| matches!(self.git.compared(rev), Ok(Compared::One(_))));
+        let files = self.git.transparent_at(rev.unwrap_or("HEAD"))?;
+        Ok(files.iter().any(|file| file.path == *path))
+    }
+
     /// `None` if the version does not concern the target.
     fn version(
         &self,
@@ -196,8 +211,8 @@ impl Repository {
         unknown: &mut u64,
     ) -> Result<Option<LoggedVersion>> {
         let place = |file: &RepoPath| {
-            let output = out.cloned().or_else(|| git::output_path(file)).unwrap_or_default();
-            output.join_path(part)
+            let output = out.cloned().or_else(|| git::output_path(file));
+            output.unwrap_or_else(|| file.clone()).join_path(part)
         };
         let moved = touch.after.is_some().then(|| touch.other.as_ref().map(place)).flatten();
         let (before, after) = (

@@ -68,6 +68,8 @@ pub struct MigrateOutcome {
     pub backup: Option<String>,
     /// Signatures of commits and tags that were dropped, since they do not hold any more.
     pub signatures: u64,
+    /// Notes (`refs/notes/`) of rewritten commits that the new ones have, too.
+    pub notes: u64,
 }
 
 impl Repository {
@@ -76,7 +78,8 @@ impl Repository {
     ///
     /// # Errors
     /// When there are changes that are not committed, the history is not all here, or something cannot be read or
-    /// written. Branches, tags and files are then as before.
+    /// written. Branches, tags and files are then as before. [`RepoError::MigratedWithoutFiles`] when a file was changed
+    /// in the moment in which the refs moved: all files are as before then, and so is the index.
     pub fn migrate(&self, options: &MigrateOptions) -> Result<MigrateOutcome> {
         let _lock = self.lock_workspace()?;
         if options.direction == Direction::Import && options.include.is_empty() && options.above.is_none() {
@@ -105,17 +108,31 @@ impl Repository {
         }
         // The content that the new pointers stand for is stored; the files are to be seen through the filter.
         self.git.configure_filter()?;
+        let old = self.git.head()?;
+        // Storing and rewriting take long enough for somebody to go on working.
+        let check = || match self.git.head()? == old {
+            true => self.check_migration(),
+            false => Err(RepoError::HeadMoved),
+        };
         let Migrated {
             refs,
             backup,
             commits,
             signatures,
-        } = {
-            // Storing takes long enough for somebody to go on working.
-            self.check_migration()?;
-            plan.execute(&self.git, &self.progress)?
-        };
-        self.git.reset_hard()?;
+            notes,
+        } = plan.execute(&self.git, &self.progress, check)?;
+        if let (Some(backup), Some(old), Some(new)) = (&backup, old.commit(), self.git.head()?.commit()) {
+            let brought = match old == new {
+                true => Ok(()),
+                false => self.git.bring_from_to(old, new),
+            };
+            brought.map_err(|source| RepoError::MigratedWithoutFiles {
+                backup: backup.clone(),
+                old: old.to_owned(),
+                source: Box::new(source),
+            })?;
+        }
+        outcome.notes = notes;
         outcome.refs = refs;
         outcome.backup = backup;
         outcome.rewritten = Some(commits);
@@ -123,7 +140,7 @@ impl Repository {
         Ok(outcome)
     }
 
-    /// Afterwards, the files that git tracks are written anew: nothing of the user's may be in them.
+    /// Whether nothing of the user's is where files will be written anew.
     fn check_migration(&self) -> Result<()> {
         if !self.git.is_clean()? {
             return Err(RepoError::Dirty);
@@ -267,6 +284,7 @@ fn describe(plan: &MigratePlan, dry_run: bool) -> MigrateOutcome {
         refs: plan.refs(),
         backup: None,
         signatures: 0,
+        notes: 0,
     }
 }
 

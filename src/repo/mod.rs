@@ -45,9 +45,11 @@ mod remove;
 mod rename;
 mod restore;
 mod settings;
+mod settle_lock;
 mod source;
 mod status;
 mod targets;
+mod threeway;
 mod track;
 mod transfer;
 mod transparent;
@@ -62,10 +64,10 @@ use std::sync::{Arc, OnceLock};
 
 pub use add::{AddOptions, AddOutcome, Added, Recorded};
 pub use cache::{CacheInfo, CacheRebuilt, Incomplete};
-pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome};
+pub use checkout::{CheckedOut, CheckoutFailure, CheckoutOptions, CheckoutOutcome, LeftAlone, LeftReason};
 pub use conflicts::{ConflictedField, ConflictedFile, ConflictedOutput, SettleOutcome, Settled};
 pub use content::{Content, ContentKind};
-pub use contents::{Contents, FileDifference, StoredContent, remove_path};
+pub use contents::{Contents, FileDifference, StoredContent, remove_path, root_of};
 pub use diff::{Changed, DiffOutcome, FileCounts, FileDiff, OutputDiff, Source};
 pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use du::{DuOutcome, Usage};
@@ -137,6 +139,8 @@ pub struct OpenOptions {
     pub progress: Arc<Progress>,
     /// Called before waiting for a lock.
     pub waiting: Waiting,
+    /// Whether a bare repository will do, for what needs no work tree.
+    pub bare: bool,
 }
 
 impl OpenOptions {
@@ -170,8 +174,13 @@ impl Repository {
     /// When there is no git repository, or settings cannot be read.
     pub fn open(options: &OpenOptions) -> Result<Self> {
         let cwd = fs::canonicalize(&options.cwd)?;
-        let git = GitRepo::discover(&cwd)?;
-        let sources = settings::with_repository(&options.config, &git);
+        let git = match options.bare {
+            true => GitRepo::discover_or_bare(&cwd)?,
+            false => GitRepo::discover(&cwd)?,
+        };
+        // Paths in a bare repository start at its top, wherever in git's own files the user stands.
+        let cwd = if git.is_bare() { git.root().to_owned() } else { cwd };
+        let sources = settings::with_repository(&options.config, &git)?;
         let config = Config::load(&sources)?;
         let jobs = options.jobs(&config);
         Ok(Self {
@@ -249,23 +258,25 @@ impl Repository {
         if let Some(cache) = self.cache.get() {
             return Ok(cache);
         }
-        let cache = Cache::open(&self.cache_dir(), Access::Shared, &self.progress, |holder| {
-            (self.waiting)(holder)
-        })?;
+        let cache = self.open_cache_for(Access::Shared)?;
         Ok(self.cache.get_or_init(|| cache))
+    }
+
+    /// The local cache for as long as the caller keeps it.
+    pub(crate) fn cache_for_a_while(&self) -> Result<Cache> {
+        Ok(self.open_cache_for(Access::Shared)?)
+    }
+
+    fn open_cache_for(&self, access: Access) -> crate::store::Result<Cache> {
+        Cache::open(&self.cache_dir(), access, &self.progress, |holder| {
+            (self.waiting)(holder)
+        })
     }
 
     /// The local cache for removing from it; fails if this process uses it otherwise.
     pub(crate) fn cache_exclusive(&self) -> Result<Cache> {
         debug_assert!(self.cache.get().is_none(), "the shared lock would never be released");
-        Ok(Cache::open(
-            &self.cache_dir(),
-            Access::Exclusive,
-            &self.progress,
-            |holder| {
-                (self.waiting)(holder);
-            },
-        )?)
+        Ok(self.open_cache_for(Access::Exclusive)?)
     }
 
     /// The lock of everything that changes the workspace or pointers. A move that was killed is brought to an end first.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{RepoError, Repository, Result, Selected};
 use crate::fs;
-use crate::git::{self, Lock, LockedIn, LockedOut, Pointer, PointerContent, PointerError, TransparentFile};
+use crate::git::{self, GitError, Lock, LockedIn, LockedOut, Pointer, PointerContent, PointerError, TransparentFile};
 use crate::object::Root;
 use crate::path::RepoPath;
 
@@ -307,8 +307,12 @@ impl Repository {
     /// Finds and reads all pointers, beside files and in their place, and all lock files.
     ///
     /// # Errors
-    /// When the work tree cannot be walked. Pointers that cannot be parsed are in the result.
+    /// When the work tree cannot be walked, or there is none. Pointers that cannot be parsed are in the result.
     pub fn outputs(&self) -> Result<Outputs> {
+        if self.git.is_bare() {
+            let git_dir = self.git.git_dir().to_owned();
+            return Err(GitError::Bare { git_dir }.into());
+        }
         let found = self.git.find_pointers()?;
         let mut outputs = Outputs {
             deleted: found.deleted,

@@ -16,6 +16,8 @@ use crate::progress::Phase;
 pub struct Objection {
     /// What it is about.
     pub path: RepoPath,
+    /// The stage that made it, if it is an output of one.
+    pub stage: Option<String>,
     /// What is wrong.
     pub why: ObjectionReason,
     /// The command that mends it.
@@ -91,6 +93,7 @@ impl Repository {
                         problem: error.problem.to_string(),
                     },
                     path: pointer,
+                    stage: None,
                 }),
                 Err(_) => {}
             }
@@ -124,6 +127,7 @@ impl Repository {
                             problem: error.problem.to_string(),
                         },
                         path: file,
+                        stage: None,
                     }));
                     continue;
                 }
@@ -168,9 +172,12 @@ impl Repository {
         let (why, hint) = match status.state {
             OutputState::Diverged if !in_between => (
                 ObjectionReason::Modified,
-                format!(
-                    "modver checkout --force {path}   to take what the pointer names, or modver commit --force {path}"
-                ),
+                match status.clashes.first() {
+                    Some(clash) => format!(
+                        "modver checkout --force {clash}   to take what the pointer names, or modver commit --force {path}"
+                    ),
+                    None => format!("modver checkout {path} && modver commit {path}"),
+                },
             ),
             OutputState::Modified | OutputState::Diverged | OutputState::TypeChanged => {
                 if on_disk()?.is_some_and(|on_disk| {
@@ -198,7 +205,12 @@ impl Repository {
             },
             _ => return Ok(None),
         };
-        Ok(Some(Objection { path, why, hint }))
+        Ok(Some(Objection {
+            stage: output.stage().map(stage_target),
+            path,
+            why,
+            hint,
+        }))
     }
 
     /// The pointer as it is in the work tree.
@@ -223,6 +235,7 @@ impl Repository {
         let objection = |why, hint| {
             Some(Objection {
                 path: path.clone(),
+                stage: output.stage().map(stage_target),
                 why,
                 hint,
             })
@@ -271,6 +284,7 @@ fn too_large(staged: &[StagedFile], limit: u64) -> impl Iterator<Item = Objectio
     let large = staged.iter().filter(move |file| file.size > limit);
     large.map(move |file| Objection {
         path: file.path.clone(),
+        stage: None,
         why: ObjectionReason::Large { size: file.size, limit },
         hint: format!("git rm --cached {path} && modver add {path}", path = file.path),
     })

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::outputs::{pointer_root, stage_target};
 use super::transfer::{Paths, paths_of};
-use super::{BrokenPointer, Output, Outputs, RepoError, Repository, Result, Selected, Target};
+use super::{BrokenPointer, Output, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;
 use crate::progress::Phase;
-use crate::remote::{Incomplete, PushPlan, PushRoot, RemoteStore};
+use crate::remote::{Incomplete, PushPlan, PushRoot, RemoteStore, Wanted};
 
 /// How many earlier versions of an output are looked at for what the remote has already.
 const LINEAGE: usize = 20;
@@ -103,11 +103,7 @@ impl Repository {
     /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
-        let found = if options.scope.workspace {
-            self.outputs()?
-        } else {
-            Outputs::default()
-        };
+        let found = self.outputs_in(&options.scope)?;
         let mut selected = self.targets_in(&options.scope, found, &options.targets, &[])?;
         if options.no_imports {
             selected.targets.retain(|target| target.output.pointer.import.is_none());
@@ -182,7 +178,16 @@ impl Repository {
         let mut incomplete = HashMap::new();
         let mut pushed = HashSet::new();
         if !new.is_empty() {
-            let plan = remote.plan_push(self.cache()?, &self.with_lineage(&new)?)?;
+            let roots = self.with_lineage(&new)?;
+            let mut plan = remote.plan_push(self.cache()?, &roots)?;
+            if plan.incomplete.iter().any(|one| !one.damaged) {
+                // Parts that were never here are known by the listings of earlier versions, which the remote has.
+                let incomplete: HashSet<Root> = plan.incomplete.iter().map(|one| one.root).collect();
+                let lacking = roots.iter().filter(|root| incomplete.contains(&root.root));
+                if self.bring_listings(remote, lacking)? {
+                    plan = remote.plan_push(self.cache()?, &roots)?;
+                }
+            }
             let mut lacking = plan.incomplete.clone();
             (sent.files, sent.chunks, sent.bytes) = (plan.files, plan.chunks, plan.bytes);
             pushed = self.carry_out(plan, remote, dry_run, &mut sent, &mut lacking)?;
@@ -216,6 +221,28 @@ impl Repository {
         }
         outcome.remotes.push(sent);
         Ok(())
+    }
+
+    /// Has the listings of the newest earlier versions that the remote has in the cache; whether any may be new there.
+    fn bring_listings<'a>(&self, remote: &RemoteStore, roots: impl Iterator<Item = &'a PushRoot>) -> Result<bool> {
+        let mut wanted = Vec::new();
+        for root in roots {
+            for earlier in &root.lineage {
+                if matches!(earlier, Root::Tree(_)) && *earlier != root.root && remote.has(&earlier.id())? {
+                    wanted.push(Wanted {
+                        root: *earlier,
+                        parts: Vec::new(),
+                        lineage: Vec::new(),
+                    });
+                    break;
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        // Planning fetches listings; the plan itself is about the files. What cannot be had is named as before.
+        Ok(remote.plan_fetch(self.cache()?, &wanted).is_ok())
     }
 
     fn carry_out(

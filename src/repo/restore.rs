@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::checkout::note_plan;
-use super::{CheckoutOptions, CheckoutOutcome, Output, RepoError, Repository, Result, Selected, Target};
+use super::checkout::{Plan, note_plan};
+use super::{CheckoutOptions, CheckoutOutcome, Output, OutputMode, RepoError, Repository, Result, Selected, Target};
 use crate::fs;
-use crate::git::{Pointer, PointerContent};
+use crate::git::{Pointer, PointerContent, TransparentFile, TransparentPointer};
 use crate::object::Node;
 use crate::path::RepoPath;
 use crate::progress::Phase;
-use crate::workspace::CheckoutPlan;
 
 impl Repository {
     /// Brings targets to what they are in a revision. The caller holds the workspace lock.
@@ -18,15 +17,22 @@ impl Repository {
         if options.targets.is_empty() {
             return Err(RepoError::NoTarget { rev: rev.to_owned() });
         }
-        let (Selected { targets, broken }, untracked) = self.targets_of(rev, &options.targets)?;
+        let now = self.outputs()?.outputs;
+        let (Selected { targets, broken }, untracked) = self.targets_of(rev, &now, &options.targets)?;
+        let mut transparent = Vec::new();
         let mut plans = Vec::with_capacity(targets.len());
         let mut outputs = Vec::new();
         self.progress.start(Phase::Scanning, 0, 0);
         for target in targets {
-            let mut plan = self.plan_checkout(&target, options.force);
+            let target = as_now(target, &now)?;
+            if target.output.is_transparent() {
+                transparent.push(target);
+                continue;
+            }
+            let mut plan = self.plan_checkout(&target, options.force, false);
             if untracked.contains(&target.output.path) {
                 // These are the user's files now: no checkout may take them away because no pointer names them.
-                plan = plan.map(|plan| plan.map(CheckoutPlan::unrecorded));
+                plan = plan.map(|plan| plan.map(Plan::unrecorded));
                 if matches!(plan, Ok(None)) && !options.dry_run {
                     fs::remove_file(&self.state_file(&target.output.path))?;
                 }
@@ -34,11 +40,15 @@ impl Repository {
             note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
         }
         let mut outputs = self.execute_all(plans, outputs, options)?;
+        let written = self.restore_transparent(&transparent, options)?;
+        outputs.extend(written.outputs);
+        outputs.sort_by(|a, b| a.path.cmp(&b.path));
         for output in outputs.iter_mut().filter(|output| untracked.contains(&output.path)) {
             output.tracked = false;
         }
         Ok(CheckoutOutcome {
             outputs,
+            left: written.left,
             rev: Some(rev.to_owned()),
             broken,
             dry_run: options.dry_run,
@@ -47,8 +57,7 @@ impl Repository {
 
     /// What the user means as it is in a revision, as targets of the outputs there are now; and which of them are not
     /// tracked now.
-    fn targets_of(&self, rev: &str, inputs: &[PathBuf]) -> Result<(Selected, HashSet<RepoPath>)> {
-        let now = self.outputs()?.outputs;
+    fn targets_of(&self, rev: &str, now: &[Output], inputs: &[PathBuf]) -> Result<(Selected, HashSet<RepoPath>)> {
         let mut untracked = HashSet::new();
         let mut targets = Vec::new();
         let selected = self.select_at(Some(rev), inputs)?.1;
@@ -122,4 +131,30 @@ impl Repository {
         };
         Ok((selected, untracked))
     }
+}
+
+/// An output of a revision in the mode that it has now, if it is an output now: that says who knows of its file.
+fn as_now(mut target: Target, now: &[Output]) -> Result<Target> {
+    let Some(now) = now.iter().find(|now| now.path == target.output.path) else {
+        return Ok(target);
+    };
+    let output = &mut target.output;
+    match (now.is_transparent(), output.is_transparent(), &output.pointer.content) {
+        (false, _, _) => output.mode = OutputMode::Beside,
+        (true, true, _) => {}
+        (true, false, PointerContent::File { id, executable }) => {
+            let pointer = TransparentPointer {
+                id: *id,
+                size: output.pointer.size,
+            };
+            let file = TransparentFile::new(output.path.clone(), pointer, *executable);
+            output.mode = OutputMode::InPlace(file);
+        }
+        (true, false, PointerContent::Dir { .. }) => {
+            return Err(RepoError::IsDirectory {
+                path: output.path.clone(),
+            });
+        }
+    }
+    Ok(target)
 }

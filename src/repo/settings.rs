@@ -32,11 +32,15 @@ pub struct SettingsEdit {
 }
 
 /// Adds the settings files of a repository.
-pub(super) fn with_repository(sources: &ConfigSources, git: &GitRepo) -> ConfigSources {
+pub(super) fn with_repository(sources: &ConfigSources, git: &GitRepo) -> Result<ConfigSources> {
     let mut sources = sources.clone();
     sources.project = Some(git.root().join(PROJECT_FILE));
+    if git.is_bare() {
+        // The one of the branch that a clone would check out.
+        sources.project_text = Some(git.file_of_head(PROJECT_FILE)?.unwrap_or_default());
+    }
     sources.local = Some(git.common_dir().join(FOLDER).join("config.toml"));
-    sources
+    Ok(sources)
 }
 
 impl Settings {
@@ -52,7 +56,7 @@ impl Settings {
             Err(error) => return Err(error.into()),
         };
         let sources = match &git {
-            Some(git) => with_repository(sources, git),
+            Some(git) => with_repository(sources, git)?,
             None => sources.clone(),
         };
         Ok(Self { cwd, git, sources })

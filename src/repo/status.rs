@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use super::diff::{FileCounts, FileDiff, known, within};
 use super::observe::{Observed, pointer_node};
+use super::threeway::Since;
 use super::{
     BrokenPointer, ConflictedOutput, Orphan, Output, OutputMode, RepoError, Repository, Result, SourceState, Target,
 };
@@ -98,6 +99,8 @@ pub struct OutputStatus {
     pub in_remote: Option<bool>,
     /// Whether the source that it was imported from has moved on; `null` when it was not asked or there is none.
     pub source: Option<SourceState>,
+    /// Paths that were changed here and, in another way, in the pointer.
+    pub clashes: Vec<RepoPath>,
     /// What is here and cannot be tracked.
     pub problems: Vec<String>,
 }
@@ -222,33 +225,8 @@ fn orphaned(orphan: Orphan) -> OutputStatus {
         missing_files: None,
         in_remote: None,
         source: None,
+        clashes: Vec::new(),
         problems: Vec::new(),
-    }
-}
-
-impl Repository {
-    /// Whether what is here is what was last brought here, when the pointer was another.
-    pub(super) fn is_as_it_was(
-        &self,
-        output: &Output,
-        snapshot: &Snapshot,
-        last: Option<Root>,
-        scopes: &Scopes,
-    ) -> Result<bool> {
-        if last.is_none() || last == Some(output.root()) {
-            return Ok(false);
-        }
-        if snapshot.root() == last || scopes.is_whole() {
-            return Ok(snapshot.root() == last);
-        }
-        // What is not here was taken from the new pointer; it has to be as it was, too.
-        let mut observed = self.observe(&output.path, last)?;
-        observed.scopes.clone_from(scopes);
-        match self.identify(observed, None) {
-            Ok(then) => Ok(then.root() == last),
-            Err(RepoError::Workspace(WorkspaceError::Object(error))) if error.is_missing() => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }
 
@@ -265,6 +243,7 @@ struct Compared {
     state: OutputState,
     present: Option<Present>,
     snapshot: Option<Snapshot>,
+    clashes: Vec<RepoPath>,
 }
 
 impl<'a> Look<'a> {
@@ -290,6 +269,7 @@ impl Look<'_> {
             state,
             present,
             snapshot,
+            clashes,
         } = self.compare(target, observed)?;
         let mut status = OutputStatus {
             path: output.path.clone(),
@@ -305,6 +285,7 @@ impl Look<'_> {
             missing_files: None,
             in_remote: None,
             source: None,
+            clashes,
             problems,
         };
         if let Some(snapshot) = snapshot
@@ -334,6 +315,7 @@ impl Look<'_> {
                 state,
                 present: None,
                 snapshot: None,
+                clashes: Vec::new(),
             })
         };
         let is_dir = match (&output.pointer.content, observed.scan.kind) {
@@ -375,29 +357,49 @@ impl Look<'_> {
                         parts: scopes.paths().iter().map(|part| output.path.join_path(part)).collect(),
                     }),
                     snapshot: None,
+                    clashes: Vec::new(),
                 });
             }
             Err(error) => return Err(error),
         };
         self.remember(output, &snapshot, last, &scopes);
         let present = partial(target, &snapshot);
+        let mut clashes = Vec::new();
         let state = if snapshot.node.as_ref() == Some(&pointed) {
             if present.is_some() && !target.parts.is_empty() && !reaches(&scopes, &target.parts) {
                 OutputState::Absent
             } else {
                 OutputState::Unchanged
             }
-        } else if last.is_none_or(|last| last == output.root()) {
-            OutputState::Modified
-        } else if self.repository.is_as_it_was(output, &snapshot, last, &scopes)? {
-            OutputState::Outdated
+        } else if let Some(last) = last.filter(|last| *last != output.root()) {
+            match self.repository.since(output, &snapshot, last, &scopes)? {
+                Since::AsItWas => OutputState::Outdated,
+                Since::Changed(None) => {
+                    if matches!(output.root(), Root::File(_)) {
+                        clashes.push(output.path.clone());
+                    }
+                    OutputState::Diverged
+                }
+                Since::Changed(Some(joined)) => {
+                    let is_joined = joined.clashes.is_empty() && snapshot.node.as_ref() == Some(&joined.node);
+                    let in_repository = |path: RepoPath| output.path.join_path(&path);
+                    clashes = joined.clashes.into_iter().map(in_repository).collect();
+                    if is_joined {
+                        // All that is new in the pointer is here.
+                        OutputState::Modified
+                    } else {
+                        OutputState::Diverged
+                    }
+                }
+            }
         } else {
-            OutputState::Diverged
+            OutputState::Modified
         };
         Ok(Compared {
             state,
             present,
             snapshot: Some(snapshot),
+            clashes,
         })
     }
 

@@ -134,6 +134,7 @@ impl Repository {
         for output in &outputs {
             self.convert(output)?;
         }
+        self.finish_conversions(&options.convert)?;
         let unfiltered = self.git.unfiltered_files()?;
         outcome.unfiltered = unfiltered.len() as u64;
         outcome.unfiltered_example = unfiltered.into_iter().next();
@@ -275,9 +276,35 @@ impl Repository {
         }
         // Without a pointer, what has a state is taken for data that has to go.
         fs::remove_file(&self.state_file(&output.path))?;
-        self.record(&[Record::Untrack(output.path.clone())])?;
-        // The pointer leaves the index with what takes its place, whatever `core.autostage` says.
-        Ok(self.git.stage(&[output.pointer_path()?])?)
+        // The pointer leaves the index with what takes its place, whatever `core.autostage` says; and before it leaves the
+        // work tree, so that as long as it is anywhere, converting again finds it there.
+        let pointer = [output.pointer_path()?];
+        self.git.unstage(&pointer)?;
+        let removed = self.record(&[Record::Untrack(output.path.clone())]);
+        if removed.is_err() && fs::stat(&pointer[0].on_disk(self.root()))?.is_some() {
+            let _ = self.git.stage(&pointer);
+        }
+        removed
+    }
+
+    /// After a run that was killed when the pointer was gone, what git was told to ignore is left.
+    fn finish_conversions(&self, inputs: &[PathBuf]) -> Result<()> {
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        let files = self.git.transparent_files()?;
+        let mut records = Vec::new();
+        for input in inputs {
+            let path = self.path_of(input)?;
+            let Ok(pointer) = git::pointer_path(&path) else {
+                continue;
+            };
+            let is_transparent = files.iter().any(|file| file.path.starts_with(&path));
+            if is_transparent && fs::stat(&pointer.on_disk(self.root()))?.is_none() {
+                records.push(Record::Untrack(path));
+            }
+        }
+        self.record(&records)
     }
 
     /// Has git take everything that the pointer stands for, also what the user's rules ignore, and looks whether it did.

@@ -90,12 +90,8 @@ impl Repository {
             Record::Track(begun.from.clone(), begun.pointer.clone()),
             Record::Untrack(begun.to.clone()),
         ])?;
-        let mut dir = begun.to.parent();
-        while let Some(empty) = dir.filter(|dir| !dir.is_root()) {
-            if !matches!(fs::remove_empty_dir(&empty.on_disk(self.root())), Ok(true)) {
-                break;
-            }
-            dir = empty.parent();
+        if let Some(dir) = begun.to.parent() {
+            fs::remove_empty_dirs(&dir.on_disk(self.root()), self.root(), None);
         }
         Ok(())
     }

@@ -73,7 +73,7 @@ impl VerifyOutcome {
     pub fn is_sound(&self) -> bool {
         match (&self.repair, &self.remote_repair) {
             (Some(repair), _) => repair.lost.is_empty(),
-            (None, Some(repair)) => repair.lost.is_empty(),
+            (None, Some(repair)) => repair.lost.is_empty() && repair.left.is_empty(),
             (None, None) => self.findings.is_empty(),
         }
     }
@@ -86,7 +86,9 @@ impl Repository {
     /// When the cache cannot be locked or read, or the remote not be asked. Damage is in the outcome.
     pub fn verify(&self, options: &VerifyOptions) -> Result<VerifyOutcome> {
         match &options.remote {
-            Some(remote) => self.verify_remote(remote.as_deref(), options.quick, options.repair),
+            Some(remote) => self
+                .verify_remote(remote.as_deref(), options.quick, options.repair)
+                .map_err(super::RepoError::of_cache),
             None if options.repair => self.verify_and_repair(options.quick),
             None => Ok(outcome_of(&self.cache()?.verify(options.quick, &self.progress)?)),
         }

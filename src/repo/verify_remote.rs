@@ -10,7 +10,7 @@ use super::{Flaw, Output, Repository, Result, VerifyOutcome};
 use crate::hash::{ChunkId, FileId};
 use crate::object::Root;
 use crate::path::RepoPath;
-use crate::remote::{RemoteRepair, RemoteReport, RemoteStore, Wanted};
+use crate::remote::{RemoteFinding, RemoteRepair, RemoteReport, RemoteStore, Wanted};
 use crate::store::Cache;
 
 /// How often a remote is looked at again: runs name shards, shards name packs.
@@ -31,6 +31,8 @@ pub struct RemoteRepaired {
     pub bytes: u64,
     /// What the remote cannot give any more, and nobody who could be asked has.
     pub lost: Vec<LostOutput>,
+    /// Objects that are still damaged.
+    pub left: Vec<Flaw>,
     /// Other remotes that could not be asked, and why.
     pub unreachable: BTreeMap<String, String>,
 }
@@ -52,10 +54,6 @@ impl Repository {
         let roots: Vec<Root> = outputs.iter().map(Output::root).collect();
         let report = remote.verify(&roots, quick)?;
         let cache = self.cache()?;
-        let flaw = |finding: &crate::remote::RemoteFinding| Flaw {
-            object: finding.key(),
-            problem: finding.problem.clone(),
-        };
         let mut findings: Vec<Flaw> = report.findings.iter().map(flaw).collect();
         for lost in self.lost_there(&remote, cache, &outputs)? {
             findings.push(Flaw {
@@ -179,6 +177,9 @@ impl Repository {
         repaired.chunks += done.chunks;
         repaired.bytes += done.bytes;
         repaired.lost = self.lost_there(remote, cache, outputs)?;
+        let roots: Vec<Root> = outputs.iter().map(Output::root).collect();
+        let after = remote.verify(&roots, quick)?;
+        repaired.left = after.findings.iter().map(flaw).collect();
         Ok(repaired)
     }
 
@@ -225,6 +226,13 @@ impl Repository {
             }
         }
         Ok(())
+    }
+}
+
+fn flaw(finding: &RemoteFinding) -> Flaw {
+    Flaw {
+        object: finding.key(),
+        problem: finding.problem.clone(),
     }
 }
 

@@ -9,6 +9,15 @@ use crate::object::Root;
 use crate::path::RepoPath;
 
 impl Repository {
+    /// The outputs of the work tree, if a scope chooses them. A bare repository has none: they are left out of a scope
+    /// that chooses something else, too.
+    pub(super) fn outputs_in(&self, scope: &Scope) -> Result<Outputs> {
+        match scope.workspace && !(self.git.is_bare() && scope.has_history()) {
+            true => self.outputs(),
+            false => Ok(Outputs::default()),
+        }
+    }
+
     /// What the user means of the outputs in the versions that a scope chooses; `here` are those of the work tree, if it
     /// chooses them. An output of several versions is there several times: first as in the work tree, then the newer
     /// ones first. A target that means one of the paths `also` need not mean an output.

@@ -82,6 +82,9 @@ pub enum StoreError {
         /// The limit.
         limit: u64,
     },
+    /// What a process that lives has pinned cannot be read.
+    #[error("what a process in use of the cache needs cannot be read from `{}`", .0.display())]
+    DamagedPins(PathBuf),
     /// The cache is used by others, or was not opened for removing from it.
     #[error("the cache is not held exclusively")]
     NotExclusive,
@@ -119,6 +122,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether something stored is not what it should be.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::DamagedChunk { .. }
+                | Self::DamagedPack { .. }
+                | Self::DamagedRecipe(_)
+                | Self::DamagedRun { .. }
+                | Self::DamagedShard { .. }
+        )
+    }
+
     /// Whether some stored content is missing or damaged, so that other content is worth trying.
     #[must_use]
     pub const fn is_of_content(&self) -> bool {

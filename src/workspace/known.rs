@@ -109,7 +109,7 @@ impl KnownFiles {
             path: path.to_owned(),
             output: RepoPath::root(),
         };
-        state::write(&to, None, &Scopes::whole(), tables.iter())
+        state::write(&to, (None, false), &Scopes::whole(), tables.iter())
     }
 }
 

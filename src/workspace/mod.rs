@@ -26,7 +26,7 @@ mod tests;
 
 pub use change::{ChangeKind, FileChange, changes};
 pub use checkout::{
-    Checked, CheckoutPlan, CheckoutRequest, Conflict, ConflictReason, Failure, FailureReason, PlanCounts,
+    Checked, CheckoutPlan, CheckoutRequest, Conflict, ConflictReason, Failure, FailureReason, Merging, PlanCounts,
 };
 pub use error::{Result, WorkspaceError};
 pub use ignore::{IGNORE_FILE, IgnoreRules};

@@ -110,6 +110,8 @@ pub struct Scan {
     pub problems: Vec<Problem>,
     /// Temporary files of interrupted modver processes, relative to the output.
     pub leftovers: Vec<RepoPath>,
+    /// Whether not all of what the workspace was last brought to came.
+    pub unfinished: bool,
 }
 
 /// Walks an output.
@@ -124,6 +126,7 @@ pub fn scan(request: &ScanRequest<'_>, progress: &Progress) -> Result<Scan> {
         dirs: Vec::new(),
         problems: Vec::new(),
         leftovers: Vec::new(),
+        unfinished: request.state.is_some_and(State::is_unfinished),
     };
     let Some(stat) = fs::stat(root)? else {
         return Ok(scan);

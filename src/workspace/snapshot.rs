@@ -260,15 +260,15 @@ impl Snapshot {
     /// # Errors
     /// When it cannot be written.
     pub fn write_state(&self, to: &StateFile, base: Option<Root>, scopes: &Scopes) -> Result<()> {
-        state::write(to, base, scopes, self.tables())
+        state::write(to, (base, self.scan.unfinished), scopes, self.tables())
     }
 
-    /// As [`Snapshot::write_state`]; the state is in force when it is published.
+    /// As [`Snapshot::write_state`], of what is all here; the state is in force when it is published.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn prepare_state(&self, to: &StateFile, base: Option<Root>, scopes: &Scopes) -> Result<PreparedState> {
-        state::prepare(to, base, scopes, self.tables())
+        state::prepare(to, (base, false), scopes, self.tables())
     }
 
     fn tables(&self) -> impl Iterator<Item = (&RepoPath, &Table)> + Clone {

@@ -13,7 +13,7 @@
 //! | bytes | |
 //! |---|---|
 //! | 8 | `MVSTAT`, version 2, 0 |
-//! | 4 × 4 | kind of the base (0 none, 1 file, 2 tree), number of scopes, directories D, rows R |
+//! | 4 × 4 | kind of the base (0 none, 1 file, 2 tree; + 256: not all of it came), number of scopes, directories D, rows R |
 //! | 8 × 2 | bytes of paths, bytes of names |
 //! | 32 | base |
 //! | 4, … | length of the output's path, path |
@@ -35,6 +35,8 @@ use crate::path::RepoPath;
 const MAGIC: &[u8; 8] = b"MVSTAT\x02\x00";
 const HEADER_LEN: usize = 8 + 16 + 16 + ID_LEN;
 const DIR_LEN: usize = 24;
+/// In the kind of the base: what the workspace was to be brought to did not all come.
+const UNFINISHED: u32 = 1 << 8;
 
 /// Where the state of an output is kept.
 #[derive(Debug, Clone)]
@@ -67,6 +69,7 @@ pub struct State {
     bytes: Box<dyn AsRef<[u8]> + Send + Sync>,
     output: RepoPath,
     base: Option<Root>,
+    unfinished: bool,
     scopes: Scopes,
     /// Where the sections begin.
     dirs: Section,
@@ -113,7 +116,7 @@ impl State {
         let mut head = [0; HEADER_LEN];
         crate::fs::read_exact_at(&file, path, &mut head, 0).ok()?;
         let id: [u8; ID_LEN] = head[40..].try_into().ok()?;
-        match (head.starts_with(MAGIC), u32_at(&head, 8)?) {
+        match (head.starts_with(MAGIC), u32_at(&head, 8)? & !UNFINISHED) {
             (true, 1) => Some(Root::File(FileId::from_bytes(id))),
             (true, 2) => Some(Root::Tree(TreeId::from_bytes(id))),
             _ => None,
@@ -130,11 +133,12 @@ impl State {
             return None;
         }
         let count = |at: usize| usize::try_from(u32_at(body, at)?).ok();
-        let (kind, scopes, dirs, rows) = (count(8)?, count(12)?, count(16)?, count(20)?);
+        let kind = u32_at(body, 8)?;
+        let (scopes, dirs, rows) = (count(12)?, count(16)?, count(20)?);
         let paths_len = usize::try_from(u64_at(body, 24)?).ok()?;
         let names_len = usize::try_from(u64_at(body, 32)?).ok()?;
         let id: [u8; ID_LEN] = body.get(40..HEADER_LEN)?.try_into().ok()?;
-        let base = match kind {
+        let base = match kind & !UNFINISHED {
             0 => None,
             1 => Some(Root::File(FileId::from_bytes(id))),
             2 => Some(Root::Tree(TreeId::from_bytes(id))),
@@ -170,6 +174,7 @@ impl State {
         Some(Self {
             output,
             base,
+            unfinished: kind & UNFINISHED != 0,
             scopes: Scopes::new(parts),
             dirs,
             rows,
@@ -208,6 +213,12 @@ impl State {
     #[must_use]
     pub const fn base(&self) -> Option<Root> {
         self.base
+    }
+
+    /// Whether not all of that came: what is absent was then not removed by anybody.
+    #[must_use]
+    pub const fn is_unfinished(&self) -> bool {
+        self.unfinished
     }
 
     /// The parts of the output that are present.
@@ -305,17 +316,24 @@ fn path_at(bytes: &[u8], at: usize) -> Option<(RepoPath, usize)> {
     Some((RepoPath::new(bytes.get(start..end)?).ok()?, end))
 }
 
-/// Replaces a state. `dirs` are the directories in path order; of their rows, the files with a known id are recorded.
+/// Replaces a state. With the base comes whether not all of it is here. `dirs` are the directories in path order; of their rows, the files with a known id are recorded.
 /// Not synced: a state that a power failure leaves torn is recognised by its hash and costs only work.
 ///
 /// # Errors
 /// When the file cannot be written; the old state is then still there.
-pub(super) fn write<'a, D>(to: &StateFile, base: Option<Root>, scopes: &Scopes, dirs: D) -> Result<()>
+pub(super) fn write<'a, D>(
+    to: &StateFile,
+    (base, unfinished): (Option<Root>, bool),
+    scopes: &Scopes,
+    dirs: D,
+) -> Result<()>
 where
     D: Iterator<Item = (&'a RepoPath, &'a Table)> + Clone,
 {
     let mut file = TempFile::create_beside(&to.path)?;
-    encode(&to.output, base, scopes, dirs, |bytes| Ok(file.write_all(bytes)?))?;
+    encode(&to.output, (base, unfinished), scopes, dirs, |bytes| {
+        Ok(file.write_all(bytes)?)
+    })?;
     Ok(file.rename(&to.path)?)
 }
 
@@ -323,12 +341,19 @@ where
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn prepare<'a, D>(to: &StateFile, base: Option<Root>, scopes: &Scopes, dirs: D) -> Result<PreparedState>
+pub(super) fn prepare<'a, D>(
+    to: &StateFile,
+    (base, unfinished): (Option<Root>, bool),
+    scopes: &Scopes,
+    dirs: D,
+) -> Result<PreparedState>
 where
     D: Iterator<Item = (&'a RepoPath, &'a Table)> + Clone,
 {
     let mut file = TempFile::create_beside(&to.path)?;
-    encode(&to.output, base, scopes, dirs, |bytes| Ok(file.write_all(bytes)?))?;
+    encode(&to.output, (base, unfinished), scopes, dirs, |bytes| {
+        Ok(file.write_all(bytes)?)
+    })?;
     Ok(PreparedState {
         temp: file.close(),
         path: to.path.clone(),
@@ -338,7 +363,7 @@ where
 /// Gives the bytes of a state to `sink`, piece by piece.
 fn encode<'a, D>(
     output: &RepoPath,
-    base: Option<Root>,
+    (base, unfinished): (Option<Root>, bool),
     scopes: &Scopes,
     dirs: D,
     sink: impl FnMut(&[u8]) -> Result<()>,
@@ -368,6 +393,7 @@ where
         Some(Root::File(id)) => (1, *id.as_bytes()),
         Some(Root::Tree(id)) => (2, *id.as_bytes()),
     };
+    let kind = kind | if unfinished { UNFINISHED } else { 0 };
     let mut out = Buffered::new(sink);
     out.put(MAGIC)?;
     out.put(&kind.to_le_bytes())?;
@@ -479,7 +505,7 @@ mod tests {
         let mut bytes = Vec::new();
         encode(
             &output(),
-            base,
+            (base, false),
             scopes,
             dirs.iter().map(|(p, t)| (p, t)),
             |part: &[u8]| {

@@ -222,3 +222,30 @@ fn moving_and_removing() {
     s.repo().modver(["remove", "--outs", "--force", "f.mv"]).ok();
     assert!(!s.repo().has("f") && !s.repo().has("f.mv"));
 }
+
+#[test]
+fn without_listing_and_state_what_is_whole_can_be_added() {
+    let s = ready();
+    let r = s.repo();
+    for file in ["a", "in/c", "in/empty"] {
+        r.write(format!("data/{file}"), if file == "in/empty" { "" } else { file });
+    }
+    r.modver(["add", "data"]).ok();
+    commit(&s, "Data");
+    let forget = || r.sh("rm -rf .git/modver/state .git/modver/cache").ok();
+    forget();
+    assert!(r.modver(["add", "--dry-run", "data"]).ok().contains("data"));
+    r.modver(["add", "data"]).ok();
+    r.modver(["verify"]).ok();
+    r.sh("rm -r data; modver checkout").ok();
+    assert_eq!(r.sh("cat data/a data/in/c").ok(), "ain/c");
+    r.modver(["status", "--check"]).ok();
+    assert_eq!(r.git(["status", "--porcelain"]).ok(), "");
+    // Otherwise nothing tells whether what is not here belongs to it.
+    forget();
+    r.write("data/a", "changed");
+    let refused = r.modver(["add", "data"]);
+    assert!(refused.err().ends_with("hint: modver fetch data\n"), "{refused}");
+    refused.fails(1);
+    assert_eq!(r.git(["status", "--porcelain"]).ok(), "");
+}

@@ -414,3 +414,29 @@ fn pointers_that_claim_what_is_not_so() {
     s.repo().modver(["checkout"]).ok();
     assert_eq!((digest(&s.path("data")), s.read("single")), data);
 }
+
+#[test]
+fn what_became_ignored_is_replaced_when_that_is_said() {
+    let s = with_data();
+    let r = s.repo();
+    let first = r.sh("cd data && find . -type f | sort | head -1").ok();
+    let file = format!("data/{}", first.trim_start_matches("./"));
+    let content = r.read(&file);
+    let name = file.rsplit('/').next().unwrap();
+    r.write("data/.mvignore", format!("{name}\n"));
+    r.write(&file, "of some other program");
+    let refused = r.modver(["checkout"]);
+    assert!(refused.err().contains("is in the way and ignored"), "{refused}");
+    assert!(refused.code != 0);
+    assert_eq!(r.read(&file), b"of some other program");
+    let forced = r.modver(["checkout", "--force", &file]);
+    assert!(!forced.err().contains("failed"), "{forced}");
+    forced.ok();
+    assert_eq!(r.read(&file), content);
+    // A directory is not taken for a file.
+    r.sh(&format!("rm '{file}'; mkdir '{file}'; echo x > '{file}/inside'"))
+        .ok();
+    let refused = r.modver(["checkout", "--force", &file]);
+    assert!(refused.code != 0, "{refused}");
+    assert_eq!(r.read(format!("{file}/inside")), b"x\n");
+}

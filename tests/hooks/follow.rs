@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::support::{Output, Repo};
-use super::{clone, data, ready, record};
+use super::{clone, data, hint, ready, record};
 
 #[test]
 fn switching_and_going_back() {
@@ -48,7 +48,7 @@ fn what_is_dirty_or_missing_stops_nothing() {
     assert!(
         switched
             .err()
-            .contains("conflict: data/a has changes that are stored nowhere"),
+            .contains("conflict: data/a was changed here and, in another way, in the pointer"),
         "{switched}"
     );
     switched.ok();
@@ -312,7 +312,46 @@ fn a_hook_that_is_killed_is_made_up_for() {
 }
 
 #[test]
-fn nobodys_changes_are_undone_by_keeping_ones_own() {
+fn what_was_changed_on_both_sides_is_joined_path_by_path() {
+    let s = ready();
+    let r = s.repo();
+    for i in 1..=5 {
+        r.write(format!("data/sub/{i}"), format!("base {i}"));
+    }
+    record(r, "Base");
+    r.git(["branch", "mine"]).ok();
+    r.write("data/sub/1", "colleague 1");
+    r.write("data/sub/2", "colleague 2");
+    r.write("data/new", "colleague");
+    fs::remove_file(s.path("data/sub/5")).unwrap();
+    record(r, "Colleague");
+    r.git(["switch", "-q", "mine"]).ok();
+    // Disjoint: both stay, also what was removed here.
+    r.write("data/sub/3", "mine");
+    r.write("data/added", "mine");
+    fs::remove_file(s.path("data/sub/4")).unwrap();
+    let merged = r.git(["merge", "-q", "main"]);
+    assert_eq!(
+        merged.err(),
+        "updated data (1 added, 2 replaced, 1 deleted; 31 B)\n\
+         note: what was changed here in data stays; modver status shows it\n"
+    );
+    let both = "a=a added=mine b=b in/c=c new=colleague sub/1=colleague 1 sub/2=colleague 2 sub/3=mine ";
+    assert_eq!(data(r), both);
+    let status = r.modver(["status"]);
+    assert_eq!(
+        status.out(),
+        "modified:         data/ (1 added, 1 modified, 1 deleted)",
+        "{status}"
+    );
+    record(r, "Both");
+    let diff = r.modver(["diff", "--name-only", "main", "mine"]).ok();
+    assert_eq!(diff, "data/added\ndata/sub/3\ndata/sub/4");
+    assert_eq!(data(r), both);
+}
+
+#[test]
+fn a_path_that_both_sides_changed_stays_and_is_named() {
     let s = ready();
     let r = s.repo();
     for i in 1..=3 {
@@ -322,44 +361,112 @@ fn nobodys_changes_are_undone_by_keeping_ones_own() {
     r.git(["branch", "mine"]).ok();
     r.write("data/1", "colleague 1");
     r.write("data/2", "colleague 2");
-    r.write("data/new", "colleague");
     record(r, "Colleague");
     r.git(["switch", "-q", "mine"]).ok();
     r.write("data/2", "mine");
-    r.git(["merge", "-q", "main"]).ok();
+    r.write("data/3", "mine");
+    let merged = r.git(["merge", "-q", "main"]);
+    assert!(
+        merged
+            .err()
+            .contains("conflict: data/2 was changed here and, in another way, in the pointer"),
+        "{merged}"
+    );
+    let joined = "1=colleague 1 2=mine 3=mine a=a b=b in/c=c ";
+    assert_eq!(data(r), joined);
     let status = r.modver(["status"]);
     assert!(status.out().starts_with("diverged:         data/ ("), "{status}");
-    // Neither by hand nor by a commit is it taken for a change of all that is new.
+    assert!(
+        status.out().contains("\n  changed here and in the pointer: data/2"),
+        "{status}"
+    );
+    // Neither by hand nor by a commit is it taken for an answer.
     for args in [&["commit"][..], &["commit", "data"], &["add", "data"]] {
         let refused = r.modver(args);
+        assert!(refused.err().contains("both changed `data/2`"), "{refused}");
         assert!(
-            refused
-                .err()
-                .starts_with("error: `data` was changed here, and its pointer is another"),
+            hint(&refused).starts_with("modver checkout --force data/2 "),
             "{refused}"
         );
         refused.fails(1);
     }
     r.git(["commit", "-q", "--allow-empty", "-m", "No"]).fails(1);
-    // What is there can be taken, and one's own put back.
-    r.sh("cp data/2 ../mine; modver checkout -q --force data; cp ../mine data/2")
-        .ok();
+    // Again it is named, and nothing happens to it; nor to what came and was changed since.
+    r.write("data/1", "mine, too");
+    let again = r.modver(["checkout"]);
+    assert!(again.err().contains("conflict: data/2 "), "{again}");
+    assert!(!again.err().contains("data/1"), "{again}");
+    again.fails(1);
+    assert_eq!(data(r), joined.replace("colleague 1", "mine, too"));
+    // Their side for one path, one's own for the rest.
+    r.modver(["checkout", "-q", "--force", "data/2"]).ok();
+    assert!(r.modver(["status"]).out().starts_with("modified: "));
     record(r, "Both");
-    let diff = r.modver(["diff", "--name-only", "main", "mine"]).ok();
-    assert_eq!(diff, "data/2");
-    // Or all of what is here, when that is said.
+    assert_eq!(r.modver(["diff", "--name-only", "main", "mine"]).ok(), "data/1\ndata/3");
+    // Or one's own also there, when that is said.
     r.git(["switch", "-q", "-c", "other", "main~1"]).ok();
-    r.write("data/3", "other");
+    r.write("data/2", "other");
     r.git(["merge", "-q", "main"]).ok();
     r.modver(["commit", "--force", "data"]).ok();
-    assert_eq!(r.modver(["diff", "--name-only", "HEAD~1"]).ok(), "data/3");
-    // What is only outdated was not changed: it is no commit's business unless it is named.
+    assert_eq!(r.modver(["diff", "--name-only", "main"]).ok(), "data/2");
+    r.git(["commit", "-qam", "Other"]).ok();
+    // Without hooks nothing came yet: it comes before anything is recorded.
     r.modver(["uninstall"]).ok();
+    r.git(["switch", "-q", "-c", "late", "main~1"]).ok();
+    r.modver(["checkout", "-q"]).ok();
+    r.write("data/3", "late");
+    r.git(["merge", "-q", "main"]).ok();
+    let refused = r.modver(["add", "data"]);
+    assert!(hint(&refused).starts_with("modver checkout data "), "{refused}");
+    refused.fails(1);
+    r.modver(["checkout", "data"]).ok();
+    record(r, "Late");
+    assert_eq!(r.modver(["diff", "--name-only", "main"]).ok(), "data/3");
+    // What is only outdated was not changed: it is no commit's business unless it is named.
     r.git(["checkout", "-q", "-f", "main"]).ok();
     r.modver(["checkout", "-q", "--force"]).ok();
     r.git(["checkout", "-q", "main~1"]).ok();
     assert_eq!(r.modver(["commit"]).ok(), "");
     assert_eq!(r.git(["status", "--porcelain"]).ok(), "");
+}
+
+#[test]
+fn what_did_not_come_was_not_removed_by_anybody() {
+    let s = ready();
+    let r = s.repo();
+    let c = s.clone_to("other");
+    let c = s.at(&c);
+    c.modver(["pull", "data/a"]).ok();
+    // The content of the others is not in the cache.
+    c.modver(["checkout", "data"]).fails(1);
+    assert_eq!(data(c), "a=a ");
+    r.write("data/b", "new");
+    record(r, "New");
+    r.modver(["push"]).ok();
+    c.git(["pull", "-q"]).ok();
+    c.write("data/a", "changed here");
+    c.modver(["pull"]).ok();
+    assert_eq!(data(c), "a=changed here b=new in/c=c ");
+}
+
+#[test]
+fn of_a_partly_present_output_what_is_here_is_joined() {
+    let s = ready();
+    let r = s.repo();
+    let c = s.clone_to("other");
+    let c = s.at(&c);
+    c.modver(["install"]).ok();
+    c.modver(["pull", "data/in", "data/a"]).ok();
+    r.write("data/in/d", "d");
+    r.write("data/b", "new");
+    record(r, "More");
+    r.modver(["push"]).ok();
+    c.write("data/a", "changed here");
+    c.git(["pull", "-q"]).ok();
+    c.modver(["pull"]).ok();
+    assert_eq!(data(c), "a=changed here in/c=c in/d=d ");
+    record(c, "Both");
+    assert_eq!(c.modver(["diff", "--name-only", "HEAD~1"]).ok(), "data/a");
 }
 
 #[test]

@@ -258,3 +258,51 @@ fn what_cannot_be_had_is_said() {
     let homeless = Output::of(o.env_remove("HOME").args(["get", "file:///x", "y"]));
     assert!(homeless.err().contains("XDG_CACHE_HOME"), "{homeless}");
 }
+
+#[test]
+fn nothing_is_written_into_a_git_directory() {
+    let (s, source, out) = scratch();
+    let (o, other) = (s.at(&out), s.at(&source));
+    let path = source.to_str().unwrap();
+    other.modver(["push", "--quiet"]).ok();
+    // As repositories that share one: the directory has any name.
+    o.sh("git init -q; modver init -q; ln -s .git link; git init -q --separate-git-dir=elsewhere apart")
+        .ok();
+    let before = o.sh("cat .git/config .git/hooks/* elsewhere/config").ok();
+    for to in [
+        ".git/config",
+        ".git/hooks/post-checkout",
+        "link/config",
+        "link",
+        ".git",
+        "apart/.git",
+        "elsewhere/config",
+        "elsewhere/hooks",
+        "apart/../.git/config",
+    ] {
+        let refused = o.modver(["get", path, "data/cats/1.txt", "--force", "-o", to]);
+        assert!(refused.err().contains("is in a git directory"), "{to} {refused}");
+        refused.fails(1);
+        let absolute = out.join(to);
+        let refused = o.modver(["get", path, "data/cats", "-f", "-o", absolute.to_str().unwrap()]);
+        assert!(refused.code != 0, "{to} {refused}");
+        let file = source.join("data/cats/1.txt");
+        let refused = o.modver(["get", file.to_str().unwrap(), "-f", "-o", to]);
+        assert!(refused.err().contains("is in a git directory"), "{to} {refused}");
+        if to == "link" {
+            // The link itself is in the way of an import, which follows none.
+            continue;
+        }
+        for command in [
+            &["import", path, "data/cats/1.txt"][..],
+            &["import-url", file.to_str().unwrap()],
+        ] {
+            for to in [to, absolute.to_str().unwrap()] {
+                let refused = o.modver(command.iter().copied().chain(["-f", "-o", to]));
+                assert!(matches!(refused.code, 1 | 2), "{to} {refused}");
+                assert!(refused.err().starts_with("error: "), "{to} {refused}");
+            }
+        }
+    }
+    assert_eq!(o.sh("cat .git/config .git/hooks/* elsewhere/config").ok(), before);
+}

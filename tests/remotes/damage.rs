@@ -278,3 +278,43 @@ fn a_lost_index_or_pack_of_the_cache_is_repaired() {
     s.repo().modver(["checkout", "--quiet"]).ok();
     assert_eq!(digest(&s.path("")), before);
 }
+
+#[test]
+fn damage_of_the_cache_is_said_to_be_that() {
+    let s = with_dir_remote();
+    s.write("data/a", noise(1, 90_000));
+    s.write("one.bin", noise(2, 90_000));
+    add(s.repo(), &["data", "one.bin"]);
+    s.repo().modver(["push"]).ok();
+    fs::remove_file(s.path("one.bin")).unwrap();
+    fs::remove_file(s.path("data/a")).unwrap();
+    let packs = files(&s.path(".git/modver/cache/packs"));
+    assert_eq!(packs.len(), 2);
+    damage_file(&largest_pack(&s.path(".git/modver/cache")));
+    // In the middle of it are both.
+    let failed = s.repo().modver(["checkout"]);
+    assert!(failed.err().contains(" is damaged\n"), "{failed}");
+    assert!(failed.err().ends_with("hint: modver verify --repair\n"), "{failed}");
+    let all = failed.out().is_empty();
+    failed.fails(if all { 6 } else { 3 });
+    for (path, _) in packs {
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, vec![0xee; bytes.len()]).unwrap();
+    }
+    let failed = s.repo().modver(["checkout"]);
+    assert!(failed.err().contains("hint: modver verify --repair\n"), "{failed}");
+    failed.fails(6);
+    let asked = s.repo().modver(["verify", "--remote"]);
+    assert!(
+        asked
+            .err()
+            .starts_with("error: the cache on this machine is damaged\ncaused by: "),
+        "{asked}"
+    );
+    assert!(asked.err().ends_with("hint: modver verify --repair\n"), "{asked}");
+    asked.fails(6);
+    s.repo().modver(["verify", "--repair"]).ok();
+    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["checkout"]).ok();
+    assert_eq!(s.read("one.bin"), noise(2, 90_000));
+}

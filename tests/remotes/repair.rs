@@ -306,8 +306,12 @@ fn a_pack_whose_table_is_damaged_waits_for_who_knows_what_is_in_it() {
     assert_eq!(fs::read(&pack).unwrap(), bytes);
     // Who knows what is in it says so again.
     let repaired = s.repo().modver(["verify", "--remote", "--repair"]);
+    assert!(repaired.out().contains("\nrepaired: "), "{repaired}");
+    assert!(repaired.err().contains(" damaged, and repaired now\n"), "{repaired}");
     assert_eq!(repaired.code, 0, "{repaired}");
-    // Content is whole; the table alone may still be damaged, which the next look says.
+    let sound = s.repo().modver(["verify", "--remote"]);
+    assert!(sound.err().contains("; no damage\n"), "{sound}");
+    sound.ok();
     let fresh = s.clone_to("fresh");
     s.at(&fresh).modver(["pull", "--quiet"]).ok();
     assert_eq!(digest(&fresh), digest(&s.path("")));

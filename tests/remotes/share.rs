@@ -191,3 +191,59 @@ fn fs_remove(remote: &std::path::Path) {
     std::fs::remove_dir_all(remote).unwrap();
     std::fs::create_dir(remote).unwrap();
 }
+
+#[test]
+fn a_part_is_pushed_though_the_listings_of_the_rest_were_collected() {
+    let s = with_dir_remote();
+    let r = s.repo();
+    for file in ["a", "in/c", "deep/er/d"] {
+        r.write(format!("data/{file}"), file);
+    }
+    add(r, &["data"]);
+    r.modver(["push"]).ok();
+    let clone = s.clone_to("clone");
+    let c = s.at(&clone);
+    c.modver(["pull", "data/a"]).ok();
+    c.write("data/a", "changed");
+    add(c, &["data"]);
+    let all = "--delete-data-that-exists-nowhere-else";
+    c.modver(["gc", "--workspace", "--yes", all]).ok();
+    c.modver(["push"]).ok();
+    r.git(["pull", "-q", clone.to_str().unwrap()]).ok();
+    r.modver(["pull"]).ok();
+    assert_eq!(r.sh("cat data/a data/in/c data/deep/er/d").ok(), "changedin/cdeep/er/d");
+}
+
+#[test]
+fn a_file_beside_what_is_present_is_named() {
+    let s = with_dir_remote();
+    let r = s.repo();
+    for file in ["a", "b", "in/c"] {
+        r.write(format!("data/{file}"), file);
+    }
+    add(r, &["data"]);
+    r.modver(["push"]).ok();
+    let clone = s.clone_to("clone");
+    let c = s.at(&clone);
+    c.modver(["pull", "data/a"]).ok();
+    c.write("data/new", "of no other name");
+    c.modver(["pull"]).ok();
+    c.write("data/b", "mine");
+    c.write("data/in/c", "mine");
+    for command in ["pull", "checkout"] {
+        let told = c.modver([command]);
+        assert!(
+            told.err()
+                .contains("conflict: data/b is here, and not what the pointer has; it was left\n")
+                && told.err().contains("conflict: data/in is here"),
+            "{told}"
+        );
+        assert!(!told.err().contains("everything is"), "{told}");
+        told.fails(3);
+        assert_eq!(c.read("data/b"), b"mine");
+    }
+    c.sh("rm -r data/in").ok();
+    c.modver(["pull", "--force", "data/b"]).ok();
+    assert_eq!(c.read("data/b"), b"b");
+    c.modver(["pull"]).ok();
+}

@@ -179,3 +179,31 @@ fn what_is_not_known_is_said() {
     assert_eq!(s.repo().modver(["ls", "--rev", "HEAD"]).ok(), "one");
     s.repo().modver(["push", "--rev", "HEAD~1..HEAD"]).ok();
 }
+
+#[test]
+fn a_move_with_a_change_is_followed_where_it_can_be_no_other() {
+    let s = with_remote();
+    let r = s.repo();
+    s.write("old/a", "1\n");
+    s.write("one", "1\n");
+    commit(r, 1, &["old", "one"]);
+    r.modver(["move", "--quiet", "old", "new"]).ok();
+    s.write("new/a", "2\n");
+    commit(r, 2, &["new"]);
+    assert_eq!(subjects(r, &["new"]), ["day 2 renamed", "day 1 added"]);
+    let json = r.modver(["log", "--json", "new"]).json();
+    let first = &json["versions"][0];
+    assert_ne!(first["before"]["id"], first["after"]["id"], "{first}");
+    // Two that went and two that came: nobody can tell.
+    r.modver(["move", "--quiet", "new", "newer"]).ok();
+    r.modver(["move", "--quiet", "one", "two"]).ok();
+    s.write("newer/a", "3\n");
+    s.write("two", "2\n");
+    commit(r, 3, &["newer", "two"]);
+    assert_eq!(subjects(r, &["newer"]), ["day 3 added"]);
+    // A file does not become of a directory.
+    r.modver(["remove", "--quiet", "--outs", "two"]).ok();
+    s.write("three/x", "x\n");
+    commit(r, 4, &["three"]);
+    assert_eq!(subjects(r, &["three"]), ["day 4 added"]);
+}

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::support::{Output, Scratch, digest};
-use super::{clean, commit_all, noise, ready};
+use super::{clean, commit_all, noise, ready, stored};
 
 const FAULT: &str = "MODVER_TEST_FAULT";
 
@@ -128,13 +128,77 @@ fn a_conversion_that_dies_anywhere_loses_nothing() {
             fs::remove_file(s.path(".git/index.lock")).ok();
             s.repo().modver(["checkout"]).ok();
             assert_eq!(digest(&s.path("data")), before, "{fault}");
-            let _ = s.repo().modver(["track", "--convert", "data"]);
+            s.repo().modver(["track", "--convert", "data"]).ok();
             s.repo().modver(["checkout"]).ok();
             assert_eq!(digest(&s.path("data")), before, "{fault}");
-            // A pointer that is gone from the work tree may be in the index still.
-            s.git(["add", "--update"]).ok();
+            let unstaged = s.git(["status", "--porcelain"]).ok();
+            let ignored = fs::read_to_string(s.path(".gitignore")).unwrap_or_default();
+            assert!(!ignored.contains("data"), "{fault}: {ignored}");
+            let is_staged = |line: &str| line.as_bytes()[1] == b' ';
+            assert!(unstaged.lines().all(is_staged), "{fault}: {unstaged}");
             let held = s.git(["ls-files", "data", "data.mv"]).ok();
             assert_eq!(held, "data/a\ndata/in/b", "{fault}");
         }
     }
+}
+
+/// Pointers in the place of three files whose content is in the cache.
+fn placeholders() -> Scratch {
+    let s = ready();
+    for i in 0..3 {
+        s.write(format!("{i}.bin"), noise(140 + i, 30_000));
+    }
+    commit_all(s.repo(), "Add");
+    s.sh("rm *.bin && MODVER_SKIP_SMUDGE=1 git checkout -q .").ok();
+    assert!(s.read("0.bin").starts_with(b"# modver pointer"));
+    s
+}
+
+fn checkout(s: &Scratch, fault: &str) -> Output {
+    Output::of(
+        s.repo()
+            .command(env!("CARGO_BIN_EXE_modver"))
+            .arg("checkout")
+            .env(FAULT, fault),
+    )
+}
+
+#[test]
+fn a_checkout_of_content_that_stops_anywhere_is_made_up_for() {
+    let s = placeholders();
+    let file = s.root().join("count");
+    checkout(&s, &format!("count:{}", file.display())).ok();
+    let n: u64 = fs::read_to_string(file).unwrap().parse().unwrap();
+    let mut killed_between = false;
+    for at in 1..=n {
+        let s = placeholders();
+        let _ = checkout(&s, &format!("kill@{at}"));
+        killed_between |= s.git(["status", "--porcelain"]).ok().contains(" M ");
+        checkout(&s, "count:/dev/null").ok();
+        clean(s.repo());
+        assert_eq!(s.read("2.bin"), noise(142, 30_000), "{at}");
+
+        // Where it stops by itself, nothing is left to be made up for.
+        let s = placeholders();
+        let _ = checkout(&s, &format!("errno=5@{at}"));
+        clean(s.repo());
+    }
+    assert!(killed_between);
+}
+
+#[test]
+fn an_edit_during_a_checkout_of_content_is_not_staged() {
+    let s = placeholders();
+    let before = stored(s.repo(), ":1.bin");
+    // Right before git is told about the files, somebody changes one.
+    let git = s.sh("command -v git").ok();
+    s.write(
+        "../bin/git",
+        format!("#!/bin/sh\ncase \"$*\" in *update-index*) echo mine >1.bin;; esac\nexec {git} \"$@\"\n"),
+    );
+    s.sh("chmod +x ../bin/git && PATH=$PWD/../bin:$PATH modver checkout")
+        .ok();
+    assert_eq!(s.read("1.bin"), b"mine\n");
+    assert_eq!(stored(s.repo(), ":1.bin"), before);
+    assert_eq!(s.git(["status", "--porcelain"]).ok(), " M 1.bin");
 }

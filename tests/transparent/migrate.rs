@@ -214,3 +214,92 @@ fn a_ref_whose_name_is_no_text_is_not_left_out_in_silence() {
     assert_eq!(trees(&s), before);
     assert_eq!(repo.git(["for-each-ref", "refs/original"]).ok(), "");
 }
+
+/// A hook of git's refs that runs `script` in the work tree when refs that fit `pattern` are about to move.
+fn when_refs_move(s: &Scratch, pattern: &str, script: &str) {
+    let hook =
+        format!("#!/bin/sh\n[ \"$1\" = prepared ] || exit 0\nif grep -q '{pattern}'; then {script}; fi\nexit 0\n");
+    s.write(".git/hooks/reference-transaction", hook);
+    s.sh("chmod +x .git/hooks/reference-transaction").ok();
+}
+
+#[test]
+fn an_edit_while_history_is_rewritten_is_not_lost() {
+    let s = history();
+    let repo = s.repo();
+    let (before, refs) = (trees(&s), repo.git(["for-each-ref", "refs/heads", "refs/tags"]).ok());
+    let import = ["migrate", "import", "--include", "*.bin", "--everything"];
+    repo.git(["notes", "add", "-m", "A note", "HEAD"]).ok();
+    // Notes are copied when everything is written, before the last look.
+    when_refs_move(&s, "refs/notes/", "echo edited >deep/b.bin");
+    let refused = repo.modver(import);
+    assert!(refused.err().contains("changes that are not committed"), "{refused}");
+    refused.fails(1);
+    assert_eq!(s.read("deep/b.bin"), b"edited\n");
+    assert_eq!(repo.git(["for-each-ref", "refs/heads", "refs/tags"]).ok(), refs);
+    assert_eq!(repo.git(["for-each-ref", "refs/original"]).ok(), "");
+    repo.git(["restore", "deep/b.bin"]).ok();
+
+    // After the last look, the refs have moved.
+    when_refs_move(&s, "refs/heads/main", "echo edited >a.bin");
+    let late = repo.modver(import);
+    let old = refs.lines().find(|line| line.ends_with("refs/heads/main")).unwrap();
+    let old = old.split(' ').next().unwrap();
+    assert!(
+        late.err().contains("have moved to the new history") && late.err().contains("refs/original/modver/1/"),
+        "{late}"
+    );
+    assert!(late.err().contains(&format!("git reset --soft {old}")), "{late}");
+    late.fails(1);
+    assert_eq!(s.read("a.bin"), b"edited\n");
+    s.sh("rm .git/hooks/reference-transaction").ok();
+    repo.git(["reset", "--soft", old]).ok();
+    assert_eq!(repo.git(["status", "--porcelain"]).ok(), " M a.bin");
+    assert_eq!(
+        s.git([
+            "log",
+            "--topo-order",
+            "--format=%T %s",
+            "main",
+            "refs/original/modver/1/refs/heads/side"
+        ])
+        .ok(),
+        before
+    );
+    // And on again.
+    repo.git(["reset", "--soft", "ORIG_HEAD"]).ok();
+    repo.git(["reset", "--quiet", "--hard"]).ok();
+    clean(repo);
+    is_pointer(&stored(repo, "HEAD:a.bin"), &s.read("a.bin"));
+}
+
+#[test]
+fn files_of_nobody_and_of_others_stay_and_notes_follow() {
+    let s = history();
+    let repo = s.repo();
+    s.write("mine", "untracked");
+    let one = s.git(["rev-parse", ":/One"]).ok();
+    repo.git(["notes", "add", "-m", "About one", &one]).ok();
+    repo.git(["notes", "--ref=review", "add", "-m", "Reviewed", "v1"]).ok();
+    repo.git(["notes", "add", "-m", "About zero", ":/Zero"]).ok();
+    let out = repo.modver(["migrate", "import", "--include", "*.bin", "--everything"]);
+    assert!(out.err().contains("copied 2 notes"), "{out}");
+    out.ok();
+    clean_but_for_mine(&s);
+    let new = s.git(["rev-parse", "main^{/One}"]).ok();
+    assert_ne!(one, new);
+    for (ref_name, object, said) in [
+        ("commits", &*new, "About one"),
+        ("commits", &one, "About one"),
+        ("commits", ":/Zero", "About zero"),
+        ("review", "v1", "Reviewed"),
+    ] {
+        let shown = repo.git(["notes", &format!("--ref={ref_name}"), "show", object]);
+        assert_eq!(shown.ok(), said, "{object}");
+    }
+}
+
+fn clean_but_for_mine(s: &Scratch) {
+    assert_eq!(s.git(["status", "--porcelain"]).ok(), "?? mine");
+    assert_eq!(s.read("mine"), b"untracked");
+}

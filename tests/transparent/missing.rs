@@ -106,16 +106,130 @@ fn a_file_that_was_changed_is_not_overwritten() {
     copy.write("top.bin", "mine");
     let other = stored(copy, "HEAD:dir/0.bin");
     copy.write("dir/1.bin", format!("{other}\n"));
-    copy.modver(["pull"]).ok();
+    copy.sh("rm dir/3.bin").ok();
+    let pulled = copy.modver(["pull"]);
+    for said in [
+        "left alone: top.bin has changes",
+        "left alone: dir/1.bin has changes",
+        "left alone: dir/3.bin was deleted here",
+        "modver checkout --force TARGET",
+    ] {
+        assert!(pulled.err().contains(said), "{said}: {pulled}");
+    }
+    assert!(!pulled.err().contains("everything is"), "{pulled}");
+    pulled.ok();
     assert_eq!(copy.read("top.bin"), b"mine");
     assert_eq!(copy.read("dir/1.bin"), format!("{other}\n").as_bytes());
     let status = copy.modver(["status"]);
     assert_eq!(
         status.out(),
-        "modified:         dir/1.bin\nmodified:         top.bin",
+        "modified:         dir/1.bin\ndeleted:          dir/3.bin\nmodified:         top.bin",
         "{status}"
     );
     assert_eq!(copy.read("dir/2.bin"), noise(12, 100_000));
+    // An edited pointer is content to git, which is said.
+    copy.write("dir/1.bin", format!("{other}\nan appended line\n"));
+    let added = copy.git(["add", "dir/1.bin"]);
+    assert!(
+        added.err().contains("was stored as content:\n  dir/1.bin\n")
+            && added.err().contains("git checkout HEAD -- PATH"),
+        "{added}"
+    );
+    added.ok();
+    copy.git(["reset", "--quiet"]).ok();
+
+    // The pointer of another version is in the place of content, too.
+    copy.write("dir/0.bin", stored(copy, "HEAD:dir/2.bin") + "\n");
+    assert!(
+        copy.modver(["checkout"])
+            .err()
+            .contains("left alone: dir/0.bin has changes")
+    );
+    let dry = copy.modver(["checkout", "--force", "--dry-run"]);
+    assert!(dry.out().contains("would update dir/0.bin"), "{dry}");
+    assert_eq!(copy.read("top.bin"), b"mine");
+    copy.modver(["checkout", "--force", "dir/0.bin"]).ok();
+    assert_eq!(copy.read("dir/0.bin"), noise(10, 100_000));
+    assert_eq!(copy.read("top.bin"), b"mine");
+    copy.modver(["pull", "--force"]).ok();
+    assert_eq!(copy.read("top.bin"), b"top");
+    assert_eq!(copy.read("dir/3.bin"), noise(13, 100_000));
+    clean(copy);
+    assert!(
+        copy.modver(["checkout"])
+            .err()
+            .contains("everything is as the pointers say")
+    );
+
+    // What is no file is not written through.
+    copy.sh("mv dir ../elsewhere && ln -s ../elsewhere dir && rm dir/0.bin")
+        .ok();
+    let behind = copy.modver(["checkout", "--force"]);
+    assert!(
+        behind.err().contains("left alone: dir/0.bin is not a file here"),
+        "{behind}"
+    );
+    assert!(!copy.has("dir/0.bin"));
+}
+
+#[test]
+fn old_data_beside_new_code() {
+    let s = ready();
+    let repo = s.repo();
+    let content = |i: u64| noise(120 + i, 20_000);
+    s.write("a.bin", content(0));
+    s.write("gone.bin", "gone");
+    s.write("beside", "beside, old");
+    repo.modver(["add", "beside"]).ok();
+    commit_all(repo, "Old");
+    s.write("a.bin", content(1));
+    s.sh("git rm -q gone.bin && chmod +x a.bin").ok();
+    s.write("beside", "beside, new");
+    repo.modver(["add", "beside"]).ok();
+    repo.modver(["track", "--convert", "beside"]).ok();
+    commit_all(repo, "New");
+    let brought = repo.modver(["checkout", "--rev", "HEAD~1", "a.bin", "gone.bin", "beside"]);
+    assert!(
+        brought
+            .err()
+            .contains("note: gone.bin is not tracked now; git add gone.bin tracks it"),
+        "{brought}"
+    );
+    brought.ok();
+    assert_eq!(s.read("a.bin"), content(0));
+    assert_eq!(s.read("gone.bin"), b"gone");
+    assert_eq!(s.read("beside"), b"beside, old");
+    assert_eq!(
+        repo.git(["status", "--porcelain"]).ok(),
+        " M a.bin\n M beside\n?? gone.bin"
+    );
+    // No pointer names it, but it is nobody's to take away.
+    repo.modver(["checkout"]).ok();
+    assert_eq!(s.read("gone.bin"), b"gone");
+    let again = repo.modver(["checkout", "--rev", "HEAD~1", "a.bin"]);
+    assert!(
+        again.err().contains("everything is as it is in revision HEAD~1"),
+        "{again}"
+    );
+    // What is stored is replaced, what is not is left.
+    repo.modver(["checkout", "--rev", "HEAD", "a.bin"]).ok();
+    assert_eq!(s.read("a.bin"), content(1));
+    repo.git(["checkout", "--quiet", "a.bin"]).ok();
+    s.write("a.bin", "mine");
+    let refused = repo.modver(["checkout", "--rev", "HEAD~1", "a.bin"]);
+    assert!(
+        refused
+            .err()
+            .contains("left alone: a.bin has changes that are stored nowhere")
+            && refused.err().contains("modver checkout --rev HEAD~1 --force TARGET"),
+        "{refused}"
+    );
+    assert_eq!(s.read("a.bin"), b"mine");
+    repo.modver(["checkout", "--rev", "HEAD~1", "--force", "a.bin"]).ok();
+    assert_eq!(s.read("a.bin"), content(0));
+    repo.modver(["checkout", "--force"]).ok();
+    assert_eq!(s.read("beside"), b"beside, new");
+    assert_eq!(repo.git(["status", "--porcelain"]).ok(), "?? gone.bin");
 }
 
 #[test]

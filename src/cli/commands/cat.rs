@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Nothing, CliError> {
     if context.json {
         return Err(CliError::NoJson("cat"));
     }
-    let repository = context.repository()?;
+    let repository = context.repository_or_bare()?;
     let mut out = io::stdout().lock();
     let done = repository.cat::<Stop>(&args.path, args.rev.as_deref(), args.remote.as_deref(), &mut |bytes| {
         out.write_all(bytes).map_err(Stop::Output)

@@ -8,18 +8,19 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::git::Side;
-use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, SettleOutcome, shell_word};
+use crate::repo::{CheckedOut, CheckoutOptions, CheckoutOutcome, LeftReason, SettleOutcome, shell_word};
 use crate::workspace::ConflictReason;
 
 /// Make the workspace match the pointers
 ///
 /// Writes missing and changed files from the cache and removes files that are tracked no more, also whole outputs that
 /// no pointer names since `git checkout`. Files whose content is stored nowhere are never overwritten or removed,
-/// unless --force is given.
+/// unless --force is given. Transparent files that were changed are left to git, unless --force is given.
 ///
 /// With --rev, targets are brought to what they are in that revision, beside the code and the pointers as they are now:
 /// `modver status` shows them as outdated or modified, `modver checkout TARGET` brings them back to the pointer, `modver
-/// commit TARGET` makes them its new content.
+/// commit TARGET` makes them its new content. To git, transparent files are changed then: `git checkout TARGET` brings them
+/// back, `git add TARGET` makes them the new content.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -86,6 +87,11 @@ impl Render for Ran {
             };
             let path = &output.path;
             match (output.untracked, output.left) {
+                (false, 0) if crate::git::is_lock_path(path) => writeln!(
+                    out,
+                    "took {side} in {path}: {}",
+                    human::count(output.settled, "stage", "stages")
+                )?,
                 (true, _) => writeln!(out, "took {side}: {path} is no longer tracked")?,
                 (false, 0) => writeln!(out, "took {side}: {path} is whole again")?,
                 (false, left) => writeln!(
@@ -123,6 +129,13 @@ pub(crate) struct Shown(pub(super) CheckoutOutcome);
 /// Paths of one kind that are listed before the rest is only counted.
 const LISTED: usize = 20;
 
+impl Shown {
+    /// Whether there is something to say about files that were left alone.
+    pub(super) fn has_left(&self) -> bool {
+        !self.0.left.is_empty()
+    }
+}
+
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         show_updates(&self.0, out)
@@ -133,17 +146,24 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        let bad = |output: &CheckedOut| !(output.conflicts.is_empty() && output.failures.is_empty());
+        let bad = |output: &CheckedOut| !output.is_complete();
+        let refused = |output: &CheckedOut| output.in_the_way.is_empty();
         let exit = match (
             self.0.outputs.iter().any(bad),
-            self.0.outputs.iter().all(|o| bad(o) && o.done.is_empty()),
+            self.0.outputs.iter().all(|o| bad(o) && refused(o) && o.done.is_empty()),
         ) {
             (false, _) => Exit::Ok,
             (true, false) => Exit::Partial,
+            (true, true) if any_damaged(&self.0) => Exit::Corruption,
             (true, true) => Exit::Failure,
         };
         broken::exit(&self.0.broken, exit)
     }
+}
+
+fn any_damaged(outcome: &CheckoutOutcome) -> bool {
+    let mut failures = outcome.outputs.iter().flat_map(|output| &output.failures);
+    failures.any(|failure| failure.damaged)
 }
 
 fn show_updates(outcome: &CheckoutOutcome, out: &mut dyn Write) -> io::Result<()> {
@@ -198,6 +218,22 @@ pub(super) fn show_troubles(
             writeln!(out, "{}: {path} {reason}", style.paint(Colour::Bad, "conflict"))?;
         }
         more(out, output.conflicts.len())?;
+        for path in output.clashes.iter().take(LISTED) {
+            let label = style.paint(Colour::Bad, "conflict");
+            writeln!(
+                out,
+                "{label}: {path} was changed here and, in another way, in the pointer; it is as it was here"
+            )?;
+        }
+        more(out, output.clashes.len())?;
+        for path in output.in_the_way.iter().take(LISTED) {
+            let label = style.paint(Colour::Bad, "conflict");
+            writeln!(
+                out,
+                "{label}: {path} is here, and not what the pointer has; it was left"
+            )?;
+        }
+        more(out, output.in_the_way.len())?;
         let failures = || output.failures.iter().filter(|failure| missing || !failure.missing);
         for failure in failures().take(LISTED) {
             writeln!(
@@ -221,6 +257,19 @@ pub(super) fn show_troubles(
             "hint: modver commit TARGET to keep the changes, or {force} to lose them"
         )?;
     }
+    if let Some(output) = outputs.iter().find(|output| !output.clashes.is_empty()) {
+        writeln!(
+            out,
+            "hint: modver checkout --force PATH to take what the pointer has, or modver commit --force {} to keep what is here",
+            output.path
+        )?;
+    }
+    if let Some(path) = outputs.iter().find_map(|output| output.in_the_way.first()) {
+        writeln!(
+            out,
+            "hint: move it away, or modver pull --force {path} to take what the pointer has, or modver commit to record it"
+        )?;
+    }
     if has_conflicts(true) {
         writeln!(
             out,
@@ -237,6 +286,10 @@ pub(super) fn show_troubles(
             Some(rev) => writeln!(out, "hint: modver fetch --rev {} TARGET", shell_word(rev))?,
         }
     }
+    show_left(outcome, out, style)?;
+    if any_damaged(outcome) {
+        writeln!(out, "hint: modver verify --repair")?;
+    }
     broken::notes(&outcome.broken, out, style)?;
     if outputs.is_empty() && outcome.is_complete() {
         match &outcome.rev {
@@ -244,14 +297,49 @@ pub(super) fn show_troubles(
             Some(rev) => writeln!(out, "everything is as it is in revision {rev}")?,
         }
     }
+    for output in outputs.iter().filter(|output| output.kept && output.clashes.is_empty()) {
+        writeln!(
+            out,
+            "note: what was changed here in {} stays; modver status shows it",
+            output.path
+        )?;
+    }
     for output in outputs
         .iter()
         .filter(|output| !(output.tracked || output.orphaned || output.done.is_empty()))
     {
+        let add = if output.transparent { "git" } else { "modver" };
+        writeln!(out, "note: {} is not tracked now; {add} add {0} tracks it", output.path)?;
+    }
+    Ok(())
+}
+
+/// Says which transparent files are not as their pointers say.
+fn show_left(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -> io::Result<()> {
+    for left in outcome.left.iter().take(LISTED) {
+        let reason = match left.reason {
+            LeftReason::Modified if outcome.rev.is_some() => "has changes that are stored nowhere",
+            LeftReason::Modified => "has changes",
+            LeftReason::Deleted => "was deleted here",
+            LeftReason::TypeChanged => "is not a file here",
+        };
+        writeln!(out, "left alone: {} {reason}", left.path)?;
+    }
+    more(out, outcome.left.len())?;
+    if outcome.left.iter().any(|left| left.reason != LeftReason::TypeChanged) {
+        let rev = outcome.rev.as_deref().map(|rev| format!("--rev {} ", shell_word(rev)));
         writeln!(
             out,
-            "note: {} is not tracked now; modver add {0} tracks it",
-            output.path
+            "{} modver checkout {}--force TARGET replaces them, git add TARGET keeps them",
+            style.paint(Colour::Hint, "hint:"),
+            rev.unwrap_or_default()
+        )?;
+    }
+    if outcome.left.iter().any(|left| left.reason == LeftReason::TypeChanged) {
+        writeln!(
+            out,
+            "{} git checkout -- TARGET replaces what is no file",
+            style.paint(Colour::Hint, "hint:")
         )?;
     }
     Ok(())

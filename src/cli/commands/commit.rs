@@ -10,6 +10,9 @@ use crate::cli::error::CliError;
 ///
 /// Like `modver add` for everything that is tracked already: stores the new content and updates the pointers. What is as
 /// an earlier pointer says was not changed here and is left alone, unless it is named.
+///
+/// What a stage made is left alone, too, unless it is named: it may be half made. Then the lock file says that this is
+/// what the stage made.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -61,7 +61,7 @@ enum Form {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let repository = context.repository()?;
+    let repository = context.repository_or_bare()?;
     let (revs, mut targets) = sort_out(args, context, &repository)?;
     targets.extend(args.targets.iter().cloned());
     let (from, to) = match &revs[..] {
@@ -128,6 +128,10 @@ fn sort_out(
 
 /// Whether something of this name is here, or tracked.
 fn is_path(word: &OsStr, context: &Context, repository: &Repository) -> bool {
+    // The files of a bare repository are git's own.
+    if repository.git().is_bare() {
+        return false;
+    }
     !matches!(crate::fs::stat(&context.cwd.join(word)), Ok(None))
         || repository.targets(&[PathBuf::from(word)]).is_ok()
 }

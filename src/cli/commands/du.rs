@@ -33,7 +33,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     Ok(Shown {
-        outcome: context.repository()?.du(&args.paths, args.rev.as_deref())?,
+        outcome: context.repository_or_bare()?.du(&args.paths, args.rev.as_deref())?,
     })
 }
 

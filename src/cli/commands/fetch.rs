@@ -8,7 +8,8 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
-use crate::repo::{FetchOptions, FetchOutcome, FetchState, PathPatterns};
+use crate::pipeline::runs::{SharedRuns, fetch_runs};
+use crate::repo::{FetchOptions, FetchOutcome, FetchState, PathPatterns, RepoError, Repository};
 
 /// Get content from the remote into the cache
 ///
@@ -31,13 +32,17 @@ pub(crate) struct Args {
     /// Show what would be fetched and fetch nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Leave out the records and results of runs of stages
+    #[arg(long)]
+    no_run_cache: bool,
     #[command(flatten)]
     scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.fetch(&FetchOptions {
+    let repository = context.repository_or_bare()?;
+    let outcome = repository.fetch(&FetchOptions {
         scope: args.scope.scope(true),
         targets: args.targets.clone(),
         remote: args.remote.clone(),
@@ -45,40 +50,78 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         present_parts: false,
         patterns: PathPatterns::default(),
     })?;
-    Ok(Shown(outcome))
+    let runs = received(
+        &repository,
+        args.no_run_cache,
+        args.dry_run,
+        &args.targets,
+        args.remote.as_deref(),
+    )?;
+    Ok(Shown { outcome, runs })
 }
 
 /// What was fetched; `modver pull` shows the same.
 #[derive(Debug, serde::Serialize)]
-#[serde(transparent)]
-pub(super) struct Shown(pub(super) FetchOutcome);
+pub(super) struct Shown {
+    #[serde(flatten)]
+    pub(super) outcome: FetchOutcome,
+    /// Runs of stages that were received.
+    pub(super) runs: SharedRuns,
+}
+
+/// Receives records of runs, if that is wanted and the work tree has stages; `modver pull` does the same.
+pub(super) fn received(
+    repository: &Repository,
+    not_wanted: bool,
+    dry_run: bool,
+    targets: &[PathBuf],
+    remote: Option<&str>,
+) -> Result<SharedRuns, CliError> {
+    let git = repository.git();
+    if not_wanted || dry_run || !targets.is_empty() || git.is_bare() {
+        return Ok(SharedRuns::default());
+    }
+    // Without stages there are no runs to ask for.
+    let has_stages = !git.find_pointers().map_err(RepoError::from)?.locks.is_empty();
+    Ok(if has_stages {
+        fetch_runs(repository, remote)?
+    } else {
+        SharedRuns::default()
+    })
+}
 
 impl Shown {
     /// Whether something was brought here.
     pub(super) fn has_fetched(&self) -> bool {
-        self.0.remotes.iter().any(|from| from.files > 0)
+        self.outcome.remotes.iter().any(|from| from.files > 0)
     }
 
     /// Whether something could not be had.
     pub(super) fn has_failed(&self) -> bool {
-        self.0.outputs.iter().any(|output| output.state != FetchState::Complete)
+        self.outcome
+            .outputs
+            .iter()
+            .any(|output| output.state != FetchState::Complete)
     }
 
     fn has_damage(&self) -> bool {
-        self.0.outputs.iter().any(|output| output.state == FetchState::Damaged)
+        self.outcome
+            .outputs
+            .iter()
+            .any(|output| output.state == FetchState::Damaged)
     }
 }
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
-        if self.0.outputs.is_empty() {
-            return match self.0.broken.is_empty() {
+        if self.outcome.outputs.is_empty() {
+            return match self.outcome.broken.is_empty() {
                 true => writeln!(out, "nothing is tracked"),
                 false => Ok(()),
             };
         }
-        let fetched = if self.0.dry_run { "would fetch" } else { "fetched" };
-        for from in self.0.remotes.iter().filter(|from| from.files > 0) {
+        let fetched = if self.outcome.dry_run { "would fetch" } else { "fetched" };
+        for from in self.outcome.remotes.iter().filter(|from| from.files > 0) {
             writeln!(
                 out,
                 "{fetched} {}, {} from {}",
@@ -87,7 +130,8 @@ impl Render for Shown {
                 from.remote
             )?;
         }
-        if !self.has_fetched() && !self.has_failed() {
+        super::push::show_runs(self.runs, "fetched", out)?;
+        if !self.has_fetched() && !self.has_failed() && self.runs.runs == 0 {
             writeln!(out, "nothing to fetch: all of it is in the cache")?;
         }
         Ok(())
@@ -95,7 +139,7 @@ impl Render for Shown {
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         let mut absent = false;
-        for output in &self.0.outputs {
+        for output in &self.outcome.outputs {
             if matches!(output.state, FetchState::Complete | FetchState::Failed) {
                 continue;
             }
@@ -114,7 +158,7 @@ impl Render for Shown {
             )?;
             super::list_paths(out, &output.missing, &output.path)?;
         }
-        for from in &self.0.remotes {
+        for from in &self.outcome.remotes {
             if let Some(error) = &from.error {
                 writeln!(
                     out,
@@ -124,7 +168,7 @@ impl Render for Shown {
                 )?;
             }
         }
-        broken::notes(&self.0.broken, out, style)?;
+        broken::notes(&self.outcome.broken, out, style)?;
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
@@ -136,13 +180,17 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        let complete = self.0.outputs.iter().any(|output| output.state == FetchState::Complete);
+        let complete = self
+            .outcome
+            .outputs
+            .iter()
+            .any(|output| output.state == FetchState::Complete);
         let exit = match (self.has_failed(), complete || self.has_fetched(), self.has_damage()) {
             (false, ..) => Exit::Ok,
             (true, true, _) => Exit::Partial,
             (true, false, true) => Exit::Corruption,
             (true, false, false) => Exit::Failure,
         };
-        broken::exit(&self.0.broken, exit)
+        broken::exit(&self.outcome.broken, exit)
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn run(_args: &Args, context: &Context) -> Result<Shown, CliError> {
     };
     let input = BufReader::with_capacity(128 * 1024, handle(io::stdin().as_fd())?);
     let output = handle(io::stdout().as_fd())?;
-    let outcome = Repository::filter(&context.open_options(), skip, input, output)?;
+    let outcome = Repository::filter(&context.open_options_or_bare(), skip, input, output)?;
     Ok(Shown(outcome))
 }
 
@@ -55,9 +55,23 @@ impl Render for Shown {
             missing_paths,
             reason,
             failed,
+            edited,
+            edited_paths,
         } = &self.0;
         for (path, reason) in failed {
             writeln!(out, "modver: {}: {path}: {reason}", style.paint(Colour::Bad, "error"))?;
+        }
+        if *edited > 0 {
+            writeln!(
+                out,
+                "modver: warning: what begins as a pointer does and is none was stored as content:"
+            )?;
+            list(out, edited_paths, *edited)?;
+            let hint = style.paint(Colour::Hint, "hint:");
+            writeln!(
+                out,
+                "{hint} if a pointer was edited: git checkout HEAD -- PATH, then modver pull PATH"
+            )?;
         }
         if *missing == 0 {
             return Ok(());
@@ -67,13 +81,7 @@ impl Render for Shown {
             out,
             "modver: pointers were left in the place of {files} whose content is not here:"
         )?;
-        for path in missing_paths {
-            writeln!(out, "  {path}")?;
-        }
-        if *missing > missing_paths.len() as u64 {
-            let more = *missing - missing_paths.len() as u64;
-            writeln!(out, "  … and {} more", human::number(more))?;
-        }
+        list(out, missing_paths, *missing)?;
         if let Some(reason) = reason {
             writeln!(out, "{reason}")?;
         }
@@ -86,5 +94,16 @@ impl Render for Shown {
         } else {
             Exit::Failure
         }
+    }
+}
+
+/// The first paths of `all`.
+fn list(out: &mut dyn Write, paths: &[String], all: u64) -> io::Result<()> {
+    for path in paths {
+        writeln!(out, "  {path}")?;
+    }
+    match all.saturating_sub(paths.len() as u64) {
+        0 => Ok(()),
+        more => writeln!(out, "  … and {} more", human::number(more)),
     }
 }

@@ -7,11 +7,13 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, human};
 use crate::git::Scope;
+use crate::pipeline::runs::kept_files;
 use crate::repo::{GcOptions, GcOutcome, OnlyCopies};
 
 /// Remove stored content that is not needed
 ///
 /// Shows what it would remove; --yes removes it. What to keep must be said by at least one of the scope options.
+/// What any work tree has checked out or staged and what any stash holds is always kept.
 /// Content that exists only on this machine is kept, unless the option that says so in plain words is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -56,7 +58,9 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.gc(&GcOptions {
+    let repository = context.repository_or_bare()?;
+    let outcome = repository.gc(&GcOptions {
+        also: kept_files(&repository)?,
         scope: Scope {
             workspace: args.workspace,
             all_branches: args.all_branches,

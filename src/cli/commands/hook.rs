@@ -240,13 +240,18 @@ fn followed(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -> io:
 fn objections(found: &[Objection], out: &mut dyn Write, style: Style) -> io::Result<()> {
     for objection in found {
         let path = &objection.path;
+        let named_by = if objection.stage.is_some() || crate::git::is_lock_path(path) {
+            "lock file"
+        } else {
+            "pointer"
+        };
         let what = match &objection.why {
-            ObjectionReason::Modified => format!("{path} has changes that the staged pointer does not name"),
+            ObjectionReason::Modified => format!("{path} has changes that the staged {named_by} does not name"),
             ObjectionReason::Outdated => {
-                format!("{path} is not what the staged pointer names, but an earlier version")
+                format!("{path} is not what the staged {named_by} names, but an earlier version")
             }
-            ObjectionReason::PointerNotStaged => format!("the pointer of {path} is not staged as it is"),
-            ObjectionReason::Pointer { problem } => format!("{path} is staged and no valid pointer: {problem}"),
+            ObjectionReason::PointerNotStaged => format!("the {named_by} of {path} is not staged as it is"),
+            ObjectionReason::Pointer { problem } => format!("{path} is staged and no valid {named_by}: {problem}"),
             ObjectionReason::NotIgnored => format!("{path} is tracked by modver and not ignored by git"),
             ObjectionReason::IgnoreFileNotStaged { file } => {
                 format!("{path} is ignored by git because of {file}, which is not staged as it is")
@@ -271,8 +276,11 @@ fn merged(outcome: &MergeOutcome, out: &mut dyn Write, style: Style) -> io::Resu
     let parts = human::count(outcome.conflicts, "conflict", "conflicts");
     let (label, hint) = (style.paint(Colour::Bad, "modver:"), style.paint(Colour::Hint, "hint:"));
     let Some(output) = crate::git::output_path(&outcome.path) else {
-        // A lock file: it is text that people can settle.
-        return writeln!(out, "{label} {path}: {parts}\n{hint} edit {path}, then git add {path}");
+        return writeln!(
+            out,
+            "{label} {path}: {parts}\n{hint} modver checkout --ours {path} or modver checkout --theirs {path}, then modver \
+             repro"
+        );
     };
     if let Some(why) = &outcome.not_by_path {
         writeln!(out, "{path} was not merged path by path: {why}")?;

@@ -98,6 +98,7 @@ impl Render for Shown {
         let outputs = got.checkout.iter().cloned().collect();
         checkout::Shown(CheckoutOutcome {
             outputs,
+            left: Vec::new(),
             dry_run: false,
             rev: None,
             broken: Vec::new(),

@@ -40,7 +40,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.log(&LogRequest {
+    let outcome = context.repository_or_bare()?.log(&LogRequest {
         target: args.target.clone(),
         rev: args.rev.clone(),
         limit: args.limit,

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         let found = ls_source(&context.open_options(), &request)?;
         return Ok(shown(found.listing, Some(found.url), Some(found.commit)));
     }
-    let outcome = context.repository()?.ls(&LsRequest {
+    let outcome = context.repository_or_bare()?.ls(&LsRequest {
         path: args.path.clone(),
         recursive: args.recursive,
         rev: args.rev.clone(),
@@ -84,7 +84,7 @@ fn elsewhere(args: &Args, context: &Context) -> Option<String> {
     if args.inside.is_some() || is_git_url(&text) {
         return Some(text);
     }
-    let is_outside = match Repository::open(&context.open_options()) {
+    let is_outside = match Repository::open(&context.open_options_or_bare()) {
         Ok(repository) => repository.path_of(first).is_err(),
         Err(_) => matches!(stat(&context.cwd.join(first)), Ok(Some(there)) if there.kind == FileKind::Dir),
     };

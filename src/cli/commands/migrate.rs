@@ -142,6 +142,10 @@ impl Render for Shown {
             let signatures = human::count(outcome.signatures, "signature", "signatures");
             writeln!(out, "dropped {signatures} that would not hold any more")?;
         }
+        if outcome.notes > 0 {
+            let notes = human::count(outcome.notes, "note", "notes");
+            writeln!(out, "copied {notes} to the new commits")?;
+        }
         if let Some(backup) = &outcome.backup {
             writeln!(
                 out,

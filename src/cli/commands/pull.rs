@@ -43,13 +43,17 @@ pub(crate) struct Args {
     /// Show what would be fetched and changed and do neither
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Leave out the records and results of runs of stages
+    #[arg(long)]
+    no_run_cache: bool,
     #[command(flatten)]
     scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.pull(&PullOptions {
+    let repository = context.repository()?;
+    let outcome = repository.pull(&PullOptions {
         scope: args.scope.scope(true),
         targets: args.targets.clone(),
         remote: args.remote.clone(),
@@ -60,8 +64,18 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
             exclude: args.exclude.clone(),
         },
     })?;
+    let runs = fetch::received(
+        &repository,
+        args.no_run_cache,
+        args.dry_run,
+        &args.targets,
+        args.remote.as_deref(),
+    )?;
     Ok(Shown {
-        fetch: fetch::Shown(outcome.fetch),
+        fetch: fetch::Shown {
+            outcome: outcome.fetch,
+            runs,
+        },
         checkout: checkout::Shown(outcome.checkout),
     })
 }
@@ -75,7 +89,7 @@ pub(crate) struct Shown {
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        if self.fetch.has_fetched() {
+        if self.fetch.has_fetched() || self.fetch.runs.runs > 0 {
             self.fetch.text(out, style)?;
         }
         self.checkout.text(out, style)
@@ -83,7 +97,7 @@ impl Render for Shown {
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         self.fetch.notes(out, style)?;
-        if self.fetch.has_failed() && self.checkout.exit() == Exit::Ok {
+        if self.fetch.has_failed() && self.checkout.exit() == Exit::Ok && !self.checkout.has_left() {
             return Ok(());
         }
         self.checkout.notes(out, style)

@@ -8,6 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
+use crate::pipeline::runs::{SharedRuns, push_runs};
 use crate::repo::{PushOptions, PushOutcome, PushState, PushedTo};
 
 /// Send content to the remote
@@ -36,26 +37,40 @@ pub(crate) struct Args {
     /// Leave out what was imported: its source has it
     #[arg(long)]
     no_imports: bool,
+    /// Leave out the records and results of runs of stages
+    #[arg(long)]
+    no_run_cache: bool,
     #[command(flatten)]
     scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.push(&PushOptions {
+    let repository = context.repository_or_bare()?;
+    let outcome = repository.push(&PushOptions {
         scope: args.scope.scope(false),
         targets: args.targets.clone(),
         remote: args.remote.clone(),
         dry_run: args.dry_run,
         no_imports: args.no_imports,
     })?;
-    Ok(Shown(outcome))
+    let with_runs = !(args.no_run_cache || args.dry_run) && args.targets.is_empty();
+    let runs = if with_runs {
+        push_runs(&repository, args.remote.as_deref())?
+    } else {
+        SharedRuns::default()
+    };
+    Ok(Shown { outcome, runs })
 }
 
 /// What was pushed.
 #[derive(Debug, serde::Serialize)]
-#[serde(transparent)]
-pub(crate) struct Shown(PushOutcome);
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    outcome: PushOutcome,
+    /// Runs of stages that were sent.
+    runs: SharedRuns,
+}
 
 fn count(outcome: &PushOutcome, state: PushState, remote: &str) -> u64 {
     let outputs = outcome.outputs.iter();
@@ -98,15 +113,24 @@ fn line(outcome: &PushOutcome, sent: &PushedTo) -> String {
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
-        text(&self.0, out)
+        text(&self.outcome, out)?;
+        show_runs(self.runs, "pushed", out)
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        notes(&self.0, out, style)
+        notes(&self.outcome, out, style)
     }
 
     fn exit(&self) -> Exit {
-        exit(&self.0)
+        exit(&self.outcome)
+    }
+}
+
+/// Writes how many runs were sent or received.
+pub(super) fn show_runs(runs: SharedRuns, verb: &str, out: &mut dyn Write) -> io::Result<()> {
+    match runs.runs {
+        0 => Ok(()),
+        n => writeln!(out, "{verb} {} of stages", human::count(n, "run", "runs")),
     }
 }
 

@@ -8,8 +8,8 @@ use crate::cli::error::{CliError, chain};
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, human};
 use crate::pipeline::{
-    Explanation, OnFailure, Policy, Reach, ReproOptions, ReproOutcome, SelectOptions, Session, StageOutcome, StageResult,
-    VerifyResult, VerifyRunsOutcome,
+    Explanation, OnFailure, Policy, Reach, ReproOptions, ReproOutcome, SelectOptions, Session, StageOutcome,
+    StageResult, VerifyResult, VerifyRunsOutcome,
 };
 
 /// Run the stages that are out of date
@@ -124,7 +124,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
             isolated: args.isolated,
         },
         jobs: context.jobs.map_or(0, NonZeroUsize::get),
-        on_failure: if args.keep_going { OnFailure::KeepGoing } else { OnFailure::Finish },
+        on_failure: if args.keep_going {
+            OnFailure::KeepGoing
+        } else {
+            OnFailure::Finish
+        },
         fail_fast: args.fail_fast,
         resources: args.resources.iter().cloned().collect(),
         dry_run: args.dry_run,
@@ -202,7 +206,10 @@ impl Render for Shown {
         if outcome.stages.is_empty() {
             return writeln!(out, "there are no stages");
         }
-        let changed = outcome.stages.iter().filter(|stage| stage.result != StageResult::Unchanged);
+        let changed = outcome
+            .stages
+            .iter()
+            .filter(|stage| stage.result != StageResult::Unchanged);
         if changed.count() == 0 {
             let count = human::count(outcome.stages.len() as u64, "stage", "stages");
             writeln!(out, "everything is up to date ({count})")?;
@@ -235,7 +242,10 @@ fn show(stage: &StageOutcome, dry_run: bool, out: &mut dyn Write, style: Style) 
     };
     let width = if dry_run { 15 } else { 10 };
     let time = stage.usage.filter(|_| !dry_run).map(|usage| {
-        format!(" ({})", human::duration(std::time::Duration::from_millis(usage.wall_ms)))
+        format!(
+            " ({})",
+            human::duration(std::time::Duration::from_millis(usage.wall_ms))
+        )
     });
     writeln!(
         out,

@@ -14,11 +14,14 @@ use crate::pipeline::runs::{RunQuery, RunRecord, find_run, list_runs};
 /// Every run of a stage is recorded: its inputs and outputs by content, the commit, the machine, what it used and how it
 /// ended. Runs with the same inputs are restored instead of repeated.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   modver runs
   modver runs train -n 5
-  modver runs show 3f2a")]
+  modver runs show 3f2a"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Sub>,
@@ -93,7 +96,10 @@ impl Render for Shown {
                 0 => style.paint(Colour::Good, "ok".to_owned()),
                 code => style.paint(Colour::Bad, format!("exit {code}")),
             };
-            let commit = record.commit.as_deref().map_or("-", |commit| &commit[..commit.len().min(7)]);
+            let commit = record
+                .commit
+                .as_deref()
+                .map_or("-", |commit| &commit[..commit.len().min(7)]);
             writeln!(
                 out,
                 "{}  {}  {:<8} {commit}{} {}  {exit}",

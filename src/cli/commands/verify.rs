@@ -85,7 +85,12 @@ impl Render for Shown {
         if let Some(repair) = &outcome.remote_repair {
             writeln!(
                 out,
-                "{} written again, {} replaced; {} and {} sent",
+                "{}: {} written again, {} replaced; {} and {} sent",
+                if outcome.is_sound() {
+                    "repaired"
+                } else {
+                    "not all repaired"
+                },
                 human::count(repair.restored.len() as u64, "object", "objects"),
                 human::number(repair.replaced.len() as u64),
                 human::count(repair.chunks, "chunk", "chunks"),
@@ -99,6 +104,10 @@ impl Render for Shown {
                     lost.path
                 )?;
                 super::list_paths(out, &lost.missing, &lost.path)?;
+            }
+            for left in &repair.left {
+                let label = style.paint(Colour::Bad, "still damaged:");
+                writeln!(out, "{label} {}: {}", left.object, left.problem)?;
             }
         }
         Ok(())
@@ -116,6 +125,12 @@ impl Render for Shown {
             human::bytes(outcome.bytes),
             match outcome.findings.len() as u64 {
                 0 => "no damage".to_owned(),
+                damaged if outcome.is_sound() => {
+                    format!(
+                        "{} damaged, and repaired now",
+                        human::count(damaged, "object was", "objects were")
+                    )
+                }
                 damaged => format!("{} damaged", human::count(damaged, "object", "objects")),
             }
         )?;

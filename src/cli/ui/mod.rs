@@ -8,7 +8,9 @@ pub(crate) mod human;
 mod json;
 mod progress;
 mod stages;
+pub(crate) mod table;
 mod terminal;
+pub(crate) mod values;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;

@@ -78,7 +78,11 @@ impl Watch for StageLines {
             }
             Event::Starts { stage, reasons } => {
                 let why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                let why = if why.is_empty() { String::new() } else { format!(": {}", why.join(", ")) };
+                let why = if why.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", why.join(", "))
+                };
                 self.say(format!("{}starts{why}", self.prefix(stage)).as_bytes());
                 let bar = self.bars.as_ref().map(|bars| {
                     let bar = bars.add(ProgressBar::new_spinner());

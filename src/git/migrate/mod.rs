@@ -6,8 +6,9 @@
 //! Invariants: only `tree`, `parent` and `object` lines change in commits and tags, and signatures, which could not
 //! hold any more, go; everything else, names, dates, encodings and messages, stays byte for byte. A commit in which
 //! and before which nothing changes keeps its id. Refs move last, when everything they name is there; the old ones are
-//! kept under `refs/original/modver/`.
+//! kept under `refs/original/modver/`. Notes are copied, so old and new commits have them.
 
+mod notes;
 mod refs;
 mod rewrite;
 #[cfg(test)]
@@ -103,6 +104,8 @@ pub struct Migrated {
     pub commits: u64,
     /// Signatures of commits and tags that were dropped.
     pub signatures: u64,
+    /// Notes that were copied to the new commits.
+    pub notes: u64,
 }
 
 impl std::fmt::Debug for MigratePlan {

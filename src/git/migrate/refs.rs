@@ -36,12 +36,15 @@ impl GitRepo {
         Ok(self.git(&args, Vec::new())?.is_empty())
     }
 
-    /// Makes the index and the files that git tracks as `HEAD` says; for after `HEAD` was moved under clean ones.
+    /// Brings the index and the files that git tracks from one commit to another, for after `HEAD` was moved under them.
+    /// A file that was changed, or is in the way and not tracked, stops it before anything is written.
     ///
     /// # Errors
     /// When `git` fails.
-    pub fn reset_hard(&self) -> Result<()> {
-        self.change_index(&["reset", "--hard", "--quiet"], &[])
+    pub fn bring_from_to(&self, old: &str, new: &str) -> Result<()> {
+        // What only looks changed is not.
+        self.change_index(&["update-index", "-q", "--refresh"], &[])?;
+        self.change_index(&["read-tree", "-m", "-u", old, new], &[])
     }
 
     pub(super) fn chosen_refs(&self, choice: &RefChoice) -> Result<Vec<RefTip>> {
@@ -177,7 +180,7 @@ impl GitRepo {
 }
 
 /// A ref's name as text. One that is none would be looked for under another name, and so left out.
-fn text(name: &[u8]) -> Result<String> {
+pub(super) fn text(name: &[u8]) -> Result<String> {
     let text = name.to_str().map(ToOwned::to_owned);
     text.map_err(|_| GitError::RefName { name: shown(name) })
 }

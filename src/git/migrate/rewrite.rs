@@ -11,6 +11,7 @@ use super::super::discover::GitRepo;
 use super::super::error::{GitError, Result};
 use super::super::track::{add_lines, literal_pattern, take_out_lines};
 use super::super::transparent::{ATTRIBUTES_FILE, mentions};
+use super::refs::RefTip;
 use super::{Direction, MigratePlan, MigrateRequest, Migrated};
 use crate::path::{Name, PathError, RepoPath};
 use crate::progress::Progress;
@@ -59,11 +60,39 @@ struct Rewriter<'a> {
 }
 
 impl MigratePlan {
-    /// Writes the history anew and moves the refs; the blobs were imported or exported before.
+    /// Writes the history anew and moves the refs; the blobs were imported or exported before. `check` is asked right
+    /// before the refs move: an error of it stops the migration.
     ///
     /// # Errors
-    /// When objects cannot be read or written, or a ref has moved meanwhile; refs are then as before.
-    pub fn execute(self, git: &GitRepo, progress: &Progress) -> Result<Migrated> {
+    /// When objects cannot be read or written, a ref has moved meanwhile, or `check` says so; refs are then as before.
+    pub fn execute<E: From<GitError>>(
+        self,
+        git: &GitRepo,
+        progress: &Progress,
+        check: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<Migrated, E> {
+        let (mut outcome, moved, renamed) = self.rewrite(git, progress)?;
+        if moved.is_empty() {
+            return Ok(outcome);
+        }
+        // More notes than before do no harm, should the refs not move after all.
+        outcome.notes = git.copy_notes(&renamed)?;
+        check()?;
+        outcome.backup = Some(git.move_refs(&moved)?);
+        Ok(outcome)
+    }
+
+    /// Writes the history anew: which refs have to move where, and what has which new id.
+    #[allow(clippy::type_complexity, reason = "it is used once")]
+    fn rewrite(
+        &self,
+        git: &GitRepo,
+        progress: &Progress,
+    ) -> Result<(
+        Migrated,
+        Vec<(&RefTip, gix::ObjectId)>,
+        HashMap<gix::ObjectId, gix::ObjectId>,
+    )> {
         let mut repo = git.local();
         repo.objects.ignore_replacements = true;
         let mut rewriter = Rewriter {
@@ -95,10 +124,9 @@ impl MigratePlan {
                 outcome.refs.push(tip.name.clone());
             }
         }
-        if !moved.is_empty() {
-            outcome.backup = Some(git.move_refs(&moved)?);
-        }
-        Ok(outcome)
+        // Tags can have notes, too.
+        commits.extend(moved.iter().map(|(tip, new)| (tip.id, *new)));
+        Ok((outcome, moved, commits))
     }
 }
 

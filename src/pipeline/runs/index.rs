@@ -194,7 +194,10 @@ impl RunIndex {
         let transaction = self.connection.transaction().map_err(failed)?;
         for id in ids {
             transaction
-                .execute("insert or ignore into pushed values (?, ?)", params![remote, id.as_bytes()])
+                .execute(
+                    "insert or ignore into pushed values (?, ?)",
+                    params![remote, id.as_bytes()],
+                )
                 .map_err(failed)?;
         }
         transaction.commit().map_err(failed)
@@ -231,7 +234,9 @@ impl RunIndex {
     fn select(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(FileId, RunRecord)>> {
         let mut statement = self.connection.prepare_cached(sql).map_err(self.failed())?;
         let rows = statement
-            .query_map(params, |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?)))
+            .query_map(params, |row| {
+                Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
             .map_err(self.failed())?;
         let mut found = Vec::new();
         for row in rows {

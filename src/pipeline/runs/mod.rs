@@ -6,7 +6,9 @@
 mod find;
 mod index;
 mod record;
+mod remote;
 
 pub use find::{find_run, list_runs};
 pub use index::{RunIndex, RunQuery};
 pub use record::{Machine, RecordedContent, RunRecord, VERSION, machine};
+pub use remote::{SharedRuns, fetch_runs, kept_files, push_runs};

@@ -141,7 +141,11 @@ pub fn machine() -> Machine {
     let kibibytes = memory.and_then(|memory| memory.split(' ').next()?.parse::<u64>().ok());
     Machine {
         host: text("/proc/sys/kernel/hostname"),
-        os: if kernel.is_empty() { os } else { format!("{os}, Linux {kernel}") },
+        os: if kernel.is_empty() {
+            os
+        } else {
+            format!("{os}, Linux {kernel}")
+        },
         cpu: field(&text("/proc/cpuinfo"), "model name", ':').unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cpus: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX)),
         memory: kibibytes.unwrap_or(0) * 1024,

@@ -91,6 +91,8 @@ impl RemoteStore {
     /// When the remote cannot be asked or written, or the cache not be read. Nothing is worse then than before.
     pub fn repair(&self, cache: &Cache, report: &RemoteReport) -> Result<RemoteRepair> {
         self.progress.start(Phase::Pushing, 0, 0);
+        // What is sent from here on under the name of a damaged pack takes its place.
+        self.distrust_all();
         let mut done = RemoteRepair::default();
         let (mut lost_runs, mut lost_shards) = (Vec::new(), BTreeSet::new());
         for finding in &report.findings {

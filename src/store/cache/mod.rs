@@ -122,6 +122,11 @@ impl Cache {
         self.0.dir.join("journal")
     }
 
+    /// Where pins are, if there are any.
+    pub(super) fn pins_dir(&self) -> PathBuf {
+        self.0.dir.join("pins")
+    }
+
     /// Where unfinished files are.
     #[must_use]
     pub fn tmp_dir(&self) -> PathBuf {

@@ -436,6 +436,7 @@ impl Run<'_> {
             hidden: work.fresh.is_some(),
             name: &entry.name,
             replaces: entry.replaces.and_then(|at| self.plan.row(at)),
+            over: entry.over,
         }
     }
 
@@ -538,8 +539,9 @@ impl Run<'_> {
         } else {
             self.plan.old_base
         };
+        let unfinished = self.plan.unfinished || self.interrupted || !self.failures.is_empty();
         let dirs = scan.dirs.iter().map(|dir| (&dir.path, &dir.table));
-        state::write(to, base, &self.plan.new_scopes, dirs)
+        state::write(to, (base, unfinished), &self.plan.new_scopes, dirs)
     }
 }
 

@@ -20,7 +20,7 @@ use super::table::Row;
 use super::{Result, Root};
 use crate::fs::FsError;
 use crate::hash::FileId;
-use crate::object::{LinkError, Node, ObjectError};
+use crate::object::{LinkError, Node, ObjectError, Trees};
 use crate::path::{Name, RepoPath};
 use crate::store::{Cache, StoreError};
 
@@ -37,6 +37,15 @@ pub struct CheckoutRequest<'a> {
     pub present: Option<&'a Scopes>,
     /// Whether content that exists nowhere else may be lost.
     pub force: bool,
+}
+
+/// A target that is the pointer's, merged with what was changed here.
+#[derive(Clone, Copy)]
+pub struct Merging<'a> {
+    /// Its listings, and those of the store.
+    pub trees: &'a dyn Trees,
+    /// What the workspace counts as when it is brought there.
+    pub becomes: Root,
 }
 
 /// Why something in the way may not go.
@@ -128,6 +137,17 @@ pub enum FailureReason {
     },
 }
 
+impl FailureReason {
+    /// Whether something in the store is damaged.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Tree(ObjectError::Store(error)) => error.is_damage(),
+            _ => false,
+        }
+    }
+}
+
 impl From<FsError> for FailureReason {
     fn from(error: FsError) -> Self {
         if error.is_already_exists() {
@@ -214,6 +234,8 @@ struct Work {
     what: What,
     /// The file or link that it replaces.
     replaces: Option<RowRef>,
+    /// It takes the place of a file that is ignored, whatever it is.
+    over: bool,
 }
 
 /// A directory in which something is written.
@@ -254,6 +276,8 @@ pub struct CheckoutPlan {
     new_base: Option<Root>,
     old_base: Option<Root>,
     new_scopes: Scopes,
+    /// Whether something of the base was not brought here before, and is not the business of this plan.
+    unfinished: bool,
     /// Whether what is written counts as brought here by a pointer.
     recorded: bool,
     deletes: Vec<Touch>,

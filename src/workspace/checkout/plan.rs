@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::{
-    CheckoutPlan, CheckoutRequest, Conflict, ConflictReason, DirWork, Failure, FailureReason, Inner, PlanCounts,
-    RowRef, Touch, What, Work, relative,
+    CheckoutPlan, CheckoutRequest, Conflict, ConflictReason, DirWork, Failure, FailureReason, Inner, Merging,
+    PlanCounts, RowRef, Touch, What, Work, relative,
 };
 use crate::fs::{FileKind, TempFile};
 use crate::hash::{FileId, TreeId};
@@ -32,6 +32,7 @@ struct Item {
 
 struct Planner<'a> {
     request: CheckoutRequest<'a>,
+    merging: Option<Merging<'a>>,
     plan: CheckoutPlan,
     items: Vec<Item>,
     /// Which directory that exists has which work.
@@ -51,6 +52,20 @@ impl CheckoutPlan {
     /// # Errors
     /// When the cache cannot be asked. Listings that cannot be read are failures of the plan.
     pub fn new(request: CheckoutRequest<'_>, snapshot: Snapshot, cache: &Cache) -> Result<Self> {
+        Self::merging(request, snapshot, cache, None)
+    }
+
+    /// The same for a target whose listings need not be in the cache. Directories in it that are as they are here need
+    /// no listing at all.
+    ///
+    /// # Errors
+    /// As [`CheckoutPlan::new`].
+    pub fn merging(
+        request: CheckoutRequest<'_>,
+        snapshot: Snapshot,
+        cache: &Cache,
+        merging: Option<Merging<'_>>,
+    ) -> Result<Self> {
         let (_, output) = parent_and_name(&snapshot.scan.root)?;
         let target_root = match request.target {
             Some(Node::Dir { id, .. }) => Some(Root::Tree(*id)),
@@ -62,11 +77,13 @@ impl CheckoutPlan {
             None => request.scopes.clone(),
         };
         // Parts that stay at the old base keep it.
-        let new_base = if request.scopes.covers(&new_scopes) || request.base.is_none() {
-            target_root
+        let all = request.scopes.covers(&new_scopes) || request.base.is_none();
+        let new_base = if all {
+            merging.map_or(target_root, |merging| Some(merging.becomes))
         } else {
             request.base
         };
+        let snapshot_unfinished = snapshot.scan.unfinished;
         let plan = Self {
             conflicts: Vec::new(),
             failures: Vec::new(),
@@ -77,6 +94,7 @@ impl CheckoutPlan {
             force: request.force,
             new_base,
             old_base: request.base,
+            unfinished: snapshot_unfinished && !all,
             new_scopes,
             recorded: true,
             deletes: Vec::new(),
@@ -86,6 +104,7 @@ impl CheckoutPlan {
         };
         let mut planner = Planner {
             request,
+            merging,
             plan,
             items: Vec::new(),
             works: HashMap::new(),
@@ -140,7 +159,9 @@ impl Planner<'_> {
             return Ok(());
         }
         let target = self.request.target.cloned();
+        // What was merged is what was found.
         if let Some(node) = &target
+            && self.merging.is_none()
             && !self.is_as_claimed(&RepoPath::root().join(output), node)?
         {
             return Ok(());
@@ -193,7 +214,11 @@ impl Planner<'_> {
     }
 
     fn load(&mut self, path: &Inner, id: TreeId) -> Option<Tree> {
-        match self.plan.cache.tree(id) {
+        let found = match self.merging {
+            Some(merging) => merging.trees.tree(id),
+            None => self.plan.cache.tree(id),
+        };
+        match found {
             Ok(tree) => Some(tree),
             Err(error) => {
                 let reason = if error.is_missing() {
@@ -287,7 +312,14 @@ impl Planner<'_> {
                     let why = skipped[found].why;
                     let below = path.join(&name);
                     if self.request.scopes.within(&self.relative(&below)) == Within::Inside {
-                        self.obstructed(&below, why);
+                        match entry.map(|entry| entry.node) {
+                            Some(node @ (Node::File { .. } | Node::Symlink { .. }))
+                                if self.plan.force && why == Obstacle::Ignored =>
+                            {
+                                self.over_ignored(path, &name, node)?;
+                            }
+                            _ => self.obstructed(&below, why),
+                        }
                     }
                     continue;
                 }
@@ -305,6 +337,23 @@ impl Planner<'_> {
             return;
         }
         self.conflict(path, why.into());
+    }
+
+    /// An ignored file has the name of one that is tracked all the same, and the user wants that.
+    fn over_ignored(&mut self, dir: &Inner, name: &Name, node: Node) -> Result<()> {
+        let path = dir.join(name);
+        if self.allowed(&path, name) && self.can_be_written(&path, &node)? {
+            self.conflict(&path, ConflictReason::Ignored);
+            self.write(dir, name, node, None, None);
+            let work = self.works.get(dir).and_then(|work| self.plan.works.get_mut(*work));
+            if let Some(entry) = work
+                .and_then(|work| work.entries.last_mut())
+                .filter(|entry| entry.name == *name)
+            {
+                entry.over = true;
+            }
+        }
+        Ok(())
     }
 
     #[allow(
@@ -539,6 +588,7 @@ impl Planner<'_> {
             name: name.clone(),
             what,
             replaces,
+            over: false,
         });
     }
 }

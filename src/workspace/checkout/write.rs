@@ -22,6 +22,8 @@ pub(super) struct Place<'a> {
     pub(super) name: &'a Name,
     /// What is there and will be replaced.
     pub(super) replaces: Option<&'a Row>,
+    /// Whether a file that the plan knows nothing of is replaced, too.
+    pub(super) over: bool,
 }
 
 type Outcome<T> = Result<T, FailureReason>;
@@ -98,13 +100,29 @@ impl Place<'_> {
 
     /// Gives a complete entry its name, if what has the name is what the plan saw.
     fn publish(&self, temp: &Name) -> Outcome<Stat> {
-        let published = check(self.dir, self.name, self.replaces)
+        let free = if self.over {
+            self.is_no_directory()
+        } else {
+            check(self.dir, self.name, self.replaces)
+        };
+        let published = free
             .and_then(|()| Ok(self.dir.rename(temp, self.name)?))
             .and_then(|()| self.dir.stat(self.name)?.ok_or(FailureReason::Changed));
         if published.is_err() {
             let _ = self.dir.remove_file(temp);
         }
         published
+    }
+}
+
+impl Place<'_> {
+    fn is_no_directory(&self) -> Outcome<()> {
+        match self.dir.stat(self.name)? {
+            Some(stat) if !matches!(stat.kind, fs::FileKind::File | fs::FileKind::Symlink) => {
+                Err(FailureReason::Taken)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -13,7 +13,7 @@
 //! - A file up to [`Journal::MAX_FILE`] is appended to a [`Journal`] before the answer. If this process is killed then,
 //!   at any time, whoever opens the cache next takes the content in; gc does so before it looks for what to remove.
 //! - A larger file is a transaction of its own, committed before the answer.
-//! - The journal is put into packs and synced when it is large, when git asks nothing for [`IDLE`], and when git hangs
+//! - The journal is put into packs and synced when it is large, when git asks nothing for a moment, and when git hangs
 //!   up; git itself returns only after that. Up to then, a machine that loses power may lose both the content and, as
 //!   git by default syncs neither loose blobs nor the index, git's part; the content is still in the work tree then.
 //! - An error on the way is the answer, and since the filter is required, git stops. If only the last step fails, the
@@ -25,28 +25,27 @@
 //! as git sees that as unchanged, and `modver pull` brings it later. What is missing is fetched in one batch for all
 //! files of a checkout, as git lets such answers wait (`delay`); where it does not, one by one.
 //!
-//! No lock of the workspace is taken: git holds its own, and commands of modver that hold it run git.
+//! No lock of the workspace is taken: git holds its own, and commands of modver that hold it run git. The cache is held
+//! while git asks ([`session`]).
+
+mod session;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
 
-use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
+use session::{Desk, Idle, Session, lock};
 
 use super::transfer::{MAX_PATHS, in_one_line};
 use super::{OpenOptions, RepoError, Repository, Result};
 use crate::fs::TempFile;
-use crate::git::{Filter, FilterRequest, Smudged, TransparentPointer, serve};
+use crate::git::{Filter, FilterRequest, Smudged, TransparentPointer, looks_like_pointer, serve};
 use crate::object::Root;
 use crate::path::quote;
 use crate::remote::Wanted;
-use crate::store::{Cache, Journal, PackKind, Reader, StoreError};
+use crate::store::{Cache, Journal, PackKind, StoreError};
 
-/// How long git may ask nothing before what was cleaned is put into packs.
-const IDLE: Duration = Duration::from_millis(100);
 /// Content that has to be held back, and is no pointer, up to this many bytes in memory.
 const HELD: usize = 1 << 20;
 
@@ -61,6 +60,10 @@ pub struct FilterOutcome {
     pub reason: Option<String>,
     /// Files that could not be filtered, and why; git has failed for them.
     pub failed: Vec<(String, String)>,
+    /// Files that begin as pointers do, are none, and so were stored as content: perhaps somebody edited a pointer.
+    pub edited: u64,
+    /// The first of them.
+    pub edited_paths: Vec<String>,
 }
 
 impl Repository {
@@ -75,38 +78,22 @@ impl Repository {
         output: impl Write,
     ) -> Result<FilterOutcome> {
         let repository = Self::open(options)?;
-        let cache = repository.cache()?.clone();
-        let journal = Arc::new(Mutex::new(Cleaned {
-            journal: Journal::new(&cache, &repository.progress),
-            last: Instant::now(),
-        }));
-        let idle = Idle::watch(&journal)?;
-        let reader = Reader::new(&cache);
+        let desk = Desk::new();
+        let idle = Idle::watch(&desk)?;
         let mut filter = Worker {
             skip: skip_smudge || !repository.config.smudge(),
             options,
             repository: &repository,
-            cache,
-            journal: Arc::clone(&journal),
+            desk: Arc::clone(&desk),
             delayed: BTreeMap::new(),
             ready: BTreeMap::new(),
             buffer: Vec::new(),
-            reader,
             outcome: FilterOutcome::default(),
         };
         let served = serve(input, output, &mut filter);
         idle.stop();
         let outcome = std::mem::take(&mut filter.outcome);
-        // It holds the journal, too.
-        drop(filter);
-        let settled = lock(&journal).journal.settle();
-        if settled.is_ok()
-            && let Some(journal) = Arc::into_inner(journal)
-        {
-            let journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner).journal;
-            journal.finish()?;
-        }
-        settled?;
+        lock(&desk).finish()?;
         match served {
             Ok(()) => Ok(outcome),
             // What made git hang up is what there is to say.
@@ -116,62 +103,16 @@ impl Repository {
     }
 }
 
-/// What was cleaned and is not in packs yet.
-struct Cleaned {
-    journal: Journal,
-    /// When git last asked for something.
-    last: Instant,
-}
-
-fn lock(cleaned: &Mutex<Cleaned>) -> MutexGuard<'_, Cleaned> {
-    cleaned.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The thread that puts what was cleaned into packs when git asks nothing.
-struct Idle {
-    stop: Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl Idle {
-    fn watch(cleaned: &Arc<Mutex<Cleaned>>) -> Result<Self> {
-        let (stop, stopped) = bounded(0);
-        let cleaned = Arc::clone(cleaned);
-        let watch = move || {
-            while stopped.recv_timeout(IDLE) == Err(RecvTimeoutError::Timeout) {
-                let mut cleaned = lock(&cleaned);
-                if cleaned.last.elapsed() >= IDLE {
-                    // What fails here is tried again at the end, and said then.
-                    let _ = cleaned.journal.settle();
-                }
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("filter-idle".into())
-            .spawn(watch)
-            .map_err(StoreError::Thread)?;
-        Ok(Self { stop, thread })
-    }
-
-    fn stop(self) {
-        drop(self.stop);
-        // It does not panic.
-        let _ = self.thread.join();
-    }
-}
-
 struct Worker<'a> {
     skip: bool,
     options: &'a OpenOptions,
     repository: &'a Repository,
-    cache: Cache,
-    journal: Arc<Mutex<Cleaned>>,
+    desk: Arc<Mutex<Desk>>,
     /// What git was told to ask for later.
     delayed: BTreeMap<Vec<u8>, TransparentPointer>,
     /// What git was told it may ask for now.
     ready: BTreeMap<Vec<u8>, TransparentPointer>,
     buffer: Vec<u8>,
-    reader: Reader,
     outcome: FilterOutcome,
 }
 
@@ -200,13 +141,51 @@ impl Filter for Worker<'_> {
         request: &FilterRequest,
         content: &mut (dyn Read + Send),
     ) -> std::result::Result<Vec<u8>, Failed> {
-        let cleaned = self.store(request, content);
-        lock(&self.journal).last = Instant::now();
+        let desk = Arc::clone(&self.desk);
+        let mut desk = lock(&desk);
+        let cleaned = self.store(&mut desk, request, content);
+        desk.answered();
         cleaned.map_err(|error| self.failed(request, &error))
     }
 
     fn smudge(
         &mut self,
+        request: &FilterRequest,
+        stored: &mut (dyn Read + Send),
+        out: Out<'_>,
+    ) -> std::result::Result<Smudged, Failed> {
+        let desk = Arc::clone(&self.desk);
+        let mut desk = lock(&desk);
+        let smudged = match desk.session(self.repository) {
+            Ok(session) => self.smudge_from(session, request, stored, out),
+            Err(error) => Err(self.failed(request, &error)),
+        };
+        desk.answered();
+        smudged
+    }
+
+    fn available(&mut self) -> Vec<Vec<u8>> {
+        let delayed = std::mem::take(&mut self.delayed);
+        let wanted: Vec<TransparentPointer> = delayed.values().copied().collect();
+        if !wanted.is_empty() {
+            let desk = Arc::clone(&self.desk);
+            let mut desk = lock(&desk);
+            // If it cannot be opened, handing out says so.
+            if let Ok(session) = desk.session(self.repository) {
+                self.fetch(&session.cache, &wanted);
+            }
+            desk.answered();
+        }
+        let paths = delayed.keys().cloned().collect();
+        self.ready.extend(delayed);
+        paths
+    }
+}
+
+impl Worker<'_> {
+    fn smudge_from(
+        &mut self,
+        session: &mut Session,
         request: &FilterRequest,
         stored: &mut (dyn Read + Send),
         out: Out<'_>,
@@ -218,49 +197,39 @@ impl Filter for Worker<'_> {
         if let Err(error) = read {
             return Err(self.failed(request, &RepoError::FilterInput(error)));
         }
+        let cache = &session.cache;
         if head.is_empty() {
             return match self.ready.remove(&request.path) {
-                Some(pointer) => self.hand_out(request, &pointer, out),
+                Some(pointer) => self.hand_out(cache, request, &pointer, out),
                 None => Ok(Smudged::Done),
             };
         }
-        let Some(pointer) = TransparentPointer::parse(&head) else {
-            return self.pass_through(request, &head, stored, out);
+        let Some(pointer) = TransparentPointer::parse(&head).filter(|_| !self.skip) else {
+            return self.pass_through(cache, request, &head, stored, out);
         };
-        if self.skip {
-            return self.pass_through(request, &head, stored, out);
-        }
         // Most files are of one chunk, here, and looked up once.
-        if let Ok(true) = self.reader.small_file(&pointer.id, &mut self.buffer) {
+        if let Ok(true) = session.reader.small_file(&pointer.id, &mut self.buffer) {
             return out(&self.buffer).map(|()| Smudged::Done).map_err(|_| Failed);
         }
-        match self.cache.contains(&pointer.id) {
+        match cache.contains(&pointer.id) {
             Ok(true) => {}
             Ok(false) if request.can_delay => {
                 self.delayed.insert(request.path.clone(), pointer);
                 return Ok(Smudged::Later);
             }
-            Ok(false) => self.fetch(&[pointer]),
+            Ok(false) => self.fetch(cache, &[pointer]),
             Err(error) => return Err(self.failed(request, &error.into())),
         }
-        self.hand_out(request, &pointer, out)
+        self.hand_out(cache, request, &pointer, out)
     }
 
-    fn available(&mut self) -> Vec<Vec<u8>> {
-        let delayed = std::mem::take(&mut self.delayed);
-        let wanted: Vec<TransparentPointer> = delayed.values().copied().collect();
-        if !wanted.is_empty() {
-            self.fetch(&wanted);
-        }
-        let paths = delayed.keys().cloned().collect();
-        self.ready.extend(delayed);
-        paths
-    }
-}
-
-impl Worker<'_> {
     /// Stores content and returns its pointer.
-    fn store(&mut self, request: &FilterRequest, content: &mut (dyn Read + Send)) -> Result<Vec<u8>> {
+    fn store(
+        &mut self,
+        desk: &mut Desk,
+        request: &FilterRequest,
+        content: &mut (dyn Read + Send),
+    ) -> Result<Vec<u8>> {
         self.buffer.clear();
         let limit = Journal::MAX_FILE as u64 + 1;
         let read = (&mut *content).take(limit).read_to_end(&mut self.buffer);
@@ -269,10 +238,17 @@ impl Worker<'_> {
         if self.buffer.is_empty() || TransparentPointer::parse(&self.buffer).is_some() {
             return Ok(self.buffer.clone());
         }
+        if looks_like_pointer(&self.buffer) {
+            self.outcome.edited += 1;
+            if self.outcome.edited_paths.len() < MAX_PATHS {
+                self.outcome.edited_paths.push(quote(&request.path).into_owned());
+            }
+        }
+        let session = desk.session(self.repository)?;
         let (id, size) = if self.buffer.len() <= Journal::MAX_FILE {
-            (lock(&self.journal).journal.add(&self.buffer)?, self.buffer.len() as u64)
+            (session.journal.add(&self.buffer)?, self.buffer.len() as u64)
         } else {
-            let transaction = self.cache.transaction(&self.repository.progress)?;
+            let transaction = session.cache.transaction(&self.repository.progress)?;
             let name = quote(&request.path);
             let mut whole = (&self.buffer[..]).chain(content);
             match transaction.add_reader(PackKind::Data, &mut whole, Path::new(&*name)) {
@@ -283,18 +259,20 @@ impl Worker<'_> {
                 Err(error) => return Err(transaction.cause(error).into()),
             }
         };
+        desk.answered_for(id);
         Ok(TransparentPointer { id, size }.to_bytes())
     }
 
     /// Writes the content of a pointer, or, where it cannot be had, the pointer.
     fn hand_out(
         &mut self,
+        cache: &Cache,
         request: &FilterRequest,
         pointer: &TransparentPointer,
         out: Out<'_>,
     ) -> std::result::Result<Smudged, Failed> {
         let mut begun = false;
-        let copied = self.cache.copy_file::<Stop>(pointer.id, &mut |bytes| {
+        let copied = cache.copy_file::<Stop>(pointer.id, &mut |bytes| {
             begun = true;
             out(bytes).map_err(|_| Stop::Output)
         });
@@ -319,58 +297,26 @@ impl Worker<'_> {
     /// Hands out what is no pointer as it is: git takes nothing before it has sent everything, so it is held that long.
     fn pass_through(
         &mut self,
+        cache: &Cache,
         request: &FilterRequest,
         head: &[u8],
         rest: &mut (dyn Read + Send),
         out: Out<'_>,
     ) -> std::result::Result<Smudged, Failed> {
-        let passed = self.hold_and_pass(head, rest, out);
+        let passed = hold_and_pass(cache, head, rest, out);
         passed
             .map(|()| Smudged::Done)
             .map_err(|error| self.failed(request, &error))
     }
 
-    fn hold_and_pass(&self, head: &[u8], rest: &mut (dyn Read + Send), out: Out<'_>) -> Result<()> {
-        let mut whole = head.chain(rest);
-        let mut held = Vec::new();
-        let read = (&mut whole).take(HELD as u64).read_to_end(&mut held);
-        read.map_err(RepoError::FilterInput)?;
-        let mut spool: Option<TempFile> = None;
-        let mut buffer = vec![0; 64 * 1024];
-        let mut spooled = 0;
-        loop {
-            let n = whole.read(&mut buffer).map_err(RepoError::FilterInput)?;
-            if n == 0 {
-                break;
-            }
-            let file = match &mut spool {
-                Some(file) => file,
-                none => none.insert(TempFile::create_in(&self.cache.tmp_dir())?),
-            };
-            file.write_all(&buffer[..n])?;
-            spooled += n as u64;
-        }
-        out(&held).map_err(RepoError::FilterOutput)?;
-        if let Some(file) = spool {
-            let mut at = 0;
-            while at < spooled {
-                let n = (spooled - at).min(buffer.len() as u64) as usize;
-                crate::fs::read_exact_at(file.file(), file.path(), &mut buffer[..n], at)?;
-                out(&buffer[..n]).map_err(RepoError::FilterOutput)?;
-                at += n as u64;
-            }
-        }
-        Ok(())
-    }
-
     /// Brings what it can of these into the cache; why not more is in the outcome.
-    fn fetch(&mut self, pointers: &[TransparentPointer]) {
-        if let Err(error) = self.try_fetch(pointers) {
+    fn fetch(&mut self, cache: &Cache, pointers: &[TransparentPointer]) {
+        if let Err(error) = self.try_fetch(cache, pointers) {
             self.outcome.reason.get_or_insert(in_one_line(&error));
         }
     }
 
-    fn try_fetch(&self, pointers: &[TransparentPointer]) -> Result<()> {
+    fn try_fetch(&self, cache: &Cache, pointers: &[TransparentPointer]) -> Result<()> {
         // The settings may have come with this very checkout.
         let repository = Repository::open(self.options)?;
         let remote = repository.remote(None)?;
@@ -382,8 +328,8 @@ impl Worker<'_> {
                 lineage: Vec::new(),
             })
             .collect();
-        let plan = remote.plan_fetch(&self.cache, &wanted)?;
-        let fetched = plan.execute(&remote, &self.cache)?;
+        let plan = remote.plan_fetch(cache, &wanted)?;
+        let fetched = plan.execute(&remote, cache)?;
         match fetched.failed.into_iter().next() {
             None => Ok(()),
             Some((_, error)) => Err(RepoError::FilterFetch(error)),
@@ -397,4 +343,37 @@ impl Worker<'_> {
         }
         Failed
     }
+}
+
+fn hold_and_pass(cache: &Cache, head: &[u8], rest: &mut (dyn Read + Send), out: Out<'_>) -> Result<()> {
+    let mut whole = head.chain(rest);
+    let mut held = Vec::new();
+    let read = (&mut whole).take(HELD as u64).read_to_end(&mut held);
+    read.map_err(RepoError::FilterInput)?;
+    let mut spool: Option<TempFile> = None;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut spooled = 0;
+    loop {
+        let n = whole.read(&mut buffer).map_err(RepoError::FilterInput)?;
+        if n == 0 {
+            break;
+        }
+        let file = match &mut spool {
+            Some(file) => file,
+            none => none.insert(TempFile::create_in(&cache.tmp_dir())?),
+        };
+        file.write_all(&buffer[..n])?;
+        spooled += n as u64;
+    }
+    out(&held).map_err(RepoError::FilterOutput)?;
+    if let Some(file) = spool {
+        let mut at = 0;
+        while at < spooled {
+            let n = (spooled - at).min(buffer.len() as u64) as usize;
+            crate::fs::read_exact_at(file.file(), file.path(), &mut buffer[..n], at)?;
+            out(&buffer[..n]).map_err(RepoError::FilterOutput)?;
+            at += n as u64;
+        }
+    }
+    Ok(())
 }
