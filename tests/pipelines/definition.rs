@@ -260,6 +260,7 @@ fn a_revision_is_read_without_a_checkout() {
         config: modver::config::ConfigSources::default(),
         user_cache: None,
         jobs: 1,
+        bare: false,
         progress: std::sync::Arc::default(),
         waiting: std::sync::Arc::new(|_: &str| ()),
     })
