@@ -309,8 +309,7 @@ impl<'s> Session<'s> {
                 ) if !waits.is_empty() => StageOutcome::new(stage, StageResult::Ran, waits),
                 Err(error) => return Err(error),
             };
-            changed[*at] = matches!(outcome.result, StageResult::Ran | StageResult::Restored)
-                || (outcome.result == StageResult::Frozen && false);
+            changed[*at] = matches!(outcome.result, StageResult::Ran | StageResult::Restored);
             stages.push(outcome);
         }
         let _ = self.contents.keep();
