@@ -93,7 +93,10 @@ pub(crate) struct Shown {
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
-        writeln!(out, "\nEverything came back byte for byte, and only what had to run did.")
+        writeln!(
+            out,
+            "\nEverything came back byte for byte, and only what had to run did."
+        )
     }
 
     fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
@@ -299,7 +302,11 @@ impl Demo {
     /// Whether the last command ran these stages, and not those.
     fn ran(&self, these: &[&str], those: &[&str]) -> bool {
         let output = self.steps.last().map_or("", |step| &step.output);
-        let ran = |stage: &&str| output.lines().any(|line| line.starts_with(&format!("ran       {stage} ")));
+        let ran = |stage: &&str| {
+            output
+                .lines()
+                .any(|line| line.starts_with(&format!("ran       {stage} ")))
+        };
         these.iter().all(ran) && !those.iter().any(ran)
     }
 
