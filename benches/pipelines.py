@@ -12,7 +12,7 @@ files      a stage that depends on 100,000 files; nothing changed; with the call
 Needs Python 3 and git. DVC is left out if it is not there, and where it would take many minutes.
 Every figure is the median of --runs whole-process wall times (of DVC: of one to three).
 """
-import argparse, os, platform, shutil, statistics, subprocess, sys, tempfile
+import argparse, json, os, platform, shutil, statistics, subprocess, sys, tempfile
 
 from compare import drop_dir, figure, run
 
@@ -45,7 +45,7 @@ class Project:
         else:
             lines = ["stages:"]
             for name, cmd, deps, outs in stages:
-                lines += [f"  {name}:", f"    cmd: {cmd}"]
+                lines += [f"  {name}:", f"    cmd: {json.dumps(cmd)}"]
                 for key, paths in [("deps", deps), ("outs", outs)]:
                     lines += [f"    {key}:"] + [f"    - {path}" for path in paths] if paths else []
             write(f"{self.repo}/dvc.yaml", "\n".join(lines) + "\n")
