@@ -139,3 +139,23 @@ fn params() {
     let broken = complaint(s.mv(["params", "diff", "--targets", "params.toml"]), 3);
     assert!(broken.contains("params.toml:1:"), "{broken}");
 }
+
+#[test]
+fn cached_metrics_of_stages_come_from_the_lock_file() {
+    let s = Scratch::new();
+    s.mv(["init", "--quiet"]).ok();
+    let stage = |acc| {
+        format!(
+            "[stages.train]\ncmd = \"echo acc: {acc} > m.yaml\"\nmetrics = [{{ path = \"m.yaml\", cache = true }}]\n"
+        )
+    };
+    s.write("mv.toml", stage(1));
+    s.mv(["repro"]).ok();
+    s.git(["add", "-A"]).ok();
+    s.git(["commit", "--quiet", "-m", "one"]).ok();
+    s.write("mv.toml", stage(2));
+    s.mv(["repro"]).ok();
+    assert_eq!(s.git(["ls-files", "m.yaml"]).ok(), "", "git does not have it");
+    let expected = "Path    Metric  HEAD  workspace  Change\nm.yaml  acc        1          2       1\n";
+    assert_eq!(shown(s.mv(["metrics", "diff"])), expected);
+}
