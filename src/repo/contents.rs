@@ -440,7 +440,10 @@ impl Contents<'_> {
     }
 
     fn snapshot(&self, path: &RepoPath, output: Option<&Output>) -> Result<Snapshot> {
-        let seen = self.repository.observe(path, output.map(Output::root))?;
+        let seen = match output {
+            Some(output) => self.repository.observe_output(output)?,
+            None => self.repository.observe(path, None)?,
+        };
         let last = seen.last;
         let scopes = seen.scopes.clone();
         let snapshot = self.repository.identify(seen, None)?;
