@@ -195,6 +195,9 @@ impl Repro<'_, '_> {
                 Ok(run) => aside.forget().map(|()| run),
                 Err(error) => {
                     let _shield = session.repository.progress().shield();
+                    // It may have been written, and only not be known to be durable.
+                    let before = BTreeMap::from([(stage.id.name.clone(), decision.judgement.locked.clone())]);
+                    let _ = session.repository.update_lock(&lock_file(&stage.id), &before);
                     aside.put_back(session.repository).and(Err(error))
                 }
             }
@@ -202,7 +205,7 @@ impl Repro<'_, '_> {
         let run = match kept {
             Ok(run) => run,
             Err(failure) => {
-                session.refresh_contents(stage);
+                session.refresh(stage);
                 return self.failed(stage, decision, &inputs, &log_bytes, Some(ran), Some(failure));
             }
         };
@@ -528,6 +531,11 @@ impl Repro<'_, '_> {
     fn change_lock(&self, stage: &Stage, locked: LockedStage) -> Result<()> {
         let changes = BTreeMap::from([(stage.id.name.clone(), Some(locked.clone()))]);
         self.session.repository.update_lock(&lock_file(&stage.id), &changes)?;
+        for (path, dep) in &locked.deps {
+            // Without it, a later difference is told without files.
+            let node = node_of(dep.content, dep.size);
+            let _ = self.session.contents.keep_listing(&stage.id.to_string(), path, &node);
+        }
         self.session.wrote(stage, Some(locked));
         Ok(())
     }
