@@ -42,12 +42,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("memmap2", &["fs/"]),
     ("opendal", &["remote/"]),
     ("reqwest", &["remote/"]),
-    ("rustix", &["fs/"]),
+    ("rusqlite", &["pipeline/error", "pipeline/runs/index"]),
+    ("rustix", &["fs/", "pipeline/process"]),
     ("serde_saphyr", &["pipeline/values"]),
     ("signal_hook", &["cli/"]),
     ("tokio", &["remote/", "serve/"]),
     ("toml", &["config/", "git/", "pipeline/", "store/marker"]),
     ("toml_edit", &["config/", "git/", "pipeline/"]),
+    ("wait4", &["pipeline/process"]),
     ("zstd", &["store/codec"]),
 ];
 

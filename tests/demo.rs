@@ -38,10 +38,20 @@ fn it_shows_every_step_and_leaves_nothing() {
         "$ modver pull",
         "$ modver verify",
         "$ modver checkout",
-        "Everything came back byte for byte.",
+        "$ modver repro",
+        "everything is up to date (3 stages)",
+        "restored  train",
+        "$ modver metrics diff",
+        "Everything came back byte for byte, and only what had to run did.",
     ] {
         assert!(text.lines().any(|l| l == line), "no line `{line}` in\n{text}");
     }
+    let ran = |stage: &str| {
+        text.lines()
+            .filter(|l| l.starts_with(&format!("ran       {stage} ")))
+            .count()
+    };
+    assert_eq!([ran("prepare"), ran("train"), ran("evaluate")], [1, 2, 2], "{text}");
     for dir in [s.root().join("temp"), s.home(), s.path("")] {
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "{}", dir.display());
     }
@@ -62,4 +72,6 @@ fn it_keeps_a_directory_that_was_named() {
     );
     assert!(stored * 8 < all, "{stored} of {all}");
     assert!(s.repo().has("here/clone/model.bin"));
+    let metrics: serde_json::Value = serde_json::from_slice(&s.repo().read("here/project/metrics.json")).unwrap();
+    assert!(metrics["accuracy"].as_f64().unwrap() > 0.9, "{metrics}");
 }

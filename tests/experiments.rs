@@ -40,11 +40,11 @@ plots = [{ path = "loss.csv", x = "epoch", y = ["train", "valid"], title = "Loss
 /// A repository with stages, what they made, and one commit.
 fn project() -> Scratch {
     let s = Scratch::new();
-    s.modver(["init", "--quiet"]).ok();
+    s.mv(["init", "--quiet"]).ok();
     s.write("mv.toml", PIPELINE);
     s.write("params.toml", "seed = 7\n[train]\nlr = 0.1\nlayers = [1, 2]\n");
     s.write("raw/a", "1\n");
-    s.modver(["add", "--quiet", "raw"]).ok();
+    s.mv(["add", "--quiet", "raw"]).ok();
     s.write(
         "metrics.json",
         r#"{"acc": 0.912345678, "loss": {"train": NaN, "valid": 1.5}, "n": 10}"#,

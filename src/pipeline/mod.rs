@@ -26,6 +26,7 @@ pub mod runs;
 mod scheduler;
 mod session;
 mod stage;
+mod status;
 mod values;
 mod verify;
 
@@ -45,5 +46,6 @@ pub use repro::{Event, ReproOptions, ReproOutcome, StageOutcome, StageResult, Wa
 pub use scheduler::{Limits, OnFailure};
 pub use session::{Absent, Judgement, Session, lock_file};
 pub use stage::{Out, OutKind, Params, PlotOptions, Stage, StageId};
+pub use status::StageStatus;
 pub use values::{MAX_VALUES, ValueFormat, ValuesError, flatten, lookup, parse_as, parse_values, read_values};
 pub use verify::{VerifiedStage, VerifyResult, VerifyRunsOutcome};

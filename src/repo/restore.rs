@@ -140,7 +140,7 @@ fn as_now(mut target: Target, now: &[Output]) -> Result<Target> {
     };
     let output = &mut target.output;
     match (now.is_transparent(), output.is_transparent(), &output.pointer.content) {
-        (false, _, _) => output.mode = OutputMode::Beside,
+        (false, _, _) => output.mode.clone_from(&now.mode),
         (true, true, _) => {}
         (true, false, PointerContent::File { id, executable }) => {
             let pointer = TransparentPointer {

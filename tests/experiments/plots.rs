@@ -7,7 +7,7 @@ use crate::{complaint, project};
 fn one_page_with_everything_in_it() {
     let s = project();
     s.write("loss.csv", "epoch,train,valid\n0,4,5\n1,3,4\n");
-    let url = s.modver(["plots", "diff"]).ok();
+    let url = s.mv(["plots", "diff"]).ok();
     assert!(
         url.starts_with("file:///") && url.ends_with("/modver_plots/index.html"),
         "{url}"
@@ -24,7 +24,7 @@ fn one_page_with_everything_in_it() {
         2,
         "of both versions"
     );
-    let spec = page.split("class=\"spec\"").nth(1).unwrap().split('>').nth(1).unwrap();
+    let spec = page.split("class=\"spec\"").nth(1).unwrap().split_once('>').unwrap().1;
     let spec = spec.split("</script").next().unwrap();
     let spec: serde_json::Value = serde_json::from_str(spec).unwrap();
     assert_eq!(spec["title"], "Loss </script><b>");
@@ -40,7 +40,7 @@ fn one_page_with_everything_in_it() {
 #[test]
 fn bars_for_a_terminal() {
     let s = project();
-    let shown = s.modver(["plots", "show", "--text"]).ok();
+    let shown = s.mv(["plots", "show", "--text"]).ok();
     assert!(shown.contains("images/a.svg\n  1 image: workspace\n"), "{shown}");
     assert!(
         shown.contains("  train  █▃▁") && shown.contains("4 → 1  (lowest 1, highest 4)"),
@@ -58,7 +58,7 @@ fn templates_and_columns() {
         r#"{"mark": "point", "data": {"values": "<DVC_METRIC_DATA>"}, "x": "<MV_X>"}"#,
     );
     for template in ["confusion", "bar", "linear", "mine.json"] {
-        s.modver([
+        s.mv([
             "plots",
             "show",
             "p.csv",
@@ -79,15 +79,15 @@ fn templates_and_columns() {
         (&["-t", "nope"][..], 1, "there is no template `nope`"),
         (&["-x", "nope"], 3, "has no column `nope`; it has actual, predicted"),
     ] {
-        let out = complaint(s.modver(["plots", "show", "p.csv"].iter().chain(args)), code);
+        let out = complaint(s.mv(["plots", "show", "p.csv"].iter().chain(args)), code);
         assert!(out.contains(text), "{out}");
     }
     s.write("bad.json", r#"["<MV_NEW>", "<MV_DATA>"]"#);
-    let out = complaint(s.modver(["plots", "show", "p.csv", "-t", "bad.json"]), 3);
+    let out = complaint(s.mv(["plots", "show", "p.csv", "-t", "bad.json"]), 3);
     assert!(out.contains("unknown place `<MV_NEW>`"), "{out}");
-    let out = complaint(s.modver(["plots", "show", "no.csv"]), 1);
+    let out = complaint(s.mv(["plots", "show", "no.csv"]), 1);
     assert!(out.contains("`no.csv`"), "{out}");
     s.write("ragged.csv", "a,b\n1\n");
-    let out = complaint(s.modver(["plots", "show", "ragged.csv"]), 3);
+    let out = complaint(s.mv(["plots", "show", "ragged.csv"]), 3);
     assert!(out.contains("ragged.csv:2: 1 fields, but the first row has 2"), "{out}");
 }

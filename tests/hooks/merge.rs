@@ -390,7 +390,7 @@ fn lock_files_are_merged_by_stage() {
     let lock = |stages: &[(&str, u8)]| {
         let tables = stages
             .iter()
-            .map(|(name, dep)| format!("\n[stages.{name}]\ndeps = {{ a = {dep} }}\n"));
+            .map(|(name, dep)| format!("\n[stages.{name}]\ncmd = [\"run {dep}\"]\n"));
         format!("version = 1\n{}", tables.collect::<String>())
     };
     let commit = |stages: &[(&str, u8)]| {
@@ -412,17 +412,18 @@ fn lock_files_are_merged_by_stage() {
     r.git(["switch", "-q", "main"]).ok();
     let failed = r.git(["merge", "--no-edit", "topic"]);
     assert!(
-        failed
-            .err()
-            .contains("sub/mv.lock: 1 conflict\nhint: edit sub/mv.lock, then git add sub/mv.lock"),
+        failed.err().contains(
+            "sub/mv.lock: 1 conflict\nhint: modver checkout --ours sub/mv.lock or modver checkout --theirs sub/mv.lock, \
+             then modver repro"
+        ),
         "{failed}"
     );
     failed.fails(1);
     let merged = String::from_utf8(r.read("sub/mv.lock")).unwrap();
     let marked =
-        "<<<<<<< ours\n\n[stages.b]\ndeps = { a = 2 }\n=======\n\n[stages.b]\ndeps = { a = 3 }\n>>>>>>> theirs\n";
+        "<<<<<<< ours\n\n[stages.b]\ncmd = [\"run 2\"]\n=======\n\n[stages.b]\ncmd = [\"run 3\"]\n>>>>>>> theirs\n";
     assert!(
-        merged.contains(marked) && merged.ends_with("[stages.d]\ndeps = { a = 2 }\n"),
+        merged.contains(marked) && merged.ends_with("[stages.d]\ncmd = [\"run 2\"]\n"),
         "{merged}"
     );
 }

@@ -19,8 +19,8 @@ use crate::progress::Progress;
 
 /// Show what modver does, on real data, in a temporary directory
 ///
-/// Adds, commits, pushes, changes, clones, pulls and goes back, printing each command and what it says, and checks
-/// every step. Needs nothing but git and sh. Your own settings are neither used nor changed.
+/// Adds, commits, pushes, changes, clones, pulls and goes back, then runs a small pipeline, printing each command and
+/// what it says, and checks every step. Needs nothing but git, sh and awk. Your own settings are neither used nor changed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,7 +36,17 @@ pub(crate) struct Args {
 }
 
 /// Fisher's iris measurements.
-const IRIS: &str = include_str!("../../../fixtures/iris/iris.csv");
+const IRIS: &str = include_str!("../../../fixtures/iris/data/iris.csv");
+/// Stages that learn to recognise the flowers.
+const STAGES: &str = include_str!("../../../fixtures/iris/mv.toml");
+/// What they need.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("evaluate.awk", include_str!("../../../fixtures/iris/evaluate.awk")),
+    ("params.awk", include_str!("../../../fixtures/iris/params.awk")),
+    ("params.toml", include_str!("../../../fixtures/iris/params.toml")),
+    ("prepare.awk", include_str!("../../../fixtures/iris/prepare.awk")),
+    ("train.awk", include_str!("../../../fixtures/iris/train.awk")),
+];
 /// Numbers in the generated model: 4 MiB of 32-bit floats.
 const WEIGHTS: u32 = 1 << 20;
 /// The largest file that is read back to be compared.
@@ -83,7 +93,10 @@ pub(crate) struct Shown {
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
-        writeln!(out, "\nEverything came back byte for byte.")
+        writeln!(
+            out,
+            "\nEverything came back byte for byte, and only what had to run did."
+        )
     }
 
     fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
@@ -240,7 +253,61 @@ impl Demo {
         self.modver(&["checkout"])?;
         self.compare("the first version", &first)?;
         self.modver(&["status", "--check"])?;
+
+        self.pipeline()?;
         Ok((second.1.len() as u64, stored))
+    }
+
+    /// From the table to a number, and what a changed parameter makes of it.
+    fn pipeline(&mut self) -> Result<(), CliError> {
+        self.say("A pipeline on the same table: divide it, learn from one part, try on the other. Stages stand in mv.toml.");
+        self.git(&["checkout", "--quiet", "-b", "recognise"])?;
+        for (name, text) in PROGRAMS {
+            fs::write_atomic(&self.at.join(name), text.as_bytes())?;
+        }
+        let mut project = self.read("mv.toml")?;
+        project.extend_from_slice(b"\n");
+        project.extend_from_slice(STAGES.as_bytes());
+        fs::write_atomic(&self.at.join("mv.toml"), &project)?;
+        self.sh("tail -n 6 mv.toml")?;
+        self.sh("cat params.toml")?;
+        self.modver(&["repro"])?;
+        self.check("the runs", self.ran(&["prepare", "train", "evaluate"], &[]))?;
+        self.sh("cat metrics.json")?;
+        let first = self.read("metrics.json")?;
+        self.git(&["add", "."])?;
+        self.git(&["commit", "--quiet", "-m", "Recognise flowers"])?;
+
+        self.say("Nothing changed: nothing runs.");
+        self.modver(&["repro"])?;
+        self.check("what did not run", self.ran(&[], &["prepare", "train", "evaluate"]))?;
+
+        self.say("Change one parameter: only what depends on it runs.");
+        self.sh("sed -i.bak '/^features/s/\"sepal_[a-z]*\", //g' params.toml && rm params.toml.bak")?;
+        self.modver(&["repro"])?;
+        self.check("what ran", self.ran(&["train", "evaluate"], &["prepare"]))?;
+        self.modver(&["metrics", "diff"])?;
+        let second = self.read("metrics.json")?;
+        self.check("the accuracy", first != second)?;
+
+        self.say("And back: what was run before is restored, not run again.");
+        self.git(&["checkout", "--quiet", "params.toml"])?;
+        self.modver(&["repro"])?;
+        self.check("what ran", self.ran(&[], &["prepare", "train", "evaluate"]))?;
+        self.check("the restored metrics", self.read("metrics.json")? == first)?;
+        self.modver(&["repro", "--verify", "--quiet"])?;
+        Ok(())
+    }
+
+    /// Whether the last command ran these stages, and not those.
+    fn ran(&self, these: &[&str], those: &[&str]) -> bool {
+        let output = self.steps.last().map_or("", |step| &step.output);
+        let ran = |stage: &&str| {
+            output
+                .lines()
+                .any(|line| line.starts_with(&format!("ran       {stage} ")))
+        };
+        these.iter().all(ran) && !those.iter().any(ran)
     }
 
     fn say(&self, text: &str) {

@@ -37,7 +37,7 @@ enum Action {
     ///
     /// Paths are relative to the directory in which the command runs: this one, or --wdir. Everything behind the first
     /// word of the command belongs to it; a command of one word is given to the shell as it is.
-    Add(Add),
+    Add(Box<Add>),
     /// List stages; a mistake in a `mv.toml` is shown with its line
     List(List),
     /// Remove stages; what they made stays

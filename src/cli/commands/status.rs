@@ -5,20 +5,21 @@ use std::path::PathBuf;
 
 use super::diff::{file_line, show_counts};
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, chain};
 use crate::cli::exit::Exit;
 use crate::cli::ui::human::{self, count};
 use crate::cli::ui::{Colour, Render, Style};
 use crate::git;
 use crate::path::RepoPath;
+use crate::pipeline::{DefinitionError, PipelineError, Session, StageStatus, StaleReason};
 use crate::repo::{
     ConflictedOutput, Content, ContentKind, OutputState, OutputStatus, SourceState, StatusOutcome, StatusRequest,
 };
 
-/// Show what differs between the workspace and the pointers
+/// Show what differs between workspace, pointers and stages
 ///
-/// Compares each tracked file and directory with its pointer, or the lock file that names it. Nothing is changed. What git shows, such as pointers that
-/// are not committed, is left to `git status`.
+/// Compares each tracked file and directory with its pointer or lock file, and each stage with its last run. Nothing is
+/// changed. What git shows, such as pointers that are not committed, is left to `git status`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,16 +46,28 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
-    let outcome = context.repository()?.status(&StatusRequest {
+    let repository = context.repository()?;
+    let outcome = repository.status(&StatusRequest {
         targets: args.targets.clone(),
         granular: args.granular,
         remote: args.remote.clone(),
         imports: args.imports,
     })?;
-    Ok(Shown {
+    let mut shown = Shown {
         outcome,
+        stages: Vec::new(),
+        stages_problem: None,
         check: args.check,
-    })
+    };
+    if args.targets.is_empty() {
+        // A definition that cannot be read says nothing about data.
+        match Session::open(&repository, context.env.all()) {
+            Ok(session) => shown.stages = session.status()?,
+            Err(PipelineError::Definition(error)) => shown.stages_problem = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(shown)
 }
 
 /// What is shown.
@@ -62,8 +75,26 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
 pub(crate) struct Shown {
     #[serde(flatten)]
     outcome: StatusOutcome,
+    /// Stages that are out of date.
+    stages: Vec<StageStatus>,
+    /// Why stages could not be compared.
+    #[serde(serialize_with = "as_text")]
+    stages_problem: Option<DefinitionError>,
     #[serde(skip)]
     check: bool,
+}
+
+/// Whether something differs; a stage that runs each time is not out of date for that alone.
+fn would_run(stage: &StageStatus) -> bool {
+    let differs = |reason: &StaleReason| *reason != StaleReason::Always;
+    !stage.frozen && (stage.problem.is_some() || stage.reasons.iter().any(differs))
+}
+
+fn as_text<S: serde::Serializer>(error: &Option<DefinitionError>, serializer: S) -> Result<S::Ok, S::Error> {
+    match error {
+        None => serializer.serialize_none(),
+        Some(error) => serializer.serialize_some(&chain(error).join(": ")),
+    }
 }
 
 impl Render for Shown {
@@ -91,13 +122,30 @@ impl Render for Shown {
         for output in &outcome.outputs {
             show(output, out, style)?;
         }
+        for stage in &self.stages {
+            let name = if stage.frozen { "frozen" } else { "out of date" };
+            let mut why: Vec<String> = stage.reasons.iter().map(ToString::to_string).collect();
+            why.extend(stage.problem.clone());
+            writeln!(out, "{}{} ({})", label(name), stage.stage, why.join("; "))?;
+        }
         Ok(())
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         let outcome = &self.outcome;
+        if let Some(error) = &self.stages_problem {
+            for message in chain(error) {
+                writeln!(out, "{} stages: {message}", style.paint(Colour::Bad, "error:"))?;
+            }
+        }
+        if self.stages.iter().any(would_run) {
+            writeln!(out, "{} modver repro", style.paint(Colour::Hint, "hint:"))?;
+        }
         if outcome.clean {
             let outputs = outcome.outputs.len() as u64;
+            if !self.stages.is_empty() || self.stages_problem.is_some() {
+                return Ok(());
+            }
             return match outputs {
                 0 => writeln!(out, "nothing is tracked here"),
                 n => writeln!(
@@ -114,7 +162,8 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        if self.check && !self.outcome.clean {
+        let stale = self.stages.iter().any(would_run) || self.stages_problem.is_some();
+        if self.check && (stale || !self.outcome.clean) {
             Exit::Failure
         } else {
             Exit::Ok

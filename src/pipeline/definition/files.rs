@@ -194,10 +194,8 @@ fn descend(
     let Some((step, rest)) = steps.split_first() else {
         return Ok(());
     };
-    if let Step::AnyDirs = step {
-        if !rest.is_empty() {
-            descend(files, dir, rest, found)?;
-        }
+    if matches!(step, Step::AnyDirs) && !rest.is_empty() {
+        descend(files, dir, rest, found)?;
     }
     for (name, is_dir) in files.list(dir)? {
         let path = dir.join(&name);

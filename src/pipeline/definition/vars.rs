@@ -18,18 +18,21 @@ use crate::pipeline::{MAX_VALUES, parse_values};
 /// The file whose values are variables without being named.
 pub(super) const DEFAULT_FILE: &str = "params.toml";
 
+/// Values by name, shared by all stages that see them.
+type Values = Rc<Map<String, Value>>;
+
 /// Variables of a file or stage.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Variables {
-    map: Rc<Map<String, Value>>,
+    map: Values,
     /// What they were put together from, to say who gave a variable its value.
-    origins: Vec<(String, Rc<Map<String, Value>>)>,
+    origins: Vec<(String, Values)>,
 }
 
 /// Reads files of variables, each once.
 pub(super) struct VarFiles<'a> {
     files: &'a dyn ProjectFiles,
-    read: RefCell<HashMap<RepoPath, Option<Rc<Map<String, Value>>>>>,
+    read: RefCell<HashMap<RepoPath, Option<Values>>>,
 }
 
 impl<'a> VarFiles<'a> {
@@ -53,7 +56,7 @@ impl<'a> VarFiles<'a> {
     }
 
     /// The values of a file; `None` if it does not exist.
-    fn file(&self, path: &RepoPath) -> Result<Option<Rc<Map<String, Value>>>> {
+    fn file(&self, path: &RepoPath) -> Result<Option<Values>> {
         if let Some(known) = self.read.borrow().get(path) {
             return Ok(known.clone());
         }
@@ -173,12 +176,12 @@ impl Variables {
         &self.map
     }
 
-    fn add(&mut self, origin: String, map: Rc<Map<String, Value>>) -> Result<(), Problem> {
+    fn add(&mut self, origin: String, map: Values) -> Result<(), Problem> {
         if self.map.is_empty() {
             self.map = Rc::clone(&map);
         } else if let Err(path) = merge(Rc::make_mut(&mut self.map), &map, "") {
             let steps: Vec<&str> = path.split('\0').collect();
-            let has = |(_, map): &&(String, Rc<Map<String, Value>>)| {
+            let has = |(_, map): &&(String, Values)| {
                 let mut value = steps.first().and_then(|first| map.get(*first));
                 for step in steps.iter().skip(1) {
                     value = value.and_then(|value| value.get(step));
