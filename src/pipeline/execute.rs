@@ -1,9 +1,9 @@
 //! Bringing one stage up to date: nothing, restoring, or running it; then the lock file.
 //!
 //! Order of what is written: old outputs aside → the command → outputs, log and record into the store → index of runs →
-//! what was aside no longer counts → lock file. A process that is killed before the outputs are stored leaves a list by
-//! which the next one puts everything back; one that is killed behind that leaves a run that the index knows, which the
-//! next one restores instead of running.
+//! lock file → what was aside no longer counts. A process that is killed before the last step leaves a list by which the
+//! next one puts everything back; if the index knows the run already, that one restores it instead of running, and if the
+//! lock file does, nothing is put back.
 //!
 //! The stage's own lock is held all the time, so nobody else runs it; the workspace's lock only while files are moved or
 //! stored, so that everything else can go on beside the command.
@@ -51,7 +51,12 @@ impl Repro<'_, '_> {
         let held = self.lock_stage(stage)?;
         if let Some(aside) = Aside::left_behind(session.repository, stage)? {
             let _workspace = self.workspace()?;
-            aside.recover(session.repository)?;
+            session.refresh(stage);
+            if session.is_made_by_last_run(stage)? {
+                aside.forget()?;
+            } else {
+                aside.recover(session.repository)?;
+            }
         }
         // Whoever had the lock may have run it.
         session.refresh(stage);
@@ -118,7 +123,8 @@ impl Repro<'_, '_> {
             }
         }
         let locked = self.locked(stage, &decision.judgement.inputs, outs)?;
-        self.write_lock(stage, locked)?;
+        let _turn = lock(&self.turn);
+        self.change_lock(stage, locked)?;
         Ok(StageOutcome {
             run,
             ..StageOutcome::new(stage, StageResult::Restored, decision.reasons.clone())
@@ -179,23 +185,30 @@ impl Repro<'_, '_> {
         };
         let kept = {
             let _workspace = self.workspace()?;
-            match self.keep(stage, decision, &inputs, &ran, &log_bytes) {
-                Ok(kept) => aside.forget().map(|()| kept),
+            let kept = self
+                .keep(stage, decision, &inputs, &ran, &log_bytes)
+                .and_then(|(outs, run)| {
+                    self.change_lock(stage, self.locked(stage, &inputs, &outs)?)?;
+                    Ok(run)
+                });
+            match kept {
+                Ok(run) => aside.forget().map(|()| run),
                 Err(error) => {
                     let _shield = session.repository.progress().shield();
+                    // It may have been written, and only not be known to be durable.
+                    let before = BTreeMap::from([(stage.id.name.clone(), decision.judgement.locked.clone())]);
+                    let _ = session.repository.update_lock(&lock_file(&stage.id), &before);
                     aside.put_back(session.repository).and(Err(error))
                 }
             }
         };
-        let (outs, run) = match kept {
-            Ok(kept) => kept,
+        let run = match kept {
+            Ok(run) => run,
             Err(failure) => {
-                session.refresh_contents(stage);
+                session.refresh(stage);
                 return self.failed(stage, decision, &inputs, &log_bytes, Some(ran), Some(failure));
             }
         };
-        let locked = self.locked(stage, &inputs, &outs)?;
-        self.write_lock(stage, locked)?;
         Ok(StageOutcome {
             run: Some(run),
             usage: Some(ran.usage),
@@ -514,10 +527,15 @@ impl Repro<'_, '_> {
         Ok(inputs.locked(stage, locked))
     }
 
-    fn write_lock(&self, stage: &Stage, locked: LockedStage) -> Result<()> {
+    /// Writes the lock file. It is the turn of this thread.
+    fn change_lock(&self, stage: &Stage, locked: LockedStage) -> Result<()> {
         let changes = BTreeMap::from([(stage.id.name.clone(), Some(locked.clone()))]);
-        let _turn = lock(&self.turn);
         self.session.repository.update_lock(&lock_file(&stage.id), &changes)?;
+        for (path, dep) in &locked.deps {
+            // Without it, a later difference is told without files.
+            let node = node_of(dep.content, dep.size);
+            let _ = self.session.contents.keep_listing(&stage.id.to_string(), path, &node);
+        }
         self.session.wrote(stage, Some(locked));
         Ok(())
     }

@@ -18,7 +18,7 @@ pub struct Explanation {
     pub stage: StageId,
     /// What differs; empty: it is up to date.
     pub reasons: Vec<StaleReason>,
-    /// For directories that changed, the files in them, where the listing of the last run is in the cache.
+    /// For directories that changed, the files in them, where the listing of the last run is in the cache or was kept.
     pub files: BTreeMap<RepoPath, Vec<FileDifference>>,
 }
 
@@ -60,9 +60,12 @@ impl Session<'_> {
                     } => (path, locked.outs.get(path).map(|out| node_of(out.content, out.size))),
                     _ => continue,
                 };
-                if let Some(before) = before
-                    && let Some(changes) = self.contents.differences(path, &before)?
-                {
+                let Some(before) = before else { continue };
+                let changes = match self.contents.differences(path, &before)? {
+                    None => self.contents.kept_differences(&stage.id.to_string(), path, &before)?,
+                    changes => changes,
+                };
+                if let Some(changes) = changes {
                     files.insert(path.clone(), changes);
                 }
             }

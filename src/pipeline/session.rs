@@ -284,6 +284,22 @@ impl<'a> Session<'a> {
         Ok(locks.get(&file).and_then(|lock| lock.stages.get(&stage.name).cloned()))
     }
 
+    /// Whether all outputs are here as the lock file says.
+    pub(super) fn is_made_by_last_run(&self, stage: &Stage) -> Result<bool> {
+        let Some(locked) = self.locked(&stage.id)? else {
+            return Ok(false);
+        };
+        for out in &stage.outs {
+            // What cannot be looked at was not made by a run that counts.
+            let there = self.contents.node(&out.path).ok().flatten();
+            let made = locked.outs.get(&out.path).map(|out| out.content);
+            if made.is_none() || there.as_ref().and_then(super::inputs::pointer_content) != made {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// After a stage ran or was restored.
     pub(super) fn wrote(&self, stage: &Stage, locked: Option<LockedStage>) {
         for out in &stage.outs {

@@ -129,6 +129,16 @@ impl Repository {
         Ok(outcome)
     }
 
+    /// Whether an output of a stage is here as its lock file says, and was never stored here.
+    fn is_unstored(&self, output: &Output) -> Result<bool> {
+        let is_here = crate::fs::stat(&output.path.on_disk(self.root()))?.is_some();
+        if !is_here || self.is_tracked(&output.path)? {
+            return Ok(false);
+        }
+        let observed = self.observe_output(output)?;
+        Ok(self.identify(observed, None)?.node == Some(super::observe::pointer_node(output)))
+    }
+
     /// Stores the changes of outputs that are tracked already; of an output of a stage, what is here counts as what the
     /// stage made. One that is as an earlier pointer says is left alone
     /// unless it is named: it was not changed here.
@@ -143,9 +153,14 @@ impl Repository {
             .targets
             .into_iter()
             .partition(|target| target.output.stage().is_some());
-        // What nobody names may be half made.
+        // What nobody names may be half made, unless it is what the stage made and only was not stored.
         let mut targets = beside(others, "add")?;
-        targets.extend(of_stages.into_iter().filter(|target| target.named));
+        for mut target in of_stages {
+            target.named = target.named || self.is_unstored(&target.output)?;
+            if target.named {
+                targets.push(target);
+            }
+        }
         for target in targets {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {
@@ -174,7 +189,10 @@ impl Repository {
         self.progress.start(Phase::Scanning, 0, 0);
         let mut observed = Vec::with_capacity(work.len());
         for work in work {
-            let seen = self.observe(&work.path, work.before.as_ref().map(Output::root))?;
+            let seen = match &work.before {
+                Some(output) if output.path == work.path => self.observe_output(output)?,
+                before => self.observe(&work.path, before.as_ref().map(Output::root))?,
+            };
             observed.push((work, seen));
         }
         let (files, bytes) = observed.iter().fold((0, 0), |sum, (_, seen)| {

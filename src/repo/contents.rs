@@ -20,7 +20,7 @@ use crate::workspace::{
 
 /// What is in the workspace, remembered.
 pub struct Contents<'a> {
-    repository: &'a Repository,
+    pub(super) repository: &'a Repository,
     outputs: HashMap<RepoPath, Output>,
     files: KnownFiles,
     seen: Mutex<HashMap<RepoPath, Option<Node>>>,
@@ -396,6 +396,11 @@ impl Contents<'_> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether `path` is an output or in one.
+    pub(super) fn is_in_output(&self, path: &RepoPath) -> bool {
+        self.outputs.contains_key(path) || self.around(path).is_some()
+    }
+
     /// The output that `path` is in, but not at.
     fn around(&self, path: &RepoPath) -> Option<&Output> {
         std::iter::successors(path.parent(), RepoPath::parent).find_map(|dir| self.outputs.get(&dir))
@@ -440,7 +445,10 @@ impl Contents<'_> {
     }
 
     fn snapshot(&self, path: &RepoPath, output: Option<&Output>) -> Result<Snapshot> {
-        let seen = self.repository.observe(path, output.map(Output::root))?;
+        let seen = match output {
+            Some(output) => self.repository.observe_output(output)?,
+            None => self.repository.observe(path, None)?,
+        };
         let last = seen.last;
         let scopes = seen.scopes.clone();
         let snapshot = self.repository.identify(seen, None)?;
@@ -476,7 +484,7 @@ impl Contents<'_> {
         Ok(self.plain_snapshot(path, on_disk)?.node)
     }
 
-    fn plain_snapshot(&self, path: &RepoPath, on_disk: &std::path::Path) -> Result<Snapshot> {
+    pub(super) fn plain_snapshot(&self, path: &RepoPath, on_disk: &std::path::Path) -> Result<Snapshot> {
         let repository = self.repository;
         let name = crate::hash::FileId::of(path.as_bytes()).to_string();
         let dir = repository.stage_dir().join("dirs");

@@ -221,7 +221,7 @@ impl<'a> Side<'a> {
         if matches!(self.source, Source::Revision(_)) {
             return Ok((Some(pointed), None));
         }
-        let observed = self.repository.observe(path, Some(output.root()))?;
+        let observed = self.repository.observe_output(output)?;
         if observed.scan.kind.is_none() && (observed.last.is_none() || observed.scopes.paths().is_empty()) {
             return Ok((Some(pointed), None));
         }

@@ -25,6 +25,7 @@ mod import;
 mod init;
 mod inputs;
 mod install;
+mod listings;
 mod locks;
 mod log;
 mod ls;

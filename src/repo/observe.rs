@@ -1,6 +1,6 @@
 //! Looking at an output in the workspace: what is there, compared with what was recorded about it.
 
-use super::{Output, Repository, Result};
+use super::{Output, OutputMode, Repository, Result};
 use crate::fs::{self, FileKind};
 use crate::git::{Pointer, PointerContent};
 use crate::hash::TreeId;
@@ -65,6 +65,18 @@ impl Repository {
             base: pointer,
             scopes,
         })
+    }
+
+    /// Looks at what is at an output. What a stage made, and what nobody stored or brought here, is all that there is of it.
+    ///
+    /// # Errors
+    /// As [`Repository::observe`].
+    pub(crate) fn observe_output(&self, output: &Output) -> Result<Observed> {
+        let mut observed = self.observe(&output.path, Some(output.root()))?;
+        if matches!(output.mode, OutputMode::Stage(_)) && observed.last.is_none() && observed.scan.kind.is_some() {
+            (observed.base, observed.scopes) = (None, Scopes::whole());
+        }
+        Ok(observed)
     }
 
     /// Identifies everything in an observed output, storing it if there is a transaction to store it in. Otherwise the

@@ -263,7 +263,7 @@ impl Look<'_> {
         if let OutputMode::InPlace(file) = &output.mode {
             return repository.transparent_status(output, file, self.granular);
         }
-        let observed = repository.observe(&output.path, Some(output.root()))?;
+        let observed = repository.observe_output(output)?;
         let problems = observed.scan.problems.iter().map(Problem::to_string).collect();
         let Compared {
             state,
