@@ -11,8 +11,14 @@
 mod definition;
 #[path = "pipelines/edit.rs"]
 mod edit;
+#[path = "pipelines/isolated.rs"]
+mod isolated;
 #[path = "pipelines/locks.rs"]
 mod locks;
 #[path = "pipelines/outputs.rs"]
 mod outputs;
+#[path = "pipelines/repro.rs"]
+mod repro;
+#[path = "pipelines/repro_kill.rs"]
+mod repro_kill;
 mod support;

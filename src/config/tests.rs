@@ -293,7 +293,10 @@ fn messages_of_files() {
         ("[core\n", "work/mv.toml:1:6: unclosed table, expected `]`"),
         ("[core]\nöä = 1\n", "work/mv.toml:2:1: "),
         ("[core]\nremote = \n", "work/mv.toml:2:10: "),
-        ("[core]\njobs = 1\njobs = 2\n", "work/mv.toml:3:1: duplicate key"),
+        (
+            "[core]\njobs = 1\njobs = 2\n",
+            "work/mv.toml:3:1: there are two definitions of `jobs`",
+        ),
         (
             "[core]\n<<<<<<< HEAD\njobs = 1\n",
             "work/mv.toml:2: conflict markers of an unfinished merge",

@@ -111,6 +111,13 @@ impl FileLock {
     }
 }
 
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Also where a descriptor lives on in a process that left what was started with it.
+        let _ = rustix::fs::flock(self.file.as_fd(), FlockOperation::Unlock);
+    }
+}
+
 fn open(path: &Path, kind: LockKind) -> Result<File> {
     let opened = fs::OpenOptions::new()
         .read(true)

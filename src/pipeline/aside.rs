@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Result;
 use super::inputs::node_of;
 use super::runs::RecordedContent;
+use super::session::Judgement;
 use super::{Stage, inputs};
 use crate::fs::{self, FileKind};
 use crate::path::{RepoPath, quote, unquote};
@@ -45,12 +46,14 @@ enum Before {
 const LIST: &str = "list.json";
 
 impl Aside {
-    /// Puts the outputs of a stage aside. Those that persist are stored in the cache and stay. The caller holds the lock of
-    /// the stage and that of the workspace.
+    /// Puts the outputs of a stage aside. Those that persist are stored in the cache and stay; those that are not what the
+    /// stage made are stored before they move, because nothing else has them once the stage has run. The caller holds the
+    /// lock of the stage and that of the workspace.
     ///
     /// # Errors
     /// When something cannot be moved, stored or written down; nothing has moved then.
-    pub(super) fn take(repository: &Repository, stage: &Stage) -> Result<Self> {
+    pub(super) fn take(repository: &Repository, stage: &Stage, judgement: &Judgement) -> Result<Self> {
+        store(repository, &edited(stage, judgement))?;
         let dir = place(repository, stage);
         // Without a list, what is there is a rest of what does not count any more.
         fs::remove_dir_all(&dir)?;
@@ -109,6 +112,26 @@ impl Aside {
         // What cannot be read was never complete, so nothing had moved.
         let items = serde_json::from_slice(&bytes).unwrap_or_default();
         Ok(Some(Self { dir, items }))
+    }
+
+    /// As [`Aside::put_back`], after a process was killed. What is in the way may be half an output, or somebody's file that
+    /// came since: it goes into the cache.
+    ///
+    /// # Errors
+    /// As [`Aside::put_back`], and when something cannot be stored; nothing has changed then.
+    pub(super) fn recover(self, repository: &Repository) -> Result<()> {
+        let mut found = Vec::new();
+        for (item, path) in self.paths() {
+            let moved = match &item.before {
+                Before::Moved(name) => fs::stat(&self.dir.join(name))?.is_some(),
+                Before::Nothing | Before::Stored(_) => true,
+            };
+            if moved {
+                found.push(path);
+            }
+        }
+        store(repository, &found)?;
+        self.put_back(repository)
     }
 
     /// Moves what is to be moved, and makes the directories of the outputs.
@@ -182,6 +205,32 @@ impl Aside {
         let _ = fs::remove_dir_all(&self.dir);
         Ok(())
     }
+}
+
+/// Outputs that are there and are not what the stage made.
+fn edited(stage: &Stage, judgement: &Judgement) -> Vec<RepoPath> {
+    let locked = judgement.locked.as_ref();
+    let made = |path| locked.and_then(|locked| locked.outs.get(path)).map(|out| out.content);
+    let edited = stage.outs.iter().filter(|out| {
+        let there = judgement.outs.get(&out.path).and_then(Option::as_ref);
+        !out.persist && there.is_some_and(|there| inputs::pointer_content(there) != made(&out.path))
+    });
+    edited.map(|out| out.path.clone()).collect()
+}
+
+/// Stores the files and directories among these in the cache.
+fn store(repository: &Repository, paths: &[RepoPath]) -> Result<()> {
+    let mut found = Vec::new();
+    for path in paths {
+        let stat = fs::stat(&path.on_disk(repository.root()))?;
+        if stat.is_some_and(|stat| matches!(stat.kind, FileKind::File | FileKind::Dir)) {
+            found.push(path.clone());
+        }
+    }
+    if !found.is_empty() {
+        repository.store_contents(&found, 0, &[])?;
+    }
+    Ok(())
 }
 
 fn restore(repository: &Repository, path: &RepoPath, content: &RecordedContent) -> Result<()> {

@@ -66,13 +66,21 @@ impl Session<'_> {
     /// # Errors
     /// When something cannot be read, or an input is nowhere.
     pub(super) fn decide(&self, stage: &Stage, policy: &Policy) -> Result<Decision> {
+        self.decide_with(stage, policy, Absent::Refuse)
+    }
+
+    /// As [`Session::decide`]; inputs that are not here may be taken to be what is known of them.
+    ///
+    /// # Errors
+    /// As [`Session::decide`].
+    pub(super) fn decide_with(&self, stage: &Stage, policy: &Policy, absent: Absent) -> Result<Decision> {
         let absent = if policy.allow_missing || policy.pull {
             Absent::Allow
         } else {
-            Absent::Refuse
+            absent
         };
         let mut judgement = self.judge(stage, absent)?;
-        if policy.pull && !policy.allow_missing {
+        if absent == Absent::Allow && !policy.allow_missing {
             // Outputs that are known and not here are brought.
             judgement.out_reasons = judgement.locked.as_ref().map_or_else(Vec::new, |locked| {
                 super::reason::out_reasons(stage, locked, &judgement.outs)

@@ -51,7 +51,7 @@ impl Repro<'_, '_> {
         let held = self.lock_stage(stage)?;
         if let Some(aside) = Aside::left_behind(session.repository, stage)? {
             let _workspace = self.workspace()?;
-            aside.put_back(session.repository)?;
+            aside.recover(session.repository)?;
         }
         // Whoever had the lock may have run it.
         session.refresh(stage);
@@ -127,7 +127,10 @@ impl Repro<'_, '_> {
 
     fn run(&self, stage: &Stage, decision: &Decision, held: &FileLock) -> Result<StageOutcome> {
         let session = self.session;
+        self.check_resources(stage)?;
         let inputs = self.bring_deps(stage, &decision.judgement.inputs)?;
+        // As it is before the command changes something.
+        self.git_state()?;
         self.watch.event(&Event::Starts {
             stage: &stage.id,
             reasons: &decision.reasons,
@@ -142,7 +145,7 @@ impl Repro<'_, '_> {
         let aside = {
             let _workspace = self.workspace()?;
             check_outs(self, stage)?;
-            Aside::take(session.repository, stage)?
+            Aside::take(session.repository, stage, &decision.judgement)?
         };
         let ran = self.attempt(stage, held, &mut log, Some(&aside), sandbox.as_ref());
         let finished = log.finish();
@@ -165,6 +168,7 @@ impl Repro<'_, '_> {
         let ran = match (ran, failure) {
             (Some(ran), None) => ran,
             (ran, failure) => {
+                let _shield = session.repository.progress().shield();
                 {
                     let _workspace = self.workspace()?;
                     aside.put_back(session.repository)?;
@@ -173,7 +177,23 @@ impl Repro<'_, '_> {
                 return self.failed(stage, decision, &inputs, &log_bytes, ran, failure);
             }
         };
-        let (outs, run) = self.keep(stage, decision, &inputs, &ran, &log_bytes, aside)?;
+        let kept = {
+            let _workspace = self.workspace()?;
+            match self.keep(stage, decision, &inputs, &ran, &log_bytes) {
+                Ok(kept) => aside.forget().map(|()| kept),
+                Err(error) => {
+                    let _shield = session.repository.progress().shield();
+                    aside.put_back(session.repository).and(Err(error))
+                }
+            }
+        };
+        let (outs, run) = match kept {
+            Ok(kept) => kept,
+            Err(failure) => {
+                session.refresh_contents(stage);
+                return self.failed(stage, decision, &inputs, &log_bytes, Some(ran), Some(failure));
+            }
+        };
         let locked = self.locked(stage, &inputs, &outs)?;
         self.write_lock(stage, locked)?;
         Ok(StageOutcome {
@@ -363,7 +383,7 @@ impl Repro<'_, '_> {
         Ok(())
     }
 
-    /// Stores what the stage made, and what is recorded of the run.
+    /// Stores what the stage made, and what is recorded of the run. The caller holds the lock of the workspace.
     fn keep(
         &self,
         stage: &Stage,
@@ -371,23 +391,14 @@ impl Repro<'_, '_> {
         inputs: &Inputs,
         ran: &Ran,
         log: &[u8],
-        aside: Aside,
     ) -> Result<(BTreeMap<RepoPath, Node>, FileId)> {
         let session = self.session;
-        let _workspace = self.workspace()?;
         // Of what git keeps, metrics and plots are stored, too, so that the run can be restored; but they stay git's.
         let (cached, others): (Vec<&Out>, Vec<&Out>) = stage.outs.iter().partition(|out| out.cache);
         let small = others.into_iter().filter(|out| out.kind != OutKind::Data);
         let kept = cached.iter().copied().chain(small).filter(|_| !self.policy.no_commit);
         let stored: Vec<RepoPath> = kept.map(|out| out.path.clone()).collect();
-        let kept = match session.repository.store_contents(&stored, cached.len(), &[]) {
-            Ok(kept) => kept,
-            Err(error) => {
-                aside.put_back(session.repository)?;
-                session.refresh_contents(stage);
-                return Err(error.into());
-            }
-        };
+        let kept = session.repository.store_contents(&stored, cached.len(), &[])?;
         let mut outs = BTreeMap::new();
         for (path, node) in stored.into_iter().zip(kept.nodes) {
             if let Some(node) = node {
@@ -411,7 +422,6 @@ impl Repro<'_, '_> {
             }
         }
         let id = self.add_record(record, log)?;
-        aside.forget()?;
         Ok((outs, id))
     }
 
@@ -478,8 +488,7 @@ impl Repro<'_, '_> {
         ran: Option<Ran>,
         failure: Option<PipelineError>,
     ) -> Result<StageOutcome> {
-        let interrupted = matches!(failure, Some(PipelineError::Repo(RepoError::Interrupted(_))));
-        let result = if interrupted {
+        let result = if failure.as_ref().is_some_and(|failure| self.is_interruption(failure)) {
             StageResult::Stopped
         } else {
             StageResult::Failed

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use super::decide::{Action, Policy};
+use super::decide::{Action, Decision, Policy};
 use super::definition::SelectOptions;
 use super::error::{PipelineError, Result};
-use super::inputs::RunKey;
+use super::inputs::{RunKey, pointer_content};
 use super::process::Usage;
 use super::reason::StaleReason;
 use super::runs::{Machine, RunIndex, RunRecord, machine};
 use super::scheduler::{Job, JobEnd, Limits, OnFailure, schedule};
-use super::session::{Session, lock};
+use super::session::{Absent, Session, lock};
 use super::{Stage, StageId};
 use crate::hash::FileId;
 use crate::path::RepoPath;
@@ -172,6 +172,7 @@ const MAX_DIFF: u64 = 64 << 20;
 pub(super) struct Repro<'a, 's> {
     pub(super) session: &'a Session<'s>,
     pub(super) policy: Policy,
+    pub(super) limits: Limits,
     pub(super) watch: &'a dyn Watch,
     /// Of the threads of this process, one at a time moves and stores files.
     pub(super) turn: Mutex<()>,
@@ -208,16 +209,12 @@ impl<'s> Session<'s> {
                 resources: demand(&stages[*at]),
             })
             .collect();
-        for at in &chosen {
-            check_resources(&stages[*at], &limits)?;
-        }
-        let repro = Repro::new(self, options.policy, watch);
+        let repro = Repro::new(self, options.policy, limits, watch);
         let ends: Vec<Mutex<Option<StageOutcome>>> = chosen.iter().map(|_| Mutex::new(None)).collect();
         let run = |at: usize| {
             let stage = &stages[chosen[at]];
             let outcome = repro.bring(stage).unwrap_or_else(|error| {
-                let interrupted = matches!(error, PipelineError::Repo(RepoError::Interrupted(_)));
-                let result = if interrupted {
+                let result = if repro.is_interruption(&error) {
                     StageResult::Stopped
                 } else {
                     StageResult::Failed
@@ -247,7 +244,7 @@ impl<'s> Session<'s> {
         let results = schedule(
             &jobs,
             parallel,
-            &limits,
+            &repro.limits,
             options.on_failure,
             &|| repro.is_stopped(),
             &run,
@@ -266,13 +263,14 @@ impl<'s> Session<'s> {
         Ok(ReproOutcome {
             stages: outcomes.collect(),
             dry_run: false,
-            interrupted: self.repository.progress().check().is_err(),
+            interrupted: self.repository.progress().is_interrupted(),
         })
     }
 
     /// What would be done. What a stage makes that would run is not known: those behind it would be looked at again.
     fn plan(&self, chosen: &[usize], options: &ReproOptions) -> Result<ReproOutcome> {
         let mut changed = vec![false; self.stages().len()];
+        let mut restored = vec![false; self.stages().len()];
         let mut stages = Vec::new();
         for at in chosen {
             let stage = &self.stages()[*at];
@@ -291,8 +289,15 @@ impl<'s> Session<'s> {
                     ..options.policy
                 }
             };
-            let outcome = match self.decide(stage, &policy) {
+            // What is brought back as it was is known.
+            let absent = match self.graph.upstream(*at).iter().any(|need| restored[*need]) {
+                true => Absent::Allow,
+                false => Absent::Refuse,
+            };
+            let mut same = false;
+            let outcome = match self.decide_with(stage, &policy, absent) {
                 Ok(decision) => {
+                    same = is_as_it_was(&decision);
                     let result = match decision.action {
                         Action::Keep if waits.is_empty() => StageResult::Unchanged,
                         Action::KeepFrozen | Action::Keep if stage.frozen => StageResult::Frozen,
@@ -309,8 +314,8 @@ impl<'s> Session<'s> {
                 ) if !waits.is_empty() => StageOutcome::new(stage, StageResult::Ran, waits),
                 Err(error) => return Err(error),
             };
-            changed[*at] = matches!(outcome.result, StageResult::Ran | StageResult::Restored)
-                || (outcome.result == StageResult::Frozen && false);
+            restored[*at] = outcome.result == StageResult::Restored && same;
+            changed[*at] = matches!(outcome.result, StageResult::Ran | StageResult::Restored) && !restored[*at];
             stages.push(outcome);
         }
         let _ = self.contents.keep();
@@ -328,6 +333,19 @@ impl<'s> Session<'s> {
             Some(index) => index.reusable(key),
         }
     }
+}
+
+/// Whether outputs are brought back that are not there now and are what the lock file says.
+fn is_as_it_was(decision: &Decision) -> bool {
+    let Action::Restore { outs, .. } = &decision.action else {
+        return false;
+    };
+    let locked = decision.judgement.locked.as_ref();
+    outs.iter().all(|(path, node)| {
+        let there = decision.judgement.outs.get(path).and_then(Option::as_ref);
+        let made = locked.and_then(|locked| locked.outs.get(path)).map(|out| out.content);
+        there.is_none_or(|there| there == node) && pointer_content(node) == made
+    })
 }
 
 /// How much of each resource there is: processors, memory and graphics cards, unless the user says otherwise.
@@ -354,27 +372,12 @@ fn demand(stage: &Stage) -> BTreeMap<String, f64> {
     stage.resources.clone()
 }
 
-/// More processors or memory than there are let a stage run alone; of other things there must be enough.
-fn check_resources(stage: &Stage, limits: &Limits) -> Result<()> {
-    for (resource, amount) in &stage.resources {
-        let soft = resource == "cpus" || resource == "memory";
-        if let Some(available) = limits.get(resource).filter(|available| !soft && *amount > **available) {
-            return Err(PipelineError::Resource {
-                stage: stage.id.clone(),
-                resource: resource.clone(),
-                amount: *amount,
-                available: *available,
-            });
-        }
-    }
-    Ok(())
-}
-
 impl<'a, 's> Repro<'a, 's> {
-    pub(super) fn new(session: &'a Session<'s>, policy: Policy, watch: &'a dyn Watch) -> Self {
+    pub(super) fn new(session: &'a Session<'s>, policy: Policy, limits: Limits, watch: &'a dyn Watch) -> Self {
         Self {
             session,
             policy,
+            limits,
             watch,
             turn: Mutex::new(()),
             halted: AtomicBool::new(false),
@@ -386,7 +389,35 @@ impl<'a, 's> Repro<'a, 's> {
 
     /// Whether what runs is to be stopped.
     pub(super) fn is_stopped(&self) -> bool {
-        self.halted.load(Ordering::Relaxed) || self.session.repository.progress().check().is_err()
+        self.halted.load(Ordering::Relaxed) || self.session.repository.progress().is_interrupted()
+    }
+
+    /// Whether a stage did not get to its end because the user stopped it.
+    pub(super) fn is_interruption(&self, error: &PipelineError) -> bool {
+        let locked = |error: &std::io::Error| error.kind() == std::io::ErrorKind::Interrupted;
+        match error {
+            PipelineError::Repo(RepoError::Interrupted(_)) => true,
+            PipelineError::Repo(RepoError::Fs(error)) => self.is_stopped() && locked(&error.source),
+            _ => false,
+        }
+    }
+
+    /// More processors or memory than there are let a stage run alone; of other things there must be enough. Only a stage
+    /// that runs needs them.
+    pub(super) fn check_resources(&self, stage: &Stage) -> Result<()> {
+        for (resource, amount) in &stage.resources {
+            let soft = resource == "cpus" || resource == "memory";
+            let limit = self.limits.get(resource);
+            if let Some(available) = limit.filter(|available| !soft && *amount > **available) {
+                return Err(PipelineError::Resource {
+                    stage: stage.id.clone(),
+                    resource: resource.clone(),
+                    amount: *amount,
+                    available: *available,
+                });
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn machine(&self) -> &Machine {
@@ -424,7 +455,9 @@ impl<'a, 's> Repro<'a, 's> {
         for line in &stage.cmd {
             let word = line.split_whitespace().next().unwrap_or_default();
             let name = word.rsplit('/').next().unwrap_or_default();
-            if !KNOWN.contains(&name) {
+            // What is in the workspace is no interpreter.
+            let is_here = word.contains('/') && !word.starts_with('/');
+            if is_here || !KNOWN.contains(&name) {
                 continue;
             }
             let mut known = lock(&self.interpreters);

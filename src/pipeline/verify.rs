@@ -85,7 +85,7 @@ impl Session<'_> {
             isolated: true,
             ..options.policy
         };
-        let repro = Repro::new(self, policy, watch);
+        let repro = Repro::new(self, policy, super::repro::limits(&options.resources), watch);
         let jobs: Vec<Job> = chosen
             .iter()
             .map(|at| Job {
@@ -97,17 +97,14 @@ impl Session<'_> {
         let run = |at: usize| {
             let stage = &self.stages()[chosen[at]];
             let verified = repro.verify(stage).unwrap_or_else(|error| {
-                let interrupted = matches!(error, PipelineError::Repo(RepoError::Interrupted(_)));
+                let result = if repro.is_interruption(&error) {
+                    VerifyResult::Stopped
+                } else {
+                    VerifyResult::Failed
+                };
                 VerifiedStage {
                     error: Some(error.to_string()),
-                    ..VerifiedStage::new(
-                        stage,
-                        if interrupted {
-                            VerifyResult::Stopped
-                        } else {
-                            VerifyResult::Failed
-                        },
-                    )
+                    ..VerifiedStage::new(stage, result)
                 }
             });
             *lock(&found[at]) = Some(verified);
@@ -118,11 +115,10 @@ impl Session<'_> {
         } else {
             options.jobs
         };
-        let limits = super::repro::limits(&options.resources);
         schedule(
             &jobs,
             parallel,
-            &limits,
+            &repro.limits,
             options.on_failure,
             &|| repro.is_stopped(),
             &run,
@@ -172,6 +168,7 @@ impl Repro<'_, '_> {
                 ..VerifiedStage::new(stage, VerifyResult::OutOfDate)
             });
         }
+        self.check_resources(stage)?;
         let inputs: Inputs = self.bring_deps(stage, &judgement.inputs)?;
         self.watch.event(&Event::Starts {
             stage: &stage.id,

@@ -67,6 +67,17 @@ pub struct Progress {
     bytes_total: AtomicU64,
     requests: AtomicU64,
     interrupted: AtomicBool,
+    shields: AtomicU64,
+}
+
+/// While it lives, [`Progress::check`] lets everything go on: for what has to be put in order before an operation may end.
+#[derive(Debug)]
+pub struct Shield<'a>(&'a Progress);
+
+impl Drop for Shield<'_> {
+    fn drop(&mut self) {
+        self.0.shields.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Progress {
@@ -126,13 +137,26 @@ impl Progress {
     /// To be called between units of work.
     ///
     /// # Errors
-    /// [`Interrupted`] once [`Progress::interrupt`] was called.
+    /// [`Interrupted`] once [`Progress::interrupt`] was called, unless there is a [`Shield`].
     pub fn check(&self) -> Result<(), Interrupted> {
-        if self.interrupted.load(Relaxed) {
+        if self.is_interrupted() && self.shields.load(Relaxed) == 0 {
             Err(Interrupted)
         } else {
             Ok(())
         }
+    }
+
+    /// Whether [`Progress::interrupt`] was called.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Relaxed)
+    }
+
+    /// Lets what has to be done before the end be done.
+    #[must_use]
+    pub fn shield(&self) -> Shield<'_> {
+        self.shields.fetch_add(1, Relaxed);
+        Shield(self)
     }
 }
 
@@ -150,6 +174,10 @@ mod tests {
         assert_eq!((now.phase, now.files, now.bytes), (Phase::Pushing, (1, 3), (7, 15)));
         assert_eq!(progress.check(), Ok(()));
         progress.interrupt();
+        assert_eq!(progress.check(), Err(Interrupted));
+        let shield = progress.shield();
+        assert!(progress.check().is_ok() && progress.is_interrupted());
+        drop(shield);
         assert_eq!(progress.check(), Err(Interrupted));
         for (i, phase) in PHASES.iter().enumerate() {
             assert_eq!(*phase as usize, i);

@@ -227,3 +227,64 @@ fn unknown_targets_and_no_stages() {
         "error: there is no stage, output or project file `test`\nhint: did you mean sub/mv.toml:test?\n"
     );
 }
+
+#[test]
+fn a_revision_is_read_without_a_checkout() {
+    use modver::pipeline::{Graph, Pipelines, RevisionProjectFiles, WorkTreeFiles};
+    use modver::repo::{OpenOptions, Repository};
+
+    let s = Scratch::new();
+    s.repo().modver(["init"]).ok();
+    s.write("params.toml", "seed = 1\n");
+    s.write("raw/a.csv", "1");
+    s.write("raw/b.csv", "2");
+    s.repo().modver(["add", "raw/b.csv"]).ok();
+    s.write(
+        "sub/mv.toml",
+        "vars = ['../params.toml']\n[stages.each]\nforeach = { glob = 'in/*' }\ncmd = 'x ${seed}'\n\
+         [stages.one]\ncmd = 'one'\n",
+    );
+    s.write("sub/in/x.txt", "");
+    s.write(
+        "mv.toml",
+        "[stages.each]\nforeach = { glob = 'raw/*.csv' }\ncmd = 'y ${seed} ${item}'\n",
+    );
+    s.git(["add", "."]).ok();
+    s.git(["commit", "--quiet", "-m", "One"]).ok();
+    s.write("params.toml", "seed = 2\n");
+    s.write("sub/mv.toml", "broken");
+    s.write("new/mv.toml", "[stages.late]\ncmd = 'z'\n");
+
+    let repository = Repository::open(&OpenOptions {
+        cwd: s.path(""),
+        config: modver::config::ConfigSources::default(),
+        user_cache: None,
+        jobs: 1,
+        bare: false,
+        progress: std::sync::Arc::default(),
+        waiting: std::sync::Arc::new(|_: &str| ()),
+    })
+    .unwrap();
+    let files = RevisionProjectFiles::new(&repository, "HEAD").unwrap();
+    let pipelines = Pipelines::load(&files).unwrap();
+    let commands: Vec<String> = pipelines
+        .stages()
+        .iter()
+        .map(|stage| format!("{}: {}", stage.id, stage.cmd[0]))
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            "each@a: y 1 raw/a.csv",
+            "each@b: y 1 raw/b.csv",
+            "sub/mv.toml:each@x: x 1",
+            "sub/mv.toml:one: one"
+        ]
+    );
+    assert_eq!(Graph::new(pipelines.stages()).unwrap().order(), [0, 1, 2, 3]);
+    assert!(RevisionProjectFiles::new(&repository, "nonsense").is_err());
+    let error = Pipelines::load(&WorkTreeFiles::new(&repository))
+        .unwrap_err()
+        .to_string();
+    assert!(error.starts_with("sub/mv.toml:1:"), "{error}");
+}

@@ -86,9 +86,7 @@ struct Run {
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         if let ([run], true) = (&self.runs[..], self.whole) {
-            // A record is data: its own form says all of it.
-            let value = serde_json::to_value(run)?;
-            let text = toml::to_string_pretty(&without_null(value)).map_err(io::Error::other)?;
+            let text = run.record.to_text(&run.id).map_err(io::Error::other)?;
             return out.write_all(text.as_bytes());
         }
         for Run { id, record } in &self.runs {
@@ -118,19 +116,5 @@ impl Render for Shown {
             writeln!(out, "nothing was run yet")?;
         }
         Ok(())
-    }
-}
-
-fn without_null(value: serde_json::Value) -> serde_json::Value {
-    use serde_json::Value;
-    match value {
-        Value::Object(map) => Value::Object(
-            map.into_iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (key, without_null(value)))
-                .collect(),
-        ),
-        Value::Array(list) => Value::Array(list.into_iter().map(without_null).collect()),
-        other => other,
     }
 }

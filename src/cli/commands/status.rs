@@ -16,7 +16,7 @@ use crate::repo::{
     ConflictedOutput, Content, ContentKind, OutputState, OutputStatus, SourceState, StatusOutcome, StatusRequest,
 };
 
-/// Show what differs between the workspace and the pointers, and which stages are out of date
+/// Show what differs between workspace, pointers and stages
 ///
 /// Compares each tracked file and directory with its pointer or lock file, and each stage with its last run. Nothing is
 /// changed. What git shows, such as pointers that are not committed, is left to `git status`.

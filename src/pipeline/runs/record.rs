@@ -162,6 +162,16 @@ impl RunRecord {
         serde_json::to_vec(self)
     }
 
+    /// All of it for people, as TOML; what is not known is left out.
+    ///
+    /// # Errors
+    /// Never in practice: everything in it can be written as TOML.
+    pub fn to_text(&self, id: &FileId) -> Result<String, toml::ser::Error> {
+        let value = serde_json::to_value(self).map_err(serde::ser::Error::custom)?;
+        let record = toml::to_string_pretty(&without_null(value))?;
+        Ok(format!("id = \"{id}\"\n{record}"))
+    }
+
     /// Reads a record.
     ///
     /// # Errors
@@ -176,5 +186,21 @@ impl RunRecord {
                 record.version
             )))
         }
+    }
+}
+
+/// Values that TOML has, too.
+fn without_null(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(map) => {
+            let known = map.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(known.map(|(key, value)| (key, without_null(value))).collect())
+        }
+        Value::Array(list) => {
+            let known = list.into_iter().filter(|value| !value.is_null());
+            Value::Array(known.map(without_null).collect())
+        }
+        other => other,
     }
 }

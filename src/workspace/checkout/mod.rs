@@ -342,3 +342,15 @@ impl CheckoutPlan {
 fn relative(path: &Inner, output: &Name) -> RepoPath {
     path.strip_prefix(&RepoPath::root().join(output)).unwrap_or_default()
 }
+
+/// Adds to the entries of `dir`; those of one directory mostly come one after another.
+fn touch(list: &mut Vec<Touch>, dir: &Inner, name: &Name, at: RowRef) {
+    let entry = (name.clone(), at);
+    match list.last_mut() {
+        Some(last) if last.dir == *dir => last.entries.push(entry),
+        _ => list.push(Touch {
+            dir: dir.clone(),
+            entries: vec![entry],
+        }),
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{
     CheckoutPlan, CheckoutRequest, Conflict, ConflictReason, DirWork, Failure, FailureReason, Inner, Merging,
-    PlanCounts, RowRef, Touch, What, Work, relative,
+    PlanCounts, What, Work, relative, touch,
 };
 use crate::fs::{FileKind, TempFile};
 use crate::hash::{FileId, TreeId};
@@ -590,17 +590,5 @@ impl Planner<'_> {
             replaces,
             over: false,
         });
-    }
-}
-
-/// Adds to the entries of `dir`; those of one directory mostly come one after another.
-fn touch(list: &mut Vec<Touch>, dir: &Inner, name: &Name, at: RowRef) {
-    let entry = (name.clone(), at);
-    match list.last_mut() {
-        Some(last) if last.dir == *dir => last.entries.push(entry),
-        _ => list.push(Touch {
-            dir: dir.clone(),
-            entries: vec![entry],
-        }),
     }
 }
