@@ -77,9 +77,9 @@ fn nothing_differs() {
     assert_eq!((&json["clean"], &json["exit"]), (&json!(true), &json!(0)));
     assert_eq!(
         json["outputs"][0],
-        json!({"path": "data", "dir": true, "transparent": false, "size": 34, "state": "unchanged", "present": null,
+        json!({"path": "data", "dir": true, "transparent": false, "stage": null, "size": 34, "state": "unchanged", "present": null,
             "counts": null, "files": null, "in_cache": null, "missing_files": null, "in_remote": null, "source": null,
-            "problems": []})
+            "clashes": [], "problems": []})
     );
     let diff = modver(&s, &["diff"]);
     assert_eq!(diff.err(), "nothing is different\n");

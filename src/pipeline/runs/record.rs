@@ -167,7 +167,7 @@ impl RunRecord {
     /// # Errors
     /// Never in practice: everything in it can be written as TOML.
     pub fn to_text(&self, id: &FileId) -> Result<String, toml::ser::Error> {
-        let value = serde_json::to_value(self).map_err(serde::ser::Error::custom)?;
+        let value = serde_json::to_value(self).map_err(<toml::ser::Error as serde::ser::Error>::custom)?;
         let record = toml::to_string_pretty(&without_null(value))?;
         Ok(format!("id = \"{id}\"\n{record}"))
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{
     CheckoutPlan, CheckoutRequest, Conflict, ConflictReason, DirWork, Failure, FailureReason, Inner, Merging,
-    PlanCounts, What, Work, relative, touch,
+    PlanCounts, RowRef, What, Work, relative, touch,
 };
 use crate::fs::{FileKind, TempFile};
 use crate::hash::{FileId, TreeId};
