@@ -47,7 +47,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["pipeline/values"]),
     ("signal_hook", &["cli/"]),
     ("tokio", &["remote/", "serve/"]),
-    ("toml", &["config/", "git/", "pipeline/", "store/marker"]),
+    (
+        "toml",
+        &["cli/commands/runs", "config/", "git/", "pipeline/", "store/marker"],
+    ),
     ("toml_edit", &["config/", "git/", "pipeline/"]),
     ("wait4", &["pipeline/process"]),
     ("zstd", &["store/codec"]),

@@ -135,7 +135,8 @@ fn follow(
         let mut busy = false;
         while open {
             match reader.read(&mut buffer) {
-                Ok(0) => open = false,
+                // It is about to end, most likely.
+                Ok(0) => (open, busy) = (false, true),
                 Ok(n) => {
                     output(&buffer[..n]);
                     busy = true;

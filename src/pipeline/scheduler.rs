@@ -4,7 +4,7 @@
 //! order goes first, and nothing behind it overtakes what it waits for when it is short of a resource.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Something to run.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +41,7 @@ pub enum OnFailure {
 /// How much there is of each resource; of others, each job may hold as much as it says, one at a time.
 pub type Limits = BTreeMap<String, f64>;
 
-/// Runs all jobs, up to `parallel` at once, each in a thread of its own. `stop` is asked before each is started.
+/// Runs all jobs, up to `parallel` at once. `stop` is asked before each is started.
 pub(super) fn schedule(
     jobs: &[Job],
     parallel: usize,
@@ -58,40 +58,95 @@ pub(super) fn schedule(
         users: users(jobs),
         running: Vec::new(),
         ready: std::collections::BTreeSet::new(),
+        halted: false,
     };
     for (at, missing) in state.missing.iter().enumerate() {
         if *missing == 0 {
             state.ready.insert(at);
         }
     }
-    let (sender, receiver) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let mut halted = false;
-        loop {
-            halted = halted || stop();
-            while !halted && state.running.len() < parallel.max(1) {
-                let Some(next) = state.next() else { break };
-                state.running.push(next);
-                let sender = sender.clone();
-                scope.spawn(move || {
-                    let end = run(next);
-                    // The receiver outlives all senders but for a panic.
-                    let _ = sender.send((next, end));
-                });
-            }
-            if state.running.is_empty() {
-                break;
-            }
-            let Ok((at, end)) = receiver.recv() else { break };
-            state.finish(at, end);
-            halted |= end == JobEnd::Failed && on_failure == OnFailure::Finish;
+    let shared = Shared {
+        state: Mutex::new(state),
+        changed: Condvar::new(),
+    };
+    let halts = |end: JobEnd| end == JobEnd::Failed && on_failure == OnFailure::Finish;
+    // Most jobs have nothing to do: a thread goes from one to the next without handing over.
+    let work = || {
+        while let Some(at) = shared.take(stop) {
+            let mut ending = Ending {
+                shared: &shared,
+                at,
+                end: JobEnd::Stopped,
+                halts: true,
+            };
+            ending.end = run(at);
+            ending.halts = halts(ending.end);
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..parallel.min(jobs.len()) {
+            scope.spawn(work);
+        }
+        work();
     });
-    state
-        .ends
-        .into_iter()
-        .map(|end| end.unwrap_or(JobEnd::Stopped))
-        .collect()
+    let state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let ends = state.ends.into_iter();
+    ends.map(|end| end.unwrap_or(JobEnd::Stopped)).collect()
+}
+
+/// What the threads that run jobs share.
+struct Shared<'a> {
+    state: Mutex<State<'a>>,
+    /// Something ended, or more than one is ready.
+    changed: Condvar,
+}
+
+impl<'a> Shared<'a> {
+    fn lock(&self) -> MutexGuard<'_, State<'a>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next job to run, once there is one; `None`: there will be none.
+    fn take(&self, stop: &dyn Fn() -> bool) -> Option<usize> {
+        let mut state = self.lock();
+        loop {
+            state.halted = state.halted || stop();
+            let next = if state.halted { None } else { state.next() };
+            if let Some(next) = next {
+                state.running.push(next);
+                if !state.ready.is_empty() {
+                    self.changed.notify_one();
+                }
+                return Some(next);
+            }
+            if state.halted || state.running.is_empty() {
+                self.changed.notify_all();
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A job that runs; when dropped, it ended, also by a panic.
+struct Ending<'a, 'b> {
+    shared: &'a Shared<'b>,
+    at: usize,
+    end: JobEnd,
+    /// Whether nothing else is to be started.
+    halts: bool,
+}
+
+impl Drop for Ending<'_, '_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.finish(self.at, self.end);
+        state.halted |= self.halts;
+        // Who ended takes the next job itself; what it held may be enough for another.
+        if state.halted || state.ready.len() > 1 {
+            self.shared.changed.notify_all();
+        }
+    }
 }
 
 fn users(jobs: &[Job]) -> Vec<Vec<usize>> {
@@ -115,6 +170,8 @@ struct State<'a> {
     users: Vec<Vec<usize>>,
     running: Vec<usize>,
     ready: std::collections::BTreeSet<usize>,
+    /// Nothing else is to be started.
+    halted: bool,
 }
 
 impl State<'_> {
