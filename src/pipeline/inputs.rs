@@ -53,13 +53,13 @@ impl Inputs {
         for (file, keys) in &self.params {
             let mut values = BTreeMap::new();
             for (key, value) in keys {
-                values.insert(key, value.as_ref()?);
+                values.insert(key, sorted(value.as_ref()?));
             }
             params.insert(file.to_string(), values);
         }
         let outs: BTreeMap<String, bool> = stage.outs.iter().map(|out| (out.path.to_string(), out.cache)).collect();
         let wdir = stage.wdir.to_string();
-        // Maps of `serde_json` are sorted, too: the same inputs give the same bytes.
+        // The same inputs give the same bytes: tables of parameters are sorted, whatever the order in their file.
         let text = serde_json::json!({
             "version": 1,
             "cmd": stage.cmd,
@@ -90,6 +90,19 @@ impl Inputs {
             env: self.env.clone(),
             outs,
         }
+    }
+}
+
+/// The same value with the keys of all tables in order.
+fn sorted(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(map) => {
+            let map: BTreeMap<&String, Value> = map.iter().map(|(key, value)| (key, sorted(value))).collect();
+            Value::Object(map.into_iter().map(|(key, value)| (key.clone(), value)).collect())
+        }
+        Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
+        other => other.clone(),
     }
 }
 
@@ -161,4 +174,19 @@ fn content_text(content: &PointerContent) -> String {
 #[must_use]
 pub(super) fn file_name(stage: &StageId) -> String {
     FileId::of(format!("{}\0{}", stage.file, stage.name).as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_order_of_keys_does_not_matter() {
+        let text = |json: &str| sorted(&serde_json::from_str(json).unwrap()).to_string();
+        let one = text(r#"{"b": [{"y": 1, "x": 2}], "a": 3}"#);
+        assert_eq!(one, text(r#"{"a": 3, "b": [{"x": 2, "y": 1}]}"#));
+        assert_ne!(one, text(r#"{"a": 3, "b": [{"x": 1, "y": 2}]}"#));
+        assert_eq!(sorted(&json!([2, 1])), json!([2, 1]));
+    }
 }

@@ -175,7 +175,8 @@ impl Repro<'_, '_> {
             reasons: &[],
         });
         let sandbox = Sandbox::make(self, stage, &inputs)?;
-        let log_path = super::logs::log_path(session.repository, &stage.id);
+        // The log of the last run stays.
+        let log_path = super::logs::log_path(session.repository, &stage.id).with_extension("verify");
         let mut log = super::log::Log::create(&log_path)?;
         let ran = self.attempt(stage, &held, &mut log, None, Some(&sandbox))?;
         log.finish()?;
