@@ -8,6 +8,8 @@ use crate::cli::ui::{Render, Style};
 use crate::pipeline::{Reach, SelectOptions, Session, last_log};
 
 /// Print what stages printed when they last ran here
+///
+/// Of a stage that was restored, it is what its last run in this work tree printed. Very long logs lack their middle.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
