@@ -47,10 +47,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["pipeline/values"]),
     ("signal_hook", &["cli/"]),
     ("tokio", &["remote/", "serve/"]),
-    (
-        "toml",
-        &["cli/commands/runs", "config/", "git/", "pipeline/", "store/marker"],
-    ),
+    ("toml", &["config/", "git/", "pipeline/", "store/marker"]),
     ("toml_edit", &["config/", "git/", "pipeline/"]),
     ("wait4", &["pipeline/process"]),
     ("zstd", &["store/codec"]),
