@@ -20,7 +20,7 @@ use super::log::Log;
 use super::process::{self, End, Task, Usage};
 use super::repro::{Event, Repro, StageOutcome, StageResult};
 use super::runs::{RecordedContent, RunRecord};
-use super::session::{lock, lock_file};
+use super::session::{Judgement, lock, lock_file};
 use super::{Out, OutKind, Stage};
 use crate::fs::{self, FileLock, LockKind};
 use crate::git::LockedStage;
@@ -106,11 +106,12 @@ impl Repro<'_, '_> {
         {
             let _workspace = self.workspace()?;
             check_outs(self, stage)?;
-            // What somebody changed is stored before it goes.
+            // What somebody changed, also while locks were waited for, is stored before it goes.
+            let now = session.outs_now(stage)?;
             let changed: Vec<RepoPath> = outs
                 .iter()
                 .filter(|(path, node)| {
-                    let there = decision.judgement.outs.get(*path).and_then(Option::as_ref);
+                    let there = now.get(*path).and_then(Option::as_ref);
                     there.is_some_and(|there| there != *node)
                 })
                 .map(|(path, _)| path.clone())
@@ -151,7 +152,12 @@ impl Repro<'_, '_> {
         let aside = {
             let _workspace = self.workspace()?;
             check_outs(self, stage)?;
-            Aside::take(session.repository, stage, &decision.judgement)?
+            // Somebody may have edited outputs while inputs were fetched and locks waited for.
+            let judgement = Judgement {
+                outs: session.outs_now(stage)?,
+                ..decision.judgement.clone()
+            };
+            Aside::take(session.repository, stage, &judgement)?
         };
         let ran = self.attempt(stage, held, &mut log, Some(&aside), sandbox.as_ref());
         let finished = log.finish();

@@ -317,6 +317,19 @@ impl<'a> Session<'a> {
         self.refresh_contents(stage);
     }
 
+    /// What is at the outputs of a stage at this moment, whatever was seen before.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn outs_now(&self, stage: &Stage) -> Result<BTreeMap<RepoPath, Option<Node>>> {
+        let mut outs = BTreeMap::new();
+        for out in &stage.outs {
+            self.contents.forget(&out.path);
+            outs.insert(out.path.clone(), self.contents.node(&out.path)?);
+        }
+        Ok(outs)
+    }
+
     /// Looks again at what a stage reads and writes.
     pub(super) fn refresh_contents(&self, stage: &Stage) {
         for path in stage.deps.iter().chain(stage.outs.iter().map(|out| &out.path)) {
