@@ -14,8 +14,8 @@ use crate::path::RepoPath;
 use crate::remote::Wanted;
 use crate::store::{PackKind, Stored, Transaction};
 use crate::workspace::{
-    ChangeKind, CheckoutPlan, CheckoutRequest, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes, Snapshot, State,
-    StateFile, WorkspaceError, changes, scan,
+    ChangeKind, CheckoutPlan, CheckoutRequest, FailureReason, IgnoreRules, KnownFiles, Mode, ScanRequest, Scopes,
+    Snapshot, State, StateFile, WorkspaceError, changes, scan,
 };
 
 /// What is in the workspace, remembered.
@@ -150,6 +150,13 @@ impl Repository {
         if snapshot.node.as_ref() == Some(node) && snapshot.scan.problems.is_empty() {
             let _ = snapshot.write_state(&self.state_path(path)?, snapshot.root(), &Scopes::whole());
             return Ok(());
+        }
+        // Nothing goes for what cannot be had.
+        if !self.has_content(node)? {
+            return Err(RepoError::NotRestored {
+                path: path.clone(),
+                reason: FailureReason::Missing,
+            });
         }
         let scopes = Scopes::whole();
         // What is there and not in the listing was made by nobody that counts.
