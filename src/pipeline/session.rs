@@ -28,7 +28,7 @@ pub struct Session<'a> {
     pub(super) contents: Contents<'a>,
     outputs: Outputs,
     values: Mutex<HashMap<RepoPath, Arc<Option<Value>>>>,
-    locks: Mutex<HashMap<RepoPath, Lock>>,
+    locks: Mutex<HashMap<RepoPath, Arc<Lock>>>,
     environment: BTreeMap<String, String>,
     /// Which stage makes what, by the path of the output.
     pub(super) makers: HashMap<RepoPath, usize>,
@@ -301,14 +301,12 @@ impl<'a> Session<'a> {
     }
 
     /// After a stage ran or was restored.
-    pub(super) fn wrote(&self, stage: &Stage, locked: Option<LockedStage>) {
+    pub(super) fn wrote(&self, stage: &Stage) {
         for out in &stage.outs {
             self.contents.forget(&out.path);
             lock(&self.values).remove(&out.path);
         }
-        if let (Some(lock), Some(locked)) = (lock(&self.locks).get_mut(&lock_file(&stage.id)), locked) {
-            lock.stages.insert(stage.id.name.clone(), locked);
-        }
+        lock(&self.locks).remove(&lock_file(&stage.id));
     }
 
     /// Looks again at everything that is about a stage: another process may have run it.

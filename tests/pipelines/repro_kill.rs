@@ -177,7 +177,7 @@ fn too_long_and_again() {
     assert_eq!(json["runs"][0]["attempts"], 3);
 }
 
-fn start(s: &Scratch, args: &[&str]) -> Child {
+pub(super) fn start(s: &Scratch, args: &[&str]) -> Child {
     s.repo()
         .command(MODVER)
         .args(args)
@@ -187,7 +187,7 @@ fn start(s: &Scratch, args: &[&str]) -> Child {
         .unwrap()
 }
 
-fn end(child: Child) -> Output {
+pub(super) fn end(child: Child) -> Output {
     use std::os::unix::process::ExitStatusExt as _;
     let output = child.wait_with_output().unwrap();
     let text = format!(
@@ -206,7 +206,7 @@ fn signal(name: &str, pid: u32) {
 }
 
 /// Waits until there is something in the file; returns it.
-fn wait_for(path: &Path) -> String {
+pub(super) fn wait_for(path: &Path) -> String {
     let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
         match fs::read_to_string(path) {
