@@ -69,7 +69,8 @@ pub(super) fn remote_store(
         config.name.as_str(),
         transport.into(),
         copies.join(place),
-        jobs.clamp(4, 16),
+        // The transport finds out how many requests do it good.
+        jobs.max(16),
         Arc::clone(progress),
     )))
 }

@@ -11,6 +11,7 @@
 //! The library reads no environment, with one exception that is confined to `s3::account`: the usual AWS settings
 //! (`AWS_*`, `~/.aws`), which every S3 client is expected to honour. HTTP proxies likewise (`HTTPS_PROXY`).
 
+mod adaptive;
 mod dir;
 mod error;
 mod object;
@@ -32,6 +33,7 @@ use bytes::Bytes;
 
 use crate::progress::Progress;
 
+use self::adaptive::Adaptive;
 pub use crate::config::Secret;
 pub use dir::DirTransport;
 pub use error::{Place, Source, TransportError};
@@ -223,7 +225,10 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
             progress,
         )),
         Location::S3 { bucket, prefix } => Box::new(Retry::new(
-            S3Transport::open(&bucket, &prefix, spec, Arc::clone(&progress))?,
+            Adaptive::new(
+                S3Transport::open(&bucket, &prefix, spec, Arc::clone(&progress))?,
+                Arc::clone(&progress),
+            ),
             options.retry,
             progress,
         )),
