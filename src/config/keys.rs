@@ -200,6 +200,21 @@ pub static KEYS: &[KeySpec] = &[
         Kind::Secret,
         "The session token of temporary S3 credentials.",
     ),
+    remote(
+        "encryption",
+        Kind::Bool,
+        "Whether what the remote has is encrypted before it leaves this machine.",
+    ),
+    remote(
+        "key_file",
+        Kind::Path,
+        "The file with the key of an encrypted remote; `remote add --key-file` makes it.",
+    ),
+    remote(
+        "passphrase",
+        Kind::Secret,
+        "The passphrase of an encrypted remote that has no key file.",
+    ),
 ];
 
 /// Top-level tables of `mv.toml` that are not settings: other parts of modver read them.

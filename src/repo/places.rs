@@ -8,7 +8,7 @@ use crate::config::RemoteConfig;
 use crate::hash::FileId;
 use crate::progress::Progress;
 use crate::remote::RemoteStore;
-use crate::remote::transport::{self, Credentials, OpenOptions, RemoteSpec, RetryPolicy, Transport};
+use crate::remote::transport::{self, Credentials, KeySource, OpenOptions, RemoteSpec, RetryPolicy, Transport};
 
 /// What the transport has to know.
 pub(super) fn spec(config: &RemoteConfig) -> RemoteSpec {
@@ -29,6 +29,10 @@ pub(super) fn spec(config: &RemoteConfig) -> RemoteSpec {
         anonymous: config.anonymous,
         path_style: config.path_style,
         credentials,
+        encryption: config.encryption.then(|| {
+            let file = config.key_file.clone().map(KeySource::File);
+            file.or_else(|| config.passphrase.clone().map(KeySource::Passphrase))
+        }),
     }
 }
 

@@ -19,6 +19,7 @@ mod probe;
 mod retry;
 mod runtime;
 mod s3;
+mod sealed;
 mod traffic;
 mod url;
 mod web;
@@ -41,6 +42,7 @@ pub use object::ObjectReader;
 pub use probe::{Capabilities, probe};
 pub use retry::{Retry, RetryPolicy};
 pub use s3::S3Transport;
+pub use sealed::{KeyError, KeySource, Sealed, make_key_file};
 pub use traffic::Traffic;
 pub use url::{Credentials, Location, RemoteSpec, UrlError};
 pub use web::{Version, WebReader, WebStream, shown_url};
@@ -218,7 +220,7 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
         source,
     })?;
     let progress = Arc::clone(&options.progress);
-    Ok(match location {
+    let plain: Box<dyn Transport> = match location {
         Location::Dir(path) => Box::new(Retry::new(
             DirTransport::open(&path, options.create)?,
             options.retry,
@@ -232,6 +234,10 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
             options.retry,
             progress,
         )),
+    };
+    Ok(match &spec.encryption {
+        None => plain,
+        Some(key) => Box::new(Sealed::new(Arc::<dyn Transport>::from(plain), key.clone())),
     })
 }
 
