@@ -17,7 +17,7 @@ use super::error::{PipelineError, Result};
 use super::inputs::{self, Inputs, locked_dep, locked_out, node_of};
 use super::isolate::Sandbox;
 use super::log::Log;
-use super::process::{self, End, Task, Usage};
+use super::process::{self, End, Task, Usage, Watched};
 use super::repro::{Event, Repro, StageOutcome, StageResult};
 use super::runs::{RecordedContent, RunRecord};
 use super::session::{Judgement, lock, lock_file};
@@ -312,7 +312,8 @@ impl Repro<'_, '_> {
         sandbox: Option<&Sandbox>,
         usage: &mut Usage,
     ) -> Result<(End, String)> {
-        let root = sandbox.map_or(self.session.repository.root(), Sandbox::root);
+        let repository = self.session.repository;
+        let root = sandbox.map_or(repository.root(), Sandbox::root);
         let dir = stage.wdir.on_disk(root);
         if fs::stat(&dir)?.is_none_or(|stat| stat.kind == fs::FileKind::File) {
             return Err(PipelineError::NoDirectory {
@@ -338,8 +339,13 @@ impl Repro<'_, '_> {
                 env: &[],
                 lock: held,
                 deadline,
+                grace: repository.config().grace(),
             };
-            let ran = process::run(&task, &|| self.is_stopped(), &mut output);
+            let watched = Watched {
+                stop: &|| self.is_stopped(),
+                progress: repository.progress(),
+            };
+            let ran = process::run(&task, &watched, &mut output);
             let (end, used) = ran.map_err(|source| PipelineError::Spawn {
                 stage: stage.id.clone(),
                 source,
