@@ -11,6 +11,8 @@
 mod definition;
 #[path = "pipelines/edit.rs"]
 mod edit;
+#[path = "pipelines/gone.rs"]
+mod gone;
 #[path = "pipelines/hard.rs"]
 mod hard;
 #[path = "pipelines/isolated.rs"]

@@ -247,7 +247,7 @@ impl Repro<'_, '_> {
             }
             Ok(true)
         };
-        if !self.policy.pull || !(here(&absent)? || session.fetch_nodes(&absent)?) {
+        if !self.policy.pull || !(here(&absent)? || session.fetch_nodes(&absent, false)?) {
             return Err(PipelineError::AbsentDep {
                 stage: stage.id.clone(),
                 path: first,

@@ -51,9 +51,10 @@ impl Sandbox {
             root: fs::canonicalize(&root)?,
             before: BTreeMap::new(),
         };
-        for path in repository.git().tracked()?.under(&RepoPath::root())? {
-            if !session.is_made(&path) {
-                sandbox.copy_in(session, &path)?;
+        let tracked = repository.git().tracked()?.under(&RepoPath::root())?;
+        for path in &tracked {
+            if !session.is_made(path) {
+                sandbox.copy_in(session, path)?;
             }
         }
         for (path, dep) in &known.deps {
@@ -65,6 +66,12 @@ impl Sandbox {
                 .is_some_and(|there| there.content == dep.content)
             {
                 sandbox.copy_in(session, path)?;
+                // What does not count must not be needed.
+                for ignored in session.contents.left_out(path)? {
+                    if !tracked.iter().any(|tracked| tracked.starts_with(&ignored)) {
+                        remove_path(&ignored.on_disk(&sandbox.root))?;
+                    }
+                }
             } else {
                 remove_path(&path.on_disk(&sandbox.root))?;
                 let node = node_of(dep.content, dep.size);

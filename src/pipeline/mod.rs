@@ -14,6 +14,7 @@ pub mod edit;
 mod error;
 mod execute;
 mod explain;
+mod gone;
 mod graph;
 mod inputs;
 mod isolate;

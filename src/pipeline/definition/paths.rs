@@ -2,6 +2,7 @@
 
 use super::error::PathProblem;
 use crate::path::{Name, RepoPath};
+use crate::repo::PROJECT_FILE;
 
 /// What `text` means in the directory `base`: `.` and `..` are folded, links are not looked at.
 pub(in crate::pipeline) fn resolve(base: &RepoPath, text: &str) -> Result<RepoPath, PathProblem> {
@@ -96,4 +97,9 @@ mod tests {
         assert_eq!(resolve_out(&base, "../mv.lock"), Err(PathProblem::Reserved));
         assert_eq!(resolve_out(&base, "model.bin"), Ok(path("a/b/model.bin")));
     }
+}
+
+/// The project file in a directory.
+pub(in crate::pipeline) fn project_file_in(dir: &RepoPath) -> RepoPath {
+    Name::new(PROJECT_FILE.as_bytes()).map_or_else(|_| dir.clone(), |name| dir.join(&name))
 }
