@@ -7,6 +7,8 @@
     reason = "a test may panic and uses files as a user would"
 )]
 
+#[path = "pipelines/beside.rs"]
+mod beside;
 #[path = "pipelines/definition.rs"]
 mod definition;
 #[path = "pipelines/edit.rs"]

@@ -46,7 +46,7 @@ enum Before {
     Stored(RecordedContent),
 }
 
-const LIST: &str = "list.json";
+const LIST: &str = crate::repo::ASIDE_LIST;
 
 impl Aside {
     /// Puts the outputs of a stage aside. Those that persist are stored in the cache and stay; those that are not what the
@@ -70,7 +70,7 @@ impl Aside {
         let mut stored = if persistent.is_empty() {
             Vec::new()
         } else {
-            repository.store_contents(&persistent, 0, &[])?.nodes
+            repository.store_contents(&persistent, 0, |_| Ok(Vec::new()))?.nodes
         }
         .into_iter();
         let mut items = Vec::new();
@@ -253,7 +253,7 @@ fn store(repository: &Repository, paths: &[RepoPath]) -> Result<()> {
         }
     }
     if !found.is_empty() {
-        repository.store_contents(&found, 0, &[])?;
+        repository.store_contents(&found, 0, |_| Ok(Vec::new()))?;
     }
     Ok(())
 }
@@ -266,7 +266,7 @@ fn restore(repository: &Repository, path: &RepoPath, content: &RecordedContent) 
 }
 
 fn place(repository: &Repository, stage: &Stage) -> PathBuf {
-    repository.stage_dir().join("aside").join(inputs::file_name(&stage.id))
+    repository.aside_dir().join(inputs::file_name(&stage.id))
 }
 
 /// Moves a file or directory, also to another file system.

@@ -72,7 +72,7 @@ impl Repro<'_, '_> {
 
     pub(super) fn lock_stage(&self, stage: &Stage) -> Result<FileLock> {
         let repository = self.session.repository;
-        let dir = repository.stage_dir().join("locks");
+        let dir = repository.stage_locks_dir();
         fs::create_dir_all(&dir)?;
         let path = dir.join(inputs::file_name(&stage.id));
         let waiting = |holder: &str| {
@@ -116,7 +116,7 @@ impl Repro<'_, '_> {
                 })
                 .map(|(path, _)| path.clone())
                 .collect();
-            session.repository.store_contents(&changed, 0, &[])?;
+            session.repository.store_contents(&changed, 0, |_| Ok(Vec::new()))?;
             for out in &stage.outs {
                 if let Some(node) = outs.get(&out.path) {
                     session.repository.restore_content(&out.path, node, out.cache)?;
@@ -423,16 +423,9 @@ impl Repro<'_, '_> {
         let small = others.into_iter().filter(|out| out.kind != OutKind::Data);
         let kept = cached.iter().copied().chain(small).filter(|_| !self.policy.no_commit);
         let stored: Vec<RepoPath> = kept.map(|out| out.path.clone()).collect();
-        let kept = session.repository.store_contents(&stored, cached.len(), &[])?;
         let mut outs = BTreeMap::new();
-        for (path, node) in stored.into_iter().zip(kept.nodes) {
-            if let Some(node) = node {
-                session.contents.put(&path, Some(node.clone()));
-                outs.insert(path, node);
-            }
-        }
         for out in &stage.outs {
-            if !outs.contains_key(&out.path)
+            if !stored.contains(&out.path)
                 && let Some(node) = session.contents.node(&out.path)?
             {
                 outs.insert(out.path.clone(), node);
@@ -440,13 +433,21 @@ impl Repro<'_, '_> {
         }
         let mut record = self.record(stage, decision, inputs, ran, log)?;
         record.reusable = is_reusable(stage) && !self.policy.no_commit;
-        for (path, node) in &outs {
-            if let Some(content) = inputs::pointer_content(node) {
-                let name = quote(path.as_bytes()).into_owned();
-                record.outs.insert(name, RecordedContent::new(content, node.size()));
+        let id = self.store_run((&stored, cached.len()), log, |nodes| {
+            for (path, node) in stored.iter().zip(nodes) {
+                if let Some(node) = node {
+                    session.contents.put(path, Some(node.clone()));
+                    outs.insert(path.clone(), node.clone());
+                }
             }
-        }
-        let id = self.add_record(record, log)?;
+            for (path, node) in &outs {
+                if let Some(content) = inputs::pointer_content(node) {
+                    let name = quote(path.as_bytes()).into_owned();
+                    record.outs.insert(name, RecordedContent::new(content, node.size()));
+                }
+            }
+            record
+        })?;
         Ok((outs, id))
     }
 
@@ -497,6 +498,7 @@ impl Repro<'_, '_> {
                 End::TimedOut => 124,
                 End::Interrupted => 130,
             },
+            failure: None,
             machine,
             log: (!log.is_empty()).then(|| FileId::of(log)),
             modver: env!("CARGO_PKG_VERSION").to_owned(),
@@ -520,10 +522,13 @@ impl Repro<'_, '_> {
         };
         let mut outcome = StageOutcome::new(stage, result, decision.reasons.clone());
         if let Some(ran) = ran {
-            let record = self.record(stage, decision, inputs, &ran, log)?;
+            let mut record = self.record(stage, decision, inputs, &ran, log)?;
+            if record.exit == 0 {
+                record.failure = failure.as_ref().map(ToString::to_string);
+            }
             outcome.usage = Some(ran.usage);
             outcome.exit = Some(record.exit);
-            outcome.run = Some(self.add_record(record, log)?);
+            outcome.run = Some(self.store_run((&[], 0), log, |_| record)?);
         }
         outcome.error = failure;
         Ok(outcome)
@@ -548,7 +553,7 @@ impl Repro<'_, '_> {
             let node = node_of(dep.content, dep.size);
             let _ = self.session.contents.keep_listing(&stage.id.to_string(), path, &node);
         }
-        self.session.wrote(stage, Some(locked));
+        self.session.wrote(stage);
         Ok(())
     }
 }

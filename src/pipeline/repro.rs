@@ -15,6 +15,7 @@ use super::scheduler::{Job, JobEnd, Limits, OnFailure, schedule};
 use super::session::{Absent, Session, lock};
 use super::{Stage, StageId};
 use crate::hash::FileId;
+use crate::object::Node;
 use crate::path::RepoPath;
 use crate::repo::RepoError;
 
@@ -484,29 +485,35 @@ impl<'a, 's> Repro<'a, 's> {
         found
     }
 
-    /// Stores a record with its log and the state of the work tree, and enters it into the index.
-    pub(super) fn add_record(&self, record: RunRecord, log: &[u8]) -> Result<FileId> {
-        let failed =
-            |error| {
-                PipelineError::Repo(RepoError::from(crate::fs::at(
-                    crate::fs::Attempt::Write,
-                    std::path::Path::new("runs.db"),
-                )(std::io::Error::other::<
-                    serde_json::Error,
-                >(error))))
-            };
-        let bytes = record.to_bytes().map_err(failed)?;
-        let id = FileId::of(&bytes);
-        let diff = lock(&self.git)
-            .as_ref()
-            .map(|state| state.text.clone())
-            .unwrap_or_default();
-        let mut extra: Vec<&[u8]> = vec![&bytes];
-        extra.extend([log, &diff].into_iter().filter(|bytes| !bytes.is_empty()));
-        self.session.repository.store_contents(&[], 0, &extra)?;
-        let mut index = RunIndex::open(&self.session.repository.runs_dir())?;
-        index.add(&[(id, record, bytes)])?;
-        Ok(id)
+    /// Stores what is at these paths (see [`crate::repo::Repository::store_contents`]) together with the record that
+    /// `record` makes of what was found there, the log and the state of the work tree; then enters the record into the
+    /// index. One transaction: what a small stage costs are the writes that must reach the disk.
+    pub(super) fn store_run(
+        &self,
+        (paths, tracked): (&[RepoPath], usize),
+        log: &[u8],
+        record: impl FnOnce(&[Option<Node>]) -> RunRecord,
+    ) -> Result<FileId> {
+        let failed = |error: serde_json::Error| {
+            let at = crate::fs::at::<serde_json::Error>(crate::fs::Attempt::Write, std::path::Path::new("runs.db"));
+            RepoError::from(at(error))
+        };
+        let mut made = None;
+        self.session.repository.store_contents(paths, tracked, |nodes| {
+            let record = record(nodes);
+            let bytes = record.to_bytes().map_err(failed)?;
+            let diff = lock(&self.git).as_ref().map(|state| state.text.clone());
+            made = Some((FileId::of(&bytes), record, bytes.clone()));
+            let extra = [bytes, log.to_owned(), diff.unwrap_or_default()];
+            Ok(extra.into_iter().filter(|bytes| !bytes.is_empty()).collect())
+        })?;
+        if let Some(state) = &mut *lock(&self.git) {
+            // It is there now: the next record only names it.
+            state.text = Vec::new();
+        }
+        let made: Vec<_> = made.into_iter().collect();
+        RunIndex::open(&self.session.repository.runs_dir())?.add(&made)?;
+        Ok(made.first().map_or(FileId::of(b""), |(id, ..)| *id))
     }
 }
 

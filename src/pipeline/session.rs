@@ -284,7 +284,7 @@ impl<'a> Session<'a> {
         let found = match known {
             Some(found) => found,
             None => {
-                let read = Arc::new(self.repository.read_lock(file)?);
+                let read = self.repository.read_lock(file)?;
                 lock(&self.locks).insert(file.clone(), Arc::clone(&read));
                 read
             }
@@ -309,14 +309,12 @@ impl<'a> Session<'a> {
     }
 
     /// After a stage ran or was restored.
-    pub(super) fn wrote(&self, stage: &Stage, locked: Option<LockedStage>) {
+    pub(super) fn wrote(&self, stage: &Stage) {
         for out in &stage.outs {
             self.contents.forget(&out.path);
             lock(&self.values).remove(&out.path);
         }
-        if let (Some(lock), Some(locked)) = (lock(&self.locks).get_mut(&lock_file(&stage.id)), locked) {
-            Arc::make_mut(lock).stages.insert(stage.id.name.clone(), locked);
-        }
+        lock(&self.locks).remove(&lock_file(&stage.id));
     }
 
     /// Looks again at everything that is about a stage: another process may have run it.

@@ -178,6 +178,9 @@ pub enum RepoError {
     OfStage { path: RepoPath, stage: String },
     #[error("`{path}` is tracked by itself already: it cannot be the output of a stage, too")]
     AnotherOutput { path: RepoPath },
+    /// A stage that runs now makes it.
+    #[error("`{path}` is being made: its stage runs now")]
+    BeingMade { path: RepoPath },
     #[error("`{path}` is tracked by git: it cannot be the output of a stage that modver keeps")]
     StageOutInGit { path: RepoPath, count: usize },
     #[error("`{path}` is not pushed: the stage `{stage}` says so")]
@@ -365,6 +368,9 @@ impl RepoError {
                 "modver commit {path}   to keep it as it is, or modver stage remove {stage}"
             )),
             Self::AnotherOutput { path } => Some(format!("modver remove {path}")),
+            Self::BeingMade { .. } => {
+                Some("the same command again when the stage is done; modver logs shows how far it is".to_owned())
+            }
             Self::StageOutInGit { path, .. } => Some(format!("git rm -r --cached {path}")),
             Self::NotPushed { stage, .. } => Some(format!("modver repro {stage}   makes it where it is needed")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),

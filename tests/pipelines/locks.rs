@@ -35,7 +35,10 @@ pub(super) fn open(dir: &Path) -> Repository {
 pub(super) fn stage(repository: &Repository, lock: &str, name: &str, outs: &[&str]) -> modver::repo::Result<bool> {
     let pushed = |out: &&str| !out.ends_with('!');
     let paths: Vec<RepoPath> = outs.iter().map(|out| path(out.trim_end_matches('!'))).collect();
-    let nodes = repository.store_contents(&paths, paths.len(), &[]).unwrap().nodes;
+    let nodes = repository
+        .store_contents(&paths, paths.len(), |_| Ok(Vec::new()))
+        .unwrap()
+        .nodes;
     let mut locked = LockedStage {
         cmd: vec![format!("make {name}")],
         wdir: path(lock).parent().unwrap(),
