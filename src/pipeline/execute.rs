@@ -17,7 +17,7 @@ use super::error::{PipelineError, Result};
 use super::inputs::{self, Inputs, locked_dep, locked_out, node_of};
 use super::isolate::Sandbox;
 use super::log::Log;
-use super::process::{self, End, Task, Usage, Watched};
+use super::process::{self, End, Task, Usage, Watched, describe};
 use super::repro::{Event, Repro, StageOutcome, StageResult};
 use super::runs::{RecordedContent, RunRecord};
 use super::session::{Judgement, lock, lock_file};
@@ -583,16 +583,6 @@ fn check_outs(repro: &Repro<'_, '_>, stage: &Stage) -> Result<()> {
             stage: stage.id.clone(),
             path,
         }),
-    }
-}
-
-/// How a command ended, in words.
-pub(super) fn describe(end: End) -> String {
-    match end {
-        End::Exited(code) => format!("ended with exit code {code}"),
-        End::Signalled(signal) => format!("was ended by signal {signal}"),
-        End::TimedOut => "took too long and was stopped".to_owned(),
-        End::Interrupted => "was interrupted".to_owned(),
     }
 }
 

@@ -33,8 +33,8 @@ mod verify;
 
 pub use decide::Policy;
 pub use definition::{
-    DefinitionError, Pipelines, Place, ProjectFiles, Reach, RevisionProjectFiles, SelectOptions, WorkTreeFiles,
-    nearest_path,
+    DefinitionError, Pipelines, Place, ProjectFiles, Reach, RevisionProjectFiles, Revisions, SelectOptions,
+    WorkTreeFiles, nearest_path,
 };
 pub use error::{PipelineError, Result};
 pub use explain::Explanation;

@@ -58,6 +58,16 @@ pub(super) enum End {
     Interrupted,
 }
 
+/// How a command ended, in words.
+pub(super) fn describe(end: End) -> String {
+    match end {
+        End::Exited(code) => format!("ended with exit code {code}"),
+        End::Signalled(signal) => format!("was ended by signal {signal}"),
+        End::TimedOut => "took too long and was stopped".to_owned(),
+        End::Interrupted => "was interrupted".to_owned(),
+    }
+}
+
 /// What commands used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Usage {

@@ -229,3 +229,65 @@ fn what_tools_leave_beside_sources_is_no_input() {
     );
     refused.fails(1);
 }
+
+#[test]
+fn runs_are_forgotten_when_they_are_old_and_nothing_names_them() {
+    let s = ready("[stages.make]\ncmd = 'cat in > out; cat in'\ndeps = ['in']\nouts = ['out']\n");
+    let r = s.repo();
+    let runs = || r.modver(["runs", "--json"]).json()["runs"].as_array().unwrap().len();
+    for n in 1..=3 {
+        s.write("in", format!("{n}\n"));
+        r.modver(["repro"]).ok();
+    }
+    s.write("in", "4");
+    define(&s, "[stages.make]\ncmd = 'false'\ndeps = ['in']\nouts = ['out']\n");
+    r.modver(["repro"]).fails(1);
+    commit(r, "Three");
+    assert_eq!(runs(), 4);
+    let gc = |args: &[&str]| {
+        let always = [
+            "gc",
+            "--workspace",
+            "--delete-data-that-exists-nowhere-else",
+            "--runs-older-than",
+        ];
+        r.modver([&always[..], args].concat())
+    };
+    gc(&["1", "--yes"]).ok();
+    assert_eq!(runs(), 4);
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    let plan = gc(&["0"]);
+    says(&plan, &["would forget 3 runs of stages", "hint: the same with --yes"]);
+    plan.ok();
+    assert_eq!(runs(), 4);
+    let done = gc(&["0", "--yes"]);
+    says(&done, &["forgot 3 runs of stages"]);
+    done.ok();
+    // That of what is checked out stays, with its log.
+    assert_eq!(runs(), 1);
+    r.modver(["verify"]).ok();
+    let id = r.modver(["runs", "--json"]).json()["runs"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    says(&r.modver(["runs", "show", &id]), &["make"]);
+    r.modver(["gc", "--runs-older-than", "0"]).fails(1);
+}
+
+#[test]
+fn a_stage_can_be_added_and_run() {
+    let s = ready("");
+    let r = s.repo();
+    s.write("in", "1");
+    let added = r.modver(["stage", "add", "make", "--run", "-d", "in", "-o", "out", "cat in > out"]);
+    says(&added, &["added make to mv.toml", "ran       make"]);
+    added.ok();
+    assert_eq!(s.read("out"), b"1");
+    r.modver(["stage", "add", "bad", "--run", "false"]).fails(1);
+    says(&r.modver(["stage", "list"]), &["bad"]);
+    let json = r.modver(["stage", "add", "more", "--run", "--json", "true"]).json();
+    assert_eq!(
+        (&json["stage"], &json["run"]["stages"][0]["result"]),
+        (&"more".into(), &"ran".into())
+    );
+}

@@ -27,7 +27,7 @@ use toml::de::{DeTable, DeValue};
 
 pub(super) use document::Source;
 pub use error::{DefinitionError, PathProblem, Place, Problem, Result};
-pub use files::{MAX_PROJECT_FILE, ProjectFiles, RevisionProjectFiles, WorkTreeFiles};
+pub use files::{MAX_PROJECT_FILE, ProjectFiles, RevisionProjectFiles, Revisions, WorkTreeFiles};
 pub use select::{Reach, SelectOptions};
 
 use document::Node;

@@ -67,6 +67,11 @@ pub(super) fn resolve_out(base: &RepoPath, text: &str) -> Result<RepoPath, PathP
     Ok(path)
 }
 
+/// The project file in a directory.
+pub(in crate::pipeline) fn project_file_in(dir: &RepoPath) -> RepoPath {
+    Name::new(PROJECT_FILE.as_bytes()).map_or_else(|_| dir.clone(), |name| dir.join(&name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,9 +102,4 @@ mod tests {
         assert_eq!(resolve_out(&base, "../mv.lock"), Err(PathProblem::Reserved));
         assert_eq!(resolve_out(&base, "model.bin"), Ok(path("a/b/model.bin")));
     }
-}
-
-/// The project file in a directory.
-pub(in crate::pipeline) fn project_file_in(dir: &RepoPath) -> RepoPath {
-    Name::new(PROJECT_FILE.as_bytes()).map_or_else(|_| dir.clone(), |name| dir.join(&name))
 }
