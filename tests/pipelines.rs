@@ -13,6 +13,10 @@ mod beside;
 mod definition;
 #[path = "pipelines/edit.rs"]
 mod edit;
+#[path = "pipelines/gone.rs"]
+mod gone;
+#[path = "pipelines/hard.rs"]
+mod hard;
 #[path = "pipelines/isolated.rs"]
 mod isolated;
 #[path = "pipelines/locks.rs"]

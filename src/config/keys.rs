@@ -159,6 +159,13 @@ pub static KEYS: &[KeySpec] = &[
         Some("false"),
         "Whether the cache's directories are writable for the group, so that several users can share it.",
     ),
+    plain(
+        "repro",
+        "grace",
+        Kind::Count,
+        Some("5"),
+        "How many seconds the command of a stage may take to end after SIGINT, and again after SIGTERM, before it is killed.",
+    ),
     remote(
         "url",
         Kind::Url,

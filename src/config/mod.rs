@@ -28,6 +28,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use edit::{ConfigEdit, ConfigFile, without_entry};
 pub use error::{ConfigError, ConfigWarning, Result};
@@ -287,6 +288,15 @@ impl Config {
         match self.settings.get("core.jobs")?.value {
             Value::Count(count) => NonZeroU32::new(count),
             _ => None,
+        }
+    }
+
+    /// `repro.grace`.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        match self.settings.get("repro.grace").map(|setting| &setting.value) {
+            Some(Value::Count(seconds)) => Duration::from_secs(u64::from(*seconds)),
+            _ => Duration::from_secs(5),
         }
     }
 

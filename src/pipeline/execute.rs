@@ -17,7 +17,7 @@ use super::error::{PipelineError, Result};
 use super::inputs::{self, Inputs, locked_dep, locked_out, node_of};
 use super::isolate::Sandbox;
 use super::log::Log;
-use super::process::{self, End, Task, Usage};
+use super::process::{self, End, Task, Usage, Watched, describe};
 use super::repro::{Event, Repro, StageOutcome, StageResult};
 use super::runs::{RecordedContent, RunRecord};
 use super::session::{Judgement, lock, lock_file};
@@ -247,7 +247,7 @@ impl Repro<'_, '_> {
             }
             Ok(true)
         };
-        if !self.policy.pull || !(here(&absent)? || session.fetch_nodes(&absent)?) {
+        if !self.policy.pull || !(here(&absent)? || session.fetch_nodes(&absent, false)?) {
             return Err(PipelineError::AbsentDep {
                 stage: stage.id.clone(),
                 path: first,
@@ -312,7 +312,8 @@ impl Repro<'_, '_> {
         sandbox: Option<&Sandbox>,
         usage: &mut Usage,
     ) -> Result<(End, String)> {
-        let root = sandbox.map_or(self.session.repository.root(), Sandbox::root);
+        let repository = self.session.repository;
+        let root = sandbox.map_or(repository.root(), Sandbox::root);
         let dir = stage.wdir.on_disk(root);
         if fs::stat(&dir)?.is_none_or(|stat| stat.kind == fs::FileKind::File) {
             return Err(PipelineError::NoDirectory {
@@ -338,8 +339,13 @@ impl Repro<'_, '_> {
                 env: &[],
                 lock: held,
                 deadline,
+                grace: repository.config().grace(),
             };
-            let ran = process::run(&task, &|| self.is_stopped(), &mut output);
+            let watched = Watched {
+                stop: &|| self.is_stopped(),
+                progress: repository.progress(),
+            };
+            let ran = process::run(&task, &watched, &mut output);
             let (end, used) = ran.map_err(|source| PipelineError::Spawn {
                 stage: stage.id.clone(),
                 source,
@@ -577,16 +583,6 @@ fn check_outs(repro: &Repro<'_, '_>, stage: &Stage) -> Result<()> {
             stage: stage.id.clone(),
             path,
         }),
-    }
-}
-
-/// How a command ended, in words.
-pub(super) fn describe(end: End) -> String {
-    match end {
-        End::Exited(code) => format!("ended with exit code {code}"),
-        End::Signalled(signal) => format!("was ended by signal {signal}"),
-        End::TimedOut => "took too long and was stopped".to_owned(),
-        End::Interrupted => "was interrupted".to_owned(),
     }
 }
 

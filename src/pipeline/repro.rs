@@ -68,6 +68,8 @@ pub enum Event<'a> {
 pub struct ReproOutcome {
     /// Of each, in the order in which they depend on each other.
     pub stages: Vec<StageOutcome>,
+    /// Stages that lock files had and project files do not define any more: they were (or would be) taken out.
+    pub gone: Vec<StageId>,
     /// Whether nothing was done because only the plan was asked for.
     pub dry_run: bool,
     /// Whether the user stopped it.
@@ -193,8 +195,16 @@ impl<'s> Session<'s> {
         let chosen = self
             .pipelines
             .select(&self.graph, &options.targets, &self.cwd()?, options.select)?;
+        let file = match options.select.all {
+            true => None,
+            false => self.pipelines.file_around(&self.cwd()?),
+        };
         if options.dry_run {
-            return self.plan(&chosen, options);
+            let mut plan = self.plan(&chosen, options)?;
+            if options.targets.is_empty() {
+                plan.gone = self.gone(file);
+            }
+            return Ok(plan);
         }
         let limits = limits(&options.resources);
         let position: BTreeMap<usize, usize> = chosen.iter().enumerate().map(|(at, stage)| (*stage, at)).collect();
@@ -261,10 +271,17 @@ impl<'s> Session<'s> {
                 StageOutcome::new(&stages[*at], result, Vec::new())
             })
         });
+        let stages = outcomes.collect();
+        let interrupted = self.repository.progress().is_interrupted();
+        let gone = match options.targets.is_empty() && !interrupted {
+            true => self.take_out_gone(file)?,
+            false => Vec::new(),
+        };
         Ok(ReproOutcome {
-            stages: outcomes.collect(),
+            stages,
+            gone,
             dry_run: false,
-            interrupted: self.repository.progress().is_interrupted(),
+            interrupted,
         })
     }
 
@@ -282,13 +299,10 @@ impl<'s> Session<'s> {
                 })
                 .collect();
             // What is not there yet will be made.
-            let policy = if waits.is_empty() {
-                options.policy
-            } else {
-                Policy {
-                    allow_missing: true,
-                    ..options.policy
-                }
+            let policy = Policy {
+                allow_missing: options.policy.allow_missing || !waits.is_empty(),
+                only_ask: true,
+                ..options.policy
             };
             // What is brought back as it was is known.
             let absent = match self.graph.upstream(*at).iter().any(|need| restored[*need]) {
@@ -322,6 +336,7 @@ impl<'s> Session<'s> {
         let _ = self.contents.keep();
         Ok(ReproOutcome {
             stages,
+            gone: Vec::new(),
             dry_run: true,
             interrupted: false,
         })

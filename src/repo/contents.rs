@@ -270,11 +270,12 @@ impl Repository {
         Ok(true)
     }
 
-    /// Brings these into the cache from their remote, the default one. Whether all of them are there then.
+    /// Brings these into the cache from their remote, the default one, or (`only_ask`) their listings. Whether all of them
+    /// are there then, or could be.
     ///
     /// # Errors
     /// When there is no remote, or it cannot be used.
-    pub fn fetch_content(&self, wanted: &[(RepoPath, Node)]) -> Result<bool> {
+    pub fn fetch_content(&self, wanted: &[(RepoPath, Node)], only_ask: bool) -> Result<bool> {
         let remote = self.remote(None)?;
         let wanted_roots: Vec<Wanted> = wanted
             .iter()
@@ -287,6 +288,9 @@ impl Repository {
             })
             .collect();
         let plan = remote.plan_fetch(self.cache()?, &wanted_roots)?;
+        if only_ask {
+            return Ok(plan.is_whole());
+        }
         plan.execute(&remote, self.cache()?)?;
         for (_, node) in wanted {
             if !self.has_content(node)? {
@@ -500,7 +504,7 @@ impl Contents<'_> {
         let dir = repository.stage_dir().join("dirs");
         let file = dir.join(name);
         let state = State::read(&file);
-        let ignore = IgnoreRules::above(repository.root(), path)?;
+        let ignore = IgnoreRules::above_input(repository.root(), path)?;
         let request = ScanRequest {
             root: on_disk,
             state: state.as_ref(),
