@@ -2,11 +2,13 @@
 //! is to be a remote is made when it is added; later a missing one is a disk that is not mounted.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use super::{RepoError, Result, Settings, SettingsEdit};
+use super::{RepoError, Result, Settings, SettingsEdit, places};
 use crate::config::{Config, ConfigError, FileLayer, Key, Layer, RemoteConfig, RemoteName};
 use crate::fs;
-use crate::remote::transport::{Location, TransportError};
+use crate::progress::Progress;
+use crate::remote::transport::{self, Location, RemoteSpec, Transport, TransportError};
 
 /// A remote to add.
 #[derive(Debug, Clone, Default)]
@@ -125,6 +127,22 @@ impl Settings {
             directory: make_directory(&location),
             edit,
         })
+    }
+
+    /// Opens the place of a remote, by its name in the settings or by a URL.
+    ///
+    /// # Errors
+    /// When there is no such remote, or its URL or settings cannot be used.
+    pub fn open_place(&self, name_or_url: &str, progress: &Arc<Progress>) -> Result<Box<dyn Transport>> {
+        if name_or_url.contains('/') {
+            let spec = RemoteSpec {
+                name: name_or_url.to_owned(),
+                url: name_or_url.to_owned(),
+                ..RemoteSpec::default()
+            };
+            return Ok(transport::open(&spec, &places::options(&self.cwd, false, progress))?);
+        }
+        places::transport(&self.load()?.remote(name_or_url)?, &self.cwd, false, progress)
     }
 
     /// All remotes, in the order of their names.

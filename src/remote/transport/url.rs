@@ -33,6 +33,10 @@ pub struct RemoteSpec {
     pub anonymous: bool,
     /// S3: bucket in the path (`true`) or in the host name (`false`); otherwise in the host name for AWS only.
     pub path_style: Option<bool>,
+    /// HTTP: the token that `modver serve` gave.
+    pub token: Option<Secret>,
+    /// HTTP: certificates to trust besides the system's, as a PEM file.
+    pub ca_file: Option<PathBuf>,
     /// S3: keys, before profile and environment.
     pub credentials: Option<Credentials>,
 }
@@ -44,7 +48,9 @@ pub enum UrlError {
     #[error("the URL is empty")]
     Empty,
     /// It has a scheme that is not known.
-    #[error("`{scheme}://` is not supported; supported are `s3://bucket/prefix`, `file:///path` and plain paths")]
+    #[error(
+        "`{scheme}://` is not supported; supported are `s3://bucket/prefix`, `https://host/path`, `file:///path` and plain paths"
+    )]
     Scheme {
         /// The scheme.
         scheme: String,
@@ -95,6 +101,8 @@ pub enum UrlError {
 pub enum Location {
     /// A directory, as an absolute path if `base` was one.
     Dir(PathBuf),
+    /// A web server: the URL as it was given.
+    Http(String),
     /// A bucket and what all keys start with (without a slash at either end; may be empty).
     S3 {
         /// Name of the bucket.
@@ -105,7 +113,7 @@ pub enum Location {
 }
 
 impl Location {
-    /// Parses `s3://bucket/prefix`, `file:///absolute`, `/absolute` or `relative/path` (to `base`).
+    /// Parses `s3://bucket/prefix`, `https://host/path`, `file:///absolute`, `/absolute` or `relative/path` (to `base`).
     ///
     /// # Errors
     /// For anything else, and for URLs with credentials in them.
@@ -120,6 +128,7 @@ impl Location {
             "s3" => Self::s3(rest),
             "file" => Self::file(url, rest),
             _ if has_credentials(rest) => Err(UrlError::Credentials),
+            "http" | "https" => Ok(Self::Http(url.to_owned())),
             // A path such as `a/b://c` is a path.
             _ if scheme.contains('/') => Ok(Self::Dir(base.join(url))),
             scheme => Err(UrlError::Scheme {
