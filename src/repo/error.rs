@@ -459,7 +459,9 @@ fn transport_hint(error: &TransportError) -> Option<String> {
         {
             Some("modver config set --local remote.NAME.token TOKEN".to_owned())
         }
-        TransportError::ReadOnly { place, .. } if place.remote.starts_with("http") => {
+        TransportError::ReadOnly { place, .. } | TransportError::Unsupported { place, .. }
+            if place.remote.starts_with("http") =>
+        {
             Some("push to another remote: modver remote list".to_owned())
         }
         TransportError::NoCredentials { .. } | TransportError::Unauthenticated { .. } => Some(

@@ -351,7 +351,7 @@ impl Query {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: impl axum::http::header::AsHeaderName) -> Option<&'a str> {
+fn text(headers: &HeaderMap, name: impl axum::http::header::AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 

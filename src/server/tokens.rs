@@ -127,6 +127,9 @@ impl TokenFile {
             expires: new.expires,
             hash: SecretId::of(token.as_bytes()),
         };
+        if let Some(root) = self.path.parent() {
+            fs::create_dir_all(root)?;
+        }
         self.change(|tokens| {
             if tokens.iter().any(|old| old.name == kept.name) {
                 return Err(ServerError::TokenExists(kept.name.clone()));

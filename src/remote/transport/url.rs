@@ -128,7 +128,7 @@ impl Location {
             "s3" => Self::s3(rest),
             "file" => Self::file(url, rest),
             _ if has_credentials(rest) => Err(UrlError::Credentials),
-            "http" | "https" => Ok(Self::Http(url.to_owned())),
+            "http" | "https" => Self::http(url, rest),
             // A path such as `a/b://c` is a path.
             _ if scheme.contains('/') => Ok(Self::Dir(base.join(url))),
             scheme => Err(UrlError::Scheme {
@@ -162,6 +162,18 @@ impl Location {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
         })
+    }
+
+    fn http(url: &str, rest: &str) -> Result<Self, UrlError> {
+        if rest.contains(['?', '#']) {
+            return Err(UrlError::Options);
+        }
+        if rest.is_empty() || rest.starts_with('/') {
+            return Err(UrlError::Endpoint {
+                endpoint: url.to_owned(),
+            });
+        }
+        Ok(Self::Http(url.trim_end_matches('/').to_owned()))
     }
 
     fn file(url: &str, rest: &str) -> Result<Self, UrlError> {
@@ -223,6 +235,10 @@ mod tests {
         assert_eq!(parse("file:///srv/a%20b"), dir("/srv/a b"));
         assert_eq!(parse("file://localhost/srv"), dir("/srv"));
         assert_eq!(parse("s3://bucket"), s3("bucket", ""));
+        assert_eq!(
+            parse("https://h:1/data/"),
+            Ok(Location::Http("https://h:1/data".into()))
+        );
         assert_eq!(parse("S3://my.bucket-1/a b/c/"), s3("my.bucket-1", "a b/c"));
     }
 
@@ -244,6 +260,8 @@ mod tests {
         assert!(matches!(parse("file://host/x"), Err(UrlError::FileHost { .. })));
         assert!(matches!(parse("file:///x%zz"), Err(UrlError::Escape { .. })));
         assert!(matches!(parse("file:///x%+1"), Err(UrlError::Escape { .. })));
+        assert_eq!(parse("https://h/x?a=b"), Err(UrlError::Options));
+        assert!(matches!(parse("http:///x"), Err(UrlError::Endpoint { .. })));
         assert_eq!(parse(""), Err(UrlError::Empty));
     }
 

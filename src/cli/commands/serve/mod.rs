@@ -25,13 +25,14 @@ use crate::server::{AccessLog, FileSettings, Options, Server, ServerError, TlsFi
     args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
-  On the server:
-    modver serve token add --root /srv/modver --write ann
-    modver serve --root /srv/modver --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
-  On a client:
-    modver remote add --default hub https://server:8443/project
-    modver config set --local remote.hub.token TOKEN
-    modver push"
+  modver serve --root /srv/modver
+  modver serve token add --root /srv/modver --write ann
+  modver serve --root /srv/modver --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
+
+On a client:
+  modver remote add --default hub https://server:8443/project
+  modver config set --local remote.hub.token TOKEN
+  modver push"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]

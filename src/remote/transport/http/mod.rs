@@ -44,6 +44,9 @@ const MAX_PAGE: u64 = 64 << 20;
 /// Larger files are uploaded in such a way that what has arrived need not be sent again.
 const RESUMABLE: u64 = 8 << 20;
 
+/// Why something cannot be done.
+const PLAIN: &str = "it answers as a web server of plain files, not as `modver serve`: it can only be pulled from";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// A server of ours.
@@ -77,10 +80,7 @@ impl HttpTransport {
         if has_credentials(host) {
             return Err(wrong(UrlError::Credentials));
         }
-        if url.contains(['?', '#']) {
-            return Err(wrong(UrlError::Options));
-        }
-        if host.is_empty() || reqwest::Url::parse(url).is_err() {
+        if reqwest::Url::parse(url).is_err() {
             return Err(wrong(UrlError::Endpoint {
                 endpoint: url.to_owned(),
             }));
@@ -162,7 +162,7 @@ impl HttpTransport {
             Kind::Modver => Ok(()),
             Kind::Plain => Err(TransportError::ReadOnly {
                 place: self.place(key),
-                source: "it answers as a web server of plain files, not as `modver serve`".into(),
+                source: PLAIN.into(),
             }),
         }
     }
@@ -318,7 +318,7 @@ impl Transport for HttpTransport {
         if self.kind(prefix)? == Kind::Plain {
             return Err(TransportError::Unsupported {
                 place: self.place(prefix),
-                source: "plain files behind HTTP cannot be listed".into(),
+                source: PLAIN.into(),
             });
         }
         let mut objects: Vec<ObjectMeta> = Vec::new();
