@@ -28,6 +28,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use edit::{ConfigEdit, ConfigFile, without_entry};
 pub use error::{ConfigError, ConfigWarning, Result};
@@ -143,6 +144,13 @@ pub struct RemoteConfig {
     pub secret_access_key: Option<Secret>,
     /// The session token of temporary credentials.
     pub session_token: Option<Secret>,
+    /// Whether what it has is encrypted.
+    pub encryption: bool,
+    /// The file with the key, as an absolute path.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "origin::serialize_path")]
+    pub key_file: Option<PathBuf>,
+    /// The passphrase that stands for a key.
+    pub passphrase: Option<Secret>,
     /// Where `url` came from.
     pub origin: Origin,
 }
@@ -288,6 +296,15 @@ impl Config {
         }
     }
 
+    /// `repro.grace`.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        match self.settings.get("repro.grace").map(|setting| &setting.value) {
+            Some(Value::Count(seconds)) => Duration::from_secs(u64::from(*seconds)),
+            _ => Duration::from_secs(5),
+        }
+    }
+
     /// `core.large_file` in bytes; `None` is no limit.
     #[must_use]
     pub fn large_file(&self) -> Option<u64> {
@@ -387,6 +404,12 @@ impl Config {
             access_key_id: secret("access_key_id"),
             secret_access_key: secret("secret_access_key"),
             session_token: secret("session_token"),
+            encryption: flag("encryption").unwrap_or(false),
+            key_file: match self.of_remote(name, "key_file").map(|setting| &setting.value) {
+                Some(Value::Path(path)) => Some(path.clone()),
+                _ => None,
+            },
+            passphrase: secret("passphrase"),
             origin: url.origin.clone(),
         }
     }

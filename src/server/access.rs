@@ -76,7 +76,15 @@ pub(super) const fn needed(action: Action, kind: Kind) -> Role {
         // What has its hash for a name is only replaced by the same bytes, which repairs it.
         (
             Action::Replace,
-            Kind::Pack | Kind::Shard | Kind::Run | Kind::Records | Kind::Current | Kind::Ref | Kind::Lease,
+            Kind::Pack
+            | Kind::Shard
+            | Kind::Run
+            | Kind::Records
+            | Kind::Current
+            | Kind::Ref
+            | Kind::Lease
+            // Which of these it is cannot be told; pushing has to replace some.
+            | Kind::Sealed,
         ) => Role::Write,
         // Of a run, only if others say the same: see `content::is_covered`.
         (Action::Remove, Kind::Lease | Kind::Run) => Role::Write,

@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Ref,
     Lease,
     Tombstone,
+    /// Of an encrypted store: what it is, only who has the key knows.
+    Sealed,
     /// Where a test asks for no checks.
     Unchecked,
 }
@@ -58,9 +60,13 @@ pub(super) fn classify(key: &str, unchecked: bool) -> Option<Entry> {
         "catalog" if rest == "current" => Some(entry(Kind::Current, None)),
         "catalog" => named(Kind::Run, rest),
         "records" => named(Kind::Records, in_folder(rest).unwrap_or(rest)),
-        "refs" => Some(entry(Kind::Ref, None)),
+        // A claim and what a collection marked end with their hash.
+        "refs" => Some(entry(Kind::Ref, hash_at_end(rest))),
         "leases" => Some(entry(Kind::Lease, None)),
-        "tombstones" => Some(entry(Kind::Tombstone, None)),
+        "tombstones" => Some(entry(Kind::Tombstone, hash_at_end(rest))),
+        "sealed" if rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'/')) => {
+            Some(entry(Kind::Sealed, None))
+        }
         _ => None,
     }
 }
@@ -74,6 +80,12 @@ fn named(kind: Kind, name: &str) -> Option<Entry> {
     Some(entry(kind, Some(*id.as_bytes())))
 }
 
+/// The hash that the last part of a key may be.
+fn hash_at_end(rest: &str) -> Option<[u8; ID_LEN]> {
+    let id: crate::hash::FileId = rest.rsplit('/').next()?.parse().ok()?;
+    Some(*id.as_bytes())
+}
+
 /// The name in `ab/abcd…`.
 fn in_folder(rest: &str) -> Option<&str> {
     let (folder, name) = rest.split_once('/')?;
@@ -85,7 +97,7 @@ impl Kind {
     pub(super) fn limit(self, largest: u64) -> u64 {
         let own = match self {
             Self::Marker => marker::MAX_LEN,
-            Self::Pack | Self::Unchecked => u64::MAX,
+            Self::Pack | Self::Sealed | Self::Unchecked => u64::MAX,
             Self::Shard | Self::Run => 1 << 30,
             Self::Records => 256 << 20,
             Self::Current | Self::Lease => 1 << 20,
@@ -110,6 +122,10 @@ mod tests {
         assert_eq!(kind("catalog/current"), Some(Kind::Current));
         assert_eq!(kind(&format!("records/{id}")), Some(Kind::Records));
         assert_eq!(kind("refs/r/heads/main"), Some(Kind::Ref));
+        let claim = classify(&format!("refs/r/heads/main/{id}"), false).unwrap();
+        assert_eq!(claim.hash, Some([0xab; 32]));
+        assert_eq!(kind("sealed/00ff/0a"), Some(Kind::Sealed));
+        assert_eq!(kind("sealed/x"), None);
         for bad in [
             format!("packs/ac/{id}"),
             format!("packs/{id}"),

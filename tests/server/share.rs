@@ -102,3 +102,42 @@ fn a_full_repository_says_so() {
     let other = format!("remote.hub.url={}/other", serve.url);
     s.repo().modver(["-c", &other, "push", "data"]).ok();
 }
+
+/// What is encrypted before it leaves is kept like anything else, but for what only its content could tell.
+#[test]
+fn encrypted_stores() {
+    let mut s = Scratch::new();
+    let ann = token(&s, &["--write", "ann"]);
+    s.set_env("MODVER_REMOTE_HUB_TOKEN", ann);
+    let serve = Serve::start(&s, &[]);
+    with_remote(&s, "unused");
+    let url = format!("{}/secret", serve.url);
+    let key = s.root().join("key");
+    let add = [
+        "remote",
+        "add",
+        "--force",
+        "--encrypt",
+        "--key-file",
+        key.to_str().unwrap(),
+        "hub",
+        &url,
+    ];
+    s.repo().modver(add).ok();
+    commit(s.repo());
+    s.repo().modver(["push", "--quiet"]).ok();
+    s.write("more.bin", noise(55, 100_000));
+    s.repo().modver(["add", "more.bin"]).ok();
+    commit(s.repo());
+    s.repo().modver(["push", "--quiet"]).ok();
+    let kept = files(&serve.path("secret"));
+    assert!(
+        kept.iter()
+            .all(|name| name == "modver-store.toml" || name.starts_with("sealed/")),
+        "{kept:?}"
+    );
+    let clone = s.clone_to("clone");
+    let with_key = format!("remote.hub.key_file={}", key.to_str().unwrap());
+    s.at(&clone).modver(["-c", &with_key, "pull", "--quiet"]).ok();
+    assert_eq!(digest(&s.root().join("clone")), digest(&s.path("")));
+}

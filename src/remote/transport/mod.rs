@@ -11,6 +11,7 @@
 //! The library reads no environment, with one exception that is confined to `s3::account`: the usual AWS settings
 //! (`AWS_*`, `~/.aws`), which every S3 client is expected to honour. HTTP proxies likewise (`HTTPS_PROXY`).
 
+mod adaptive;
 mod dir;
 mod error;
 mod http;
@@ -19,6 +20,7 @@ mod probe;
 mod retry;
 mod runtime;
 mod s3;
+mod sealed;
 mod traffic;
 mod url;
 mod web;
@@ -34,6 +36,7 @@ use bytes::Bytes;
 
 use crate::progress::Progress;
 
+use self::adaptive::Adaptive;
 pub use crate::config::Secret;
 pub use dir::DirTransport;
 pub use error::{Place, Source, TransportError};
@@ -42,6 +45,7 @@ pub use object::ObjectReader;
 pub use probe::{Capabilities, probe};
 pub use retry::{Retry, RetryPolicy};
 pub use s3::S3Transport;
+pub use sealed::{KeyError, KeySource, Sealed, make_key_file};
 pub use traffic::Traffic;
 pub use url::{Credentials, Location, RemoteSpec, UrlError};
 pub use web::{Version, WebReader, WebStream, shown_url};
@@ -219,22 +223,32 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
         source,
     })?;
     let progress = Arc::clone(&options.progress);
-    Ok(match location {
+    let plain: Box<dyn Transport> = match location {
         Location::Dir(path) => Box::new(Retry::new(
             DirTransport::open(&path, options.create)?,
             options.retry,
             progress,
         )),
         Location::Http(url) => Box::new(Retry::new(
-            HttpTransport::open(&url, spec, Arc::clone(&progress))?,
+            Adaptive::new(
+                HttpTransport::open(&url, spec, Arc::clone(&progress))?,
+                Arc::clone(&progress),
+            ),
             options.retry,
             progress,
         )),
         Location::S3 { bucket, prefix } => Box::new(Retry::new(
-            S3Transport::open(&bucket, &prefix, spec, Arc::clone(&progress))?,
+            Adaptive::new(
+                S3Transport::open(&bucket, &prefix, spec, Arc::clone(&progress))?,
+                Arc::clone(&progress),
+            ),
             options.retry,
             progress,
         )),
+    };
+    Ok(match &spec.encryption {
+        None => plain,
+        Some(key) => Box::new(Sealed::new(Arc::<dyn Transport>::from(plain), key.clone())),
     })
 }
 

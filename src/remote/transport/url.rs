@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::sealed::KeySource;
 use crate::config::Secret;
 
 /// Keys given by settings rather than found by the usual chain.
@@ -39,6 +40,8 @@ pub struct RemoteSpec {
     pub ca_file: Option<PathBuf>,
     /// S3: keys, before profile and environment.
     pub credentials: Option<Credentials>,
+    /// Whether its content is encrypted, and with which key, if the settings name one.
+    pub encryption: Option<Option<KeySource>>,
 }
 
 /// Why a URL cannot be used.
