@@ -169,7 +169,7 @@ pub static KEYS: &[KeySpec] = &[
     remote(
         "url",
         Kind::Url,
-        "Where the remote is: a directory, `file://` or `s3://bucket/prefix`.",
+        "Where the remote is: a directory, `file://`, `s3://bucket/prefix` or `https://host/repository`.",
     ),
     remote(
         "endpoint",
@@ -191,6 +191,16 @@ pub static KEYS: &[KeySpec] = &[
         "path_style",
         Kind::Bool,
         "Whether the bucket is named in the URL's path instead of its host name.",
+    ),
+    remote(
+        "token",
+        Kind::Secret,
+        "The token that `modver serve token add` printed, for `http(s)://` remotes.",
+    ),
+    remote(
+        "ca_file",
+        Kind::Path,
+        "A PEM file with certificates to trust besides the system's, for `https://` remotes.",
     ),
     remote(
         "access_key_id",

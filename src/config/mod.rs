@@ -133,6 +133,11 @@ pub struct RemoteConfig {
     pub anonymous: bool,
     /// Whether the bucket is in the path; `None` leaves it to the transport.
     pub path_style: Option<bool>,
+    /// The token for an `http(s)://` remote.
+    pub token: Option<Secret>,
+    /// Certificates to trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
     /// The S3 access key id.
     pub access_key_id: Option<Secret>,
     /// The S3 secret key.
@@ -391,6 +396,11 @@ impl Config {
             profile: text("profile"),
             anonymous: flag("anonymous").unwrap_or(false),
             path_style: flag("path_style"),
+            token: secret("token"),
+            ca_file: match self.of_remote(name, "ca_file").map(|setting| &setting.value) {
+                Some(Value::Path(path)) => Some(path.clone()),
+                _ => None,
+            },
             access_key_id: secret("access_key_id"),
             secret_access_key: secret("secret_access_key"),
             session_token: secret("session_token"),

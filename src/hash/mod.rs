@@ -122,6 +122,19 @@ define_id!(
     RootId
 );
 
+define_id!(
+    /// BLAKE3-256 of a secret: what is kept in its place. Compared by [`SecretId::matches`].
+    SecretId
+);
+
+impl SecretId {
+    /// Whether both are of the same secret, in a time that does not depend on how far they are alike.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        blake3::Hash::from_bytes(self.0) == blake3::Hash::from_bytes(other.0)
+    }
+}
+
 impl From<FileId> for RootId {
     fn from(id: FileId) -> Self {
         Self(id.0)

@@ -470,6 +470,16 @@ fn transport_hint(error: &TransportError) -> Option<String> {
         )),
         TransportError::NoRemote { .. } => Some("modver remote modify NAME url URL".to_owned()),
         TransportError::WrongRegion { region, .. } => Some(format!("modver remote modify NAME region {region}")),
+        TransportError::NoCredentials { place, .. } | TransportError::Unauthenticated { place, .. }
+            if place.remote.starts_with("http") =>
+        {
+            Some("modver config set --local remote.NAME.token TOKEN".to_owned())
+        }
+        TransportError::ReadOnly { place, .. } | TransportError::Unsupported { place, .. }
+            if place.remote.starts_with("http") =>
+        {
+            Some("push to another remote: modver remote list".to_owned())
+        }
         TransportError::NoCredentials { .. } | TransportError::Unauthenticated { .. } => Some(
             "modver remote modify NAME profile PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 .to_owned(),

@@ -28,6 +28,8 @@ pub(super) fn spec(config: &RemoteConfig) -> RemoteSpec {
         profile: config.profile.clone(),
         anonymous: config.anonymous,
         path_style: config.path_style,
+        token: config.token.clone(),
+        ca_file: config.ca_file.clone(),
         credentials,
         encryption: config.encryption.then(|| {
             let file = config.key_file.clone().map(KeySource::File);

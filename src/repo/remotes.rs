@@ -2,11 +2,13 @@
 //! is to be a remote is made when it is added; later a missing one is a disk that is not mounted.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use super::{RepoError, Result, Settings, SettingsEdit};
+use super::{RepoError, Result, Settings, SettingsEdit, places};
 use crate::config::{Config, ConfigError, FileLayer, Key, Layer, RemoteConfig, RemoteName};
 use crate::fs;
-use crate::remote::transport::{Location, TransportError, make_key_file};
+use crate::progress::Progress;
+use crate::remote::transport::{self, Location, RemoteSpec, Transport, TransportError, make_key_file};
 
 /// A remote to add.
 #[derive(Debug, Clone, Default)]
@@ -146,6 +148,22 @@ impl Settings {
             new_key_file,
             edit,
         })
+    }
+
+    /// Opens the place of a remote, by its name in the settings or by a URL.
+    ///
+    /// # Errors
+    /// When there is no such remote, or its URL or settings cannot be used.
+    pub fn open_place(&self, name_or_url: &str, progress: &Arc<Progress>) -> Result<Box<dyn Transport>> {
+        if name_or_url.contains('/') {
+            let spec = RemoteSpec {
+                name: name_or_url.to_owned(),
+                url: name_or_url.to_owned(),
+                ..RemoteSpec::default()
+            };
+            return Ok(transport::open(&spec, &places::options(&self.cwd, false, progress))?);
+        }
+        places::transport(&self.load()?.remote(name_or_url)?, &self.cwd, false, progress)
     }
 
     /// Makes the key file that a new remote names, unless there is one; returns it if it was made. What is to be set on this

@@ -15,6 +15,8 @@ const LIMIT: u64 = 1 << 20;
 struct Fixture {
     remote: Box<dyn Transport>,
     server: Option<S3Server>,
+    /// Ends after the remote.
+    _serve: Option<modver::server::Server>,
     scratch: tempfile::TempDir,
     is_sealed: bool,
 }
@@ -37,6 +39,29 @@ impl Fixture {
         Self {
             remote,
             server: None,
+            _serve: None,
+            scratch,
+            is_sealed: false,
+        }
+    }
+
+    /// `modver serve` in this process.
+    fn serve() -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let options = modver::server::Options {
+            listen: "127.0.0.1:0".into(),
+            unchecked: true,
+            ..modver::server::Options::new(scratch.path().join("serve"))
+        };
+        let serve = modver::server::Server::start(options, Box::new(|notice| panic!("{notice}"))).unwrap();
+        let spec = modver::remote::transport::RemoteSpec {
+            url: format!("http://{}/repository", serve.address()),
+            ..Default::default()
+        };
+        Self {
+            remote: open(&spec, &super::options()).unwrap(),
+            server: None,
+            _serve: Some(serve),
             scratch,
             is_sealed: false,
         }
@@ -67,6 +92,7 @@ impl Fixture {
             return Self {
                 remote: open(&spec, &options()).unwrap(),
                 server: None,
+                _serve: None,
                 scratch,
                 is_sealed: false,
             };
@@ -81,6 +107,7 @@ impl Fixture {
         Self {
             remote: open(&spec, &options()).unwrap(),
             server: Some(server),
+            _serve: None,
             scratch: tempfile::tempdir().unwrap(),
             is_sealed: false,
         }
@@ -104,6 +131,9 @@ macro_rules! for_every_remote {
     ($($name:ident),* $(,)?) => {
         mod dir {
             $(#[test] fn $name() { super::$name(&super::Fixture::dir()); })*
+        }
+        mod serve {
+            $(#[test] fn $name() { super::$name(&super::Fixture::serve()); })*
         }
         mod sealed {
             $(#[test] fn $name() { super::$name(&super::Fixture::sealed()); })*
@@ -168,6 +198,8 @@ fn large_file(f: &Fixture) {
     let bytes = pattern(70 << 20, 1);
     let file = f.scratch.path().join("pack");
     std::fs::write(&file, &bytes).unwrap();
+    // One question shows what kind of server there is, where that matters.
+    assert_eq!(f.remote.stat("packs/00/large").unwrap(), None);
     let outcome = f
         .remote
         .put("packs/00/large", &Body::file(&file), PutMode::IfAbsent)
@@ -175,17 +207,17 @@ fn large_file(f: &Fixture) {
     assert_eq!(outcome, PutOutcome::Created);
     if !f.is_sealed {
         assert_eq!(f.remote.traffic().bytes_up, bytes.len() as u64);
-        assert_eq!(f.remote.traffic().requests(), 1);
+        assert_eq!(f.remote.traffic().requests(), 2);
     }
     if let Some(server) = &f.server {
-        assert_eq!(server.total(), 1, "{:?}", server.requests());
+        assert_eq!(server.total(), 2, "{:?}", server.requests());
     }
     let middle = 33_333_333..40_000_001;
     let part = f.remote.get_range("packs/00/large", middle.clone()).unwrap();
     assert!(part == bytes[usize::try_from(middle.start).unwrap()..usize::try_from(middle.end).unwrap()]);
     assert!(f.remote.get("packs/00/large", 70 << 20).unwrap() == bytes);
     // What is encrypted has a marker and headers besides.
-    assert!(f.is_sealed || f.remote.traffic().requests() == 3);
+    assert!(f.is_sealed || f.remote.traffic().requests() == 4);
 }
 
 fn if_absent_never_replaces(f: &Fixture) {

@@ -260,6 +260,26 @@ impl TransportError {
         )
     }
 
+    /// The same about another place, where one call asked on behalf of another.
+    #[must_use]
+    pub(super) fn at(mut self, at: Place) -> Self {
+        match &mut self {
+            Self::NotFound(place) | Self::Interrupted(place) | Self::InvalidKey(place) => *place = at,
+            Self::Denied { place, .. }
+            | Self::Unauthenticated { place, .. }
+            | Self::NoCredentials { place, .. }
+            | Self::Unreachable { place, .. }
+            | Self::Disconnected { place, .. }
+            | Self::TimedOut { place, .. }
+            | Self::Throttled { place, .. }
+            | Self::Server { place, .. }
+            | Self::Refused { place, .. }
+            | Self::Failed { place, .. } => *place = at,
+            _ => {}
+        }
+        self
+    }
+
     /// How long the service asked to wait.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {

@@ -1,4 +1,4 @@
-//! Moves whole objects and ranges of them to and from a store's place: a directory or an S3 bucket. Also reads plain
+//! Moves whole objects and ranges of them to and from a store's place: a directory, an S3 bucket or a web server. Also reads plain
 //! files over HTTP ([`WebReader`]), which is no place for a store.
 //!
 //! Invariants: an object has its key only once it is complete; [`PutMode::IfAbsent`] never replaces one; no error,
@@ -14,6 +14,7 @@
 mod adaptive;
 mod dir;
 mod error;
+mod http;
 mod object;
 mod probe;
 mod retry;
@@ -23,6 +24,7 @@ mod sealed;
 mod traffic;
 mod url;
 mod web;
+mod wire;
 
 use std::fmt;
 use std::ops::Range;
@@ -38,6 +40,7 @@ use self::adaptive::Adaptive;
 pub use crate::config::Secret;
 pub use dir::DirTransport;
 pub use error::{Place, Source, TransportError};
+pub use http::{COMPLETE_HEADER, HttpTransport, LENGTH_HEADER, MODIFIED_HEADER, OFFSET_HEADER, SERVER_HEADER};
 pub use object::ObjectReader;
 pub use probe::{Capabilities, probe};
 pub use retry::{Retry, RetryPolicy};
@@ -226,6 +229,14 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
             options.retry,
             progress,
         )),
+        Location::Http(url) => Box::new(Retry::new(
+            Adaptive::new(
+                HttpTransport::open(&url, spec, Arc::clone(&progress))?,
+                Arc::clone(&progress),
+            ),
+            options.retry,
+            progress,
+        )),
         Location::S3 { bucket, prefix } => Box::new(Retry::new(
             Adaptive::new(
                 S3Transport::open(&bucket, &prefix, spec, Arc::clone(&progress))?,
@@ -257,7 +268,8 @@ pub fn check_key(key: &str) -> bool {
 }
 
 /// As [`check_key`] for the start of a key, which may also end with `/` or be empty.
-fn check_prefix(prefix: &str) -> bool {
+#[must_use]
+pub fn check_prefix(prefix: &str) -> bool {
     prefix.is_empty() || check_key(prefix.strip_suffix('/').unwrap_or(prefix))
 }
 

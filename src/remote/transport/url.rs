@@ -34,6 +34,10 @@ pub struct RemoteSpec {
     pub anonymous: bool,
     /// S3: bucket in the path (`true`) or in the host name (`false`); otherwise in the host name for AWS only.
     pub path_style: Option<bool>,
+    /// HTTP: the token that `modver serve` gave.
+    pub token: Option<Secret>,
+    /// HTTP: certificates to trust besides the system's, as a PEM file.
+    pub ca_file: Option<PathBuf>,
     /// S3: keys, before profile and environment.
     pub credentials: Option<Credentials>,
     /// Whether its content is encrypted, and with which key, if the settings name one.
@@ -47,7 +51,9 @@ pub enum UrlError {
     #[error("the URL is empty")]
     Empty,
     /// It has a scheme that is not known.
-    #[error("`{scheme}://` is not supported; supported are `s3://bucket/prefix`, `file:///path` and plain paths")]
+    #[error(
+        "`{scheme}://` is not supported; supported are `s3://bucket/prefix`, `https://host/path`, `file:///path` and plain paths"
+    )]
     Scheme {
         /// The scheme.
         scheme: String,
@@ -98,6 +104,8 @@ pub enum UrlError {
 pub enum Location {
     /// A directory, as an absolute path if `base` was one.
     Dir(PathBuf),
+    /// A web server: the URL as it was given.
+    Http(String),
     /// A bucket and what all keys start with (without a slash at either end; may be empty).
     S3 {
         /// Name of the bucket.
@@ -108,7 +116,7 @@ pub enum Location {
 }
 
 impl Location {
-    /// Parses `s3://bucket/prefix`, `file:///absolute`, `/absolute` or `relative/path` (to `base`).
+    /// Parses `s3://bucket/prefix`, `https://host/path`, `file:///absolute`, `/absolute` or `relative/path` (to `base`).
     ///
     /// # Errors
     /// For anything else, and for URLs with credentials in them.
@@ -123,6 +131,7 @@ impl Location {
             "s3" => Self::s3(rest),
             "file" => Self::file(url, rest),
             _ if has_credentials(rest) => Err(UrlError::Credentials),
+            "http" | "https" => Self::http(url, rest),
             // A path such as `a/b://c` is a path.
             _ if scheme.contains('/') => Ok(Self::Dir(base.join(url))),
             scheme => Err(UrlError::Scheme {
@@ -156,6 +165,18 @@ impl Location {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
         })
+    }
+
+    fn http(url: &str, rest: &str) -> Result<Self, UrlError> {
+        if rest.contains(['?', '#']) {
+            return Err(UrlError::Options);
+        }
+        if rest.is_empty() || rest.starts_with('/') {
+            return Err(UrlError::Endpoint {
+                endpoint: url.to_owned(),
+            });
+        }
+        Ok(Self::Http(url.trim_end_matches('/').to_owned()))
     }
 
     fn file(url: &str, rest: &str) -> Result<Self, UrlError> {
@@ -217,6 +238,10 @@ mod tests {
         assert_eq!(parse("file:///srv/a%20b"), dir("/srv/a b"));
         assert_eq!(parse("file://localhost/srv"), dir("/srv"));
         assert_eq!(parse("s3://bucket"), s3("bucket", ""));
+        assert_eq!(
+            parse("https://h:1/data/"),
+            Ok(Location::Http("https://h:1/data".into()))
+        );
         assert_eq!(parse("S3://my.bucket-1/a b/c/"), s3("my.bucket-1", "a b/c"));
     }
 
@@ -238,6 +263,8 @@ mod tests {
         assert!(matches!(parse("file://host/x"), Err(UrlError::FileHost { .. })));
         assert!(matches!(parse("file:///x%zz"), Err(UrlError::Escape { .. })));
         assert!(matches!(parse("file:///x%+1"), Err(UrlError::Escape { .. })));
+        assert_eq!(parse("https://h/x?a=b"), Err(UrlError::Options));
+        assert!(matches!(parse("http:///x"), Err(UrlError::Endpoint { .. })));
         assert_eq!(parse(""), Err(UrlError::Empty));
     }
 

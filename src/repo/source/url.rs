@@ -68,7 +68,9 @@ impl<'a> UrlSource<'a> {
                     path => Ok(Place::Local(path?)),
                 },
                 Ok(Location::S3 { bucket, prefix }) => object_place(desk, &bucket, &prefix),
-                Err(transport::UrlError::Scheme { .. }) => Err(RepoError::UnknownScheme { url: shown(url) }),
+                Ok(Location::Http(_)) | Err(transport::UrlError::Scheme { .. }) => {
+                    Err(RepoError::UnknownScheme { url: shown(url) })
+                }
                 Err(source) => Err(TransportError::Url {
                     remote: shown(url),
                     source,
