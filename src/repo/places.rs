@@ -29,6 +29,18 @@ pub(super) fn spec(config: &RemoteConfig) -> RemoteSpec {
         anonymous: config.anonymous,
         path_style: config.path_style,
         credentials,
+        account_name: config.account_name.clone(),
+        credential_path: config.credential_path.clone(),
+        user: config.user.clone(),
+        port: config.port,
+        keyfile: config.keyfile.clone(),
+        ssh: None,
+        account_key: config.account_key.clone(),
+        sas_token: config.sas_token.clone(),
+        connection_string: config.connection_string.clone(),
+        password: config.password.clone(),
+        token: config.token.clone(),
+        abilities: None,
     }
 }
 

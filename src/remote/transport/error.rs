@@ -42,7 +42,7 @@ pub enum TransportError {
     NoRemote {
         /// The remote.
         place: Place,
-        /// `directory` or `bucket`.
+        /// `directory`, `bucket`, `container`, ...
         what: &'static str,
     },
     /// Known credentials, or the operating system's user, may not do this.
@@ -67,6 +67,16 @@ pub enum TransportError {
         /// What was asked for.
         place: Place,
         /// Where was looked.
+        source: Source,
+    },
+    /// It is not known whether a server is the right one.
+    #[error("the key of the host is not known: {place}")]
+    HostKey {
+        /// What was asked for.
+        place: Place,
+        /// The host, as `ssh` is told it.
+        host: String,
+        /// What `ssh` said.
         source: Source,
     },
     /// The bucket is in another region.
