@@ -73,15 +73,23 @@ pub(super) fn remote_store(
     jobs: usize,
     progress: &Arc<Progress>,
 ) -> Result<Arc<RemoteStore>> {
-    let transport = transport(config, root, false, progress)?;
-    // Copies of metadata belong to the place, not to the name, which may be given to another place.
-    let place = format!("{}\n{:?}\n{:?}", config.url, config.base, config.endpoint);
-    let place = FileId::of(place.as_bytes()).short();
+    let base = config.base.as_deref().unwrap_or(root);
+    let spec = RemoteSpec {
+        abilities: super::probe::recorded(copies, config),
+        ..spec(config)
+    };
+    let transport = transport::open(&spec, &options(base, false, progress))?;
     Ok(Arc::new(RemoteStore::new(
         config.name.as_str(),
         transport.into(),
-        copies.join(place),
+        copies.join(place_id(config)),
         jobs.clamp(4, 16),
         Arc::clone(progress),
     )))
+}
+
+/// Copies of metadata belong to the place, not to the name, which may be given to another place.
+pub(super) fn place_id(config: &RemoteConfig) -> String {
+    let place = format!("{}\n{:?}\n{:?}", config.url, config.base, config.endpoint);
+    FileId::of(place.as_bytes()).short().to_string()
 }

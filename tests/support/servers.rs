@@ -59,7 +59,7 @@ impl Kind {
         match self {
             Self::Moto => "moto_server",
             Self::Azurite => "azurite-blob",
-            Self::Gcs => "gcp-storage-emulator",
+            Self::Gcs => "fake-gcs-server",
             Self::Apache => "apache2",
             Self::Sshd => "sshd",
         }
@@ -105,12 +105,14 @@ impl Kind {
                 .map(str::to_owned)
                 .collect(),
             Self::Gcs => [
-                "start",
-                "--host=127.0.0.1",
-                "--port",
+                "-scheme",
+                "http",
+                "-host",
+                "127.0.0.1",
+                "-port",
                 &port,
-                "--in-memory",
-                "--default-bucket=bucket",
+                "-backend",
+                "memory",
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -144,7 +146,8 @@ impl Kind {
             std::thread::sleep(Duration::from_millis(50));
         }
         match self {
-            Self::Moto => put(&server.address, "/bucket"),
+            Self::Moto => ask(&server.address, "PUT /bucket", ""),
+            Self::Gcs => ask(&server.address, "POST /storage/v1/b?project=p", "{\"name\":\"bucket\"}"),
             Self::Azurite => azure_container(&server.address),
             _ => {}
         }
@@ -160,12 +163,14 @@ fn find(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// An empty PUT, without asking who we are.
-fn put(address: &str, path: &str) {
+/// Sends a request, without saying who we are.
+fn ask(address: &str, request: &str, body: &str) {
     let mut socket = TcpStream::connect(address).unwrap();
     write!(
         socket,
-        "PUT {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        "{request} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
     )
     .unwrap();
     let mut answer = String::new();

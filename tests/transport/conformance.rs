@@ -19,6 +19,10 @@ struct Fixture {
     single: bool,
     /// Objects on a page of a listing.
     page: u64,
+    /// Whether `\` in a key is taken for `/`, as by Azure.
+    slashes: bool,
+    /// Whether the server knows conditions; the emulator of Google's storage ignores them.
+    conditional: bool,
 }
 
 impl Fixture {
@@ -30,6 +34,8 @@ impl Fixture {
             files: false,
             single: true,
             page: u64::MAX,
+            slashes: false,
+            conditional: true,
         }
     }
 
@@ -78,6 +84,7 @@ impl Fixture {
         let server = Kind::Azurite.start()?;
         Some(Self {
             page: 5_000,
+            slashes: true,
             ..Self::new(&azure_spec(&server.address, &format!("azure://bucket/{}", unique())))
         })
     }
@@ -91,7 +98,10 @@ impl Fixture {
             anonymous: true,
             ..RemoteSpec::default()
         };
-        Some(Self::new(&spec))
+        Some(Self {
+            conditional: false,
+            ..Self::new(&spec)
+        })
     }
 
     fn webdav() -> Option<Self> {
@@ -213,8 +223,8 @@ fn large_file(f: &Fixture) {
         .put("packs/00/large", &Body::file(&file), PutMode::IfAbsent)
         .unwrap();
     assert_eq!(outcome, PutOutcome::Created);
-    assert_eq!(f.remote.traffic().bytes_up, bytes.len() as u64);
     if f.single {
+        assert_eq!(f.remote.traffic().bytes_up, bytes.len() as u64);
         assert_eq!(f.remote.traffic().requests(), 1);
     }
     if let Some(server) = &f.server {
@@ -229,6 +239,9 @@ fn large_file(f: &Fixture) {
 }
 
 fn if_absent_never_replaces(f: &Fixture) {
+    if !f.conditional {
+        return;
+    }
     assert_eq!(f.put("a/b", b"first", PutMode::IfAbsent), PutOutcome::Created);
     assert_eq!(f.put("a/b", b"second", PutMode::IfAbsent), PutOutcome::Existed);
     assert_eq!(f.remote.get("a/b", LIMIT).unwrap(), b"first");
@@ -345,7 +358,7 @@ fn odd_keys(f: &Fixture) {
         "'quote\"<x>&amp;",
         "a=b;c:d,e@f",
         "~tilde!()*",
-        "back\\slash",
+        if f.slashes { "back-slash" } else { "back\\slash" },
     ];
     for key in keys {
         assert_eq!(
@@ -424,9 +437,7 @@ fn parallel_writers_of_one_key(f: &Fixture) {
 
 fn probe_finds_everything(f: &Fixture) {
     let seen = probe(f.remote.as_ref(), "1").unwrap();
-    assert!(
-        seen.writable && seen.conditional_put && seen.range && seen.list && seen.delete,
-        "{seen:?}"
-    );
+    assert!(seen.writable && seen.range && seen.list && seen.delete, "{seen:?}");
+    assert_eq!(seen.conditional_put, f.conditional);
     assert_eq!(f.keys(""), [""; 0], "nothing is left behind");
 }

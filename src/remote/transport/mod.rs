@@ -18,10 +18,28 @@ mod object;
 mod probe;
 mod retry;
 mod runtime;
+#[cfg_attr(
+    not(all(
+        feature = "azure",
+        feature = "gcs",
+        feature = "gdrive",
+        feature = "huggingface",
+        feature = "oss",
+        feature = "s3",
+        feature = "webdav",
+        feature = "webhdfs"
+    )),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "a program built with fewer services uses a part of it"
+    )
+)]
 mod service;
 #[cfg(feature = "sftp")]
 mod sftp;
 mod traffic;
+#[cfg_attr(not(feature = "sftp"), allow(dead_code, reason = "as `service`"))]
 mod unique;
 mod url;
 mod web;

@@ -273,7 +273,6 @@ impl Http {
     }
 
     /// Sends a request that OpenDAL has no method for; a refusal is an error.
-    #[cfg(any(feature = "webdav", feature = "webhdfs"))]
     pub(super) async fn ask(
         &self,
         operation: Operation,
@@ -293,13 +292,11 @@ impl Http {
 }
 
 /// An answer that is here wholly.
-#[cfg(any(feature = "webdav", feature = "webhdfs"))]
 pub(super) struct Answer {
     pub(super) status: http::StatusCode,
     pub(super) page: Bytes,
 }
 
-#[cfg(any(feature = "webdav", feature = "webhdfs"))]
 impl Answer {
     /// Success, or what this answer says as an error.
     pub(super) fn ok(self) -> opendal::Result<Bytes> {

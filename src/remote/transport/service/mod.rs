@@ -67,25 +67,12 @@ type Work<'a, T> = Pin<Box<dyn Future<Output = opendal::Result<T>> + Send + 'a>>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writes {
     /// Whole, and on the condition that OpenDAL makes of "if not exists".
-    #[cfg_attr(
-        not(any(feature = "s3", feature = "azure", feature = "oss")),
-        allow(dead_code, reason = "features")
-    )]
     Conditional,
     /// Whole, and on the condition that this parameter of the query makes.
-    #[cfg_attr(not(feature = "gcs"), allow(dead_code, reason = "features"))]
     ByQuery(&'static str),
     /// Whole, without conditions.
-    #[cfg_attr(
-        not(any(feature = "gdrive", feature = "huggingface")),
-        allow(dead_code, reason = "features")
-    )]
     Plain,
     /// Visibly while they arrive; so they are written elsewhere and moved.
-    #[cfg_attr(
-        not(any(feature = "webdav", feature = "webhdfs")),
-        allow(dead_code, reason = "features")
-    )]
     Staged,
 }
 
@@ -93,16 +80,8 @@ enum Writes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listing {
     /// All keys with a prefix, page by page.
-    #[cfg_attr(
-        not(any(feature = "s3", feature = "azure", feature = "gcs", feature = "oss")),
-        allow(dead_code, reason = "features")
-    )]
     Flat,
     /// One directory at a time.
-    #[cfg_attr(
-        not(any(feature = "webdav", feature = "webhdfs", feature = "gdrive", feature = "huggingface")),
-        allow(dead_code, reason = "features")
-    )]
     Walked,
 }
 
@@ -146,10 +125,6 @@ trait Service: Send + Sync {
 }
 
 /// A staged object on its way to its key.
-#[cfg_attr(
-    not(any(feature = "webdav", feature = "webhdfs")),
-    allow(dead_code, reason = "features")
-)]
 struct Move<'a> {
     operator: &'a Operator,
     from: &'a str,
@@ -265,7 +240,6 @@ fn service(location: &Location, spec: &RemoteSpec) -> std::result::Result<Box<dy
 }
 
 /// A server's address.
-#[cfg(any(feature = "webdav", feature = "webhdfs"))]
 fn address(tls: bool, host: &str, port: Option<u16>, spec: &RemoteSpec) -> String {
     let scheme = if tls { "https" } else { "http" };
     match port.map(u32::from).or(spec.port) {
@@ -291,7 +265,6 @@ fn check_endpoint(endpoint: &str) -> std::result::Result<String, UrlError> {
 }
 
 /// The first of these environment variables that says anything.
-#[allow(dead_code, reason = "not every combination of features needs it")]
 fn first_var(names: &[&str]) -> Option<String> {
     names
         .iter()
@@ -300,7 +273,6 @@ fn first_var(names: &[&str]) -> Option<String> {
 }
 
 /// `scheme://bucket/prefix at endpoint`.
-#[allow(dead_code, reason = "not every combination of features needs it")]
 fn shown(scheme: &str, bucket: &str, prefix: &str, endpoint: Option<&str>) -> String {
     let mut name = format!("{scheme}://{bucket}");
     if !prefix.is_empty() {
@@ -313,7 +285,6 @@ fn shown(scheme: &str, bucket: &str, prefix: &str, endpoint: Option<&str>) -> St
 }
 
 /// A client that sends its requests by `http`.
-#[allow(dead_code, reason = "not every combination of features needs it")]
 fn operator(builder: impl opendal::Builder, http: &Http) -> opendal::Result<Operator> {
     let context = OperationContext::new().with_http_transport(HttpTransporter::new(http.clone()));
     Ok(Operator::new(builder)?.with_context(context))

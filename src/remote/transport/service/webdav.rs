@@ -3,6 +3,8 @@
 //! Many show a file while it arrives, so objects are sent to `tmp/` and moved to their keys. `Overwrite: F` makes the
 //! move a true creation: it fails if the key exists. Collections are made when they are missed, not asked for before.
 
+use std::time::Duration;
+
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{Request, StatusCode};
 use opendal::raw::{Operation, format_authorization_by_basic, format_authorization_by_bearer, percent_encode_path};
@@ -13,6 +15,9 @@ use super::http::{Answer, Http};
 use super::{Listing, Move, Service, Work, Writes, operator};
 use crate::config::Secret;
 
+/// How often more a move over an object is tried.
+const MOVES: u64 = 4;
+
 /// A collection of a server.
 pub(super) struct WebDav {
     /// `https://host:port`.
@@ -21,6 +26,8 @@ pub(super) struct WebDav {
     user: Option<String>,
     password: Option<Secret>,
     token: Option<Secret>,
+    /// Whether the collection for what is staged was made or found; held while collections are made.
+    ready: tokio::sync::Mutex<bool>,
 }
 
 impl WebDav {
@@ -38,6 +45,7 @@ impl WebDav {
             user,
             password: spec.password.clone(),
             token: spec.token.clone(),
+            ready: tokio::sync::Mutex::new(false),
         })
     }
 
@@ -93,7 +101,11 @@ impl WebDav {
             }
         }
         for parent in parents.iter().skip(missing) {
-            let answer = self.make(http, parent).await?;
+            let mut answer = self.make(http, parent).await?;
+            if !answer.status.is_success() {
+                // Somebody else may have made it at the same time.
+                answer = self.make(http, parent).await?;
+            }
             if answer.status != StatusCode::METHOD_NOT_ALLOWED {
                 answer.ok()?;
             }
@@ -112,12 +124,16 @@ impl WebDav {
             let request = self.request("PUT", &self.url(key))?.header(CONTENT_LENGTH, body.len());
             http.ask(Operation::Write, request, body.clone()).await
         };
+        // A large object would have to be sent twice to find out.
+        let mut ready = self.ready.lock().await;
+        if !*ready {
+            self.make_parents(http, key).await?;
+            *ready = true;
+        }
+        drop(ready);
         let answer = put().await?;
-        // What servers say when the collection is missing.
-        if matches!(
-            answer.status,
-            StatusCode::CONFLICT | StatusCode::NOT_FOUND | StatusCode::FORBIDDEN
-        ) {
+        if may_miss_collection(answer.status) {
+            let _one_at_a_time = self.ready.lock().await;
             self.make_parents(http, key).await?;
             return put().await?.ok().map(drop);
         }
@@ -135,11 +151,17 @@ impl WebDav {
             http.ask(Operation::Rename, request, Buffer::new()).await
         };
         let mut answer = go().await?;
-        if matches!(
-            answer.status,
-            StatusCode::CONFLICT | StatusCode::NOT_FOUND | StatusCode::FORBIDDEN
-        ) {
+        if may_miss_collection(answer.status) {
+            let _one_at_a_time = self.ready.lock().await;
             self.make_parents(http, order.to).await?;
+            answer = go().await?;
+        }
+        // A server removes what is replaced and then moves: in between, another writer is told something else.
+        for attempt in 1..=MOVES {
+            if !order.replace || answer.status.is_success() || answer.status == StatusCode::UNAUTHORIZED {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20 * attempt)).await;
             answer = go().await?;
         }
         if answer.status == StatusCode::PRECONDITION_FAILED && !order.replace {
@@ -147,6 +169,14 @@ impl WebDav {
         }
         answer.ok().map(|_| true)
     }
+}
+
+/// Whether a server may say this when a collection is missing: the standard has the first, Apache the last for moves.
+fn may_miss_collection(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::CONFLICT | StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::INTERNAL_SERVER_ERROR
+    )
 }
 
 impl Service for WebDav {

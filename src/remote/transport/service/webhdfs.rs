@@ -75,6 +75,7 @@ impl WebHdfs {
             self.ask(http, parent, "MKDIRS").await?;
         }
         if order.replace {
+            // Nothing is there to be replaced by a rename.
             order.operator.delete(order.to).await?;
         }
         if self.ask(http, order.from, &rename).await? {
