@@ -26,6 +26,8 @@ mod s3_errors;
 mod scripted;
 #[path = "support/servers.rs"]
 mod servers;
+#[path = "transport/services.rs"]
+mod services;
 
 use std::sync::Arc;
 use std::time::Duration;
