@@ -7,10 +7,16 @@
     reason = "a test may panic and uses files as a user would"
 )]
 
+#[path = "pipelines/beside.rs"]
+mod beside;
 #[path = "pipelines/definition.rs"]
 mod definition;
 #[path = "pipelines/edit.rs"]
 mod edit;
+#[path = "pipelines/gone.rs"]
+mod gone;
+#[path = "pipelines/hard.rs"]
+mod hard;
 #[path = "pipelines/isolated.rs"]
 mod isolated;
 #[path = "pipelines/locks.rs"]

@@ -24,6 +24,8 @@ mod s3;
 mod s3_errors;
 #[path = "support/scripted.rs"]
 mod scripted;
+#[path = "transport/sealed.rs"]
+mod sealed;
 #[path = "support/servers.rs"]
 mod servers;
 #[path = "transport/services.rs"]

@@ -1,4 +1,5 @@
-//! Ctrl-C and termination: the first asks the operation to stop at a safe point, the second ends the process at once.
+//! Ctrl-C and termination: the first asks the operation to stop at a safe point, the second ends the process at once; or, if
+//! there are commands of stages running, it ends those, and the third the process.
 
 use std::sync::Arc;
 use std::thread;
@@ -18,7 +19,10 @@ pub(crate) fn watch(progress: Arc<Progress>) -> Result<(), CliError> {
         if arrived.next().is_some() {
             progress.interrupt();
         }
-        if arrived.next().is_some() {
+        while arrived.next().is_some() {
+            if progress.hurry() {
+                continue;
+            }
             signal_hook::low_level::exit(i32::from(Exit::Interrupted.code()));
         }
     });

@@ -159,6 +159,13 @@ pub static KEYS: &[KeySpec] = &[
         Some("false"),
         "Whether the cache's directories are writable for the group, so that several users can share it.",
     ),
+    plain(
+        "repro",
+        "grace",
+        Kind::Count,
+        Some("5"),
+        "How many seconds the command of a stage may take to end after SIGINT, and again after SIGTERM, before it is killed.",
+    ),
     remote(
         "url",
         Kind::Url,
@@ -225,6 +232,21 @@ pub static KEYS: &[KeySpec] = &[
         "token",
         Kind::Secret,
         "A bearer token for WebDAV, Google Drive or Hugging Face, a delegation token for WebHDFS.",
+    ),
+    remote(
+        "encryption",
+        Kind::Bool,
+        "Whether what the remote has is encrypted before it leaves this machine.",
+    ),
+    remote(
+        "key_file",
+        Kind::Path,
+        "The file with the key of an encrypted remote; `remote add --key-file` makes it.",
+    ),
+    remote(
+        "passphrase",
+        Kind::Secret,
+        "The passphrase of an encrypted remote that has no key file.",
     ),
 ];
 

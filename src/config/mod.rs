@@ -28,6 +28,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use edit::{ConfigEdit, ConfigFile, without_entry};
 pub use error::{ConfigError, ConfigWarning, Result};
@@ -160,6 +161,13 @@ pub struct RemoteConfig {
     pub password: Option<Secret>,
     /// A bearer or delegation token.
     pub token: Option<Secret>,
+    /// Whether what it has is encrypted.
+    pub encryption: bool,
+    /// The file with the key, as an absolute path.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "origin::serialize_path")]
+    pub key_file: Option<PathBuf>,
+    /// The passphrase that stands for a key.
+    pub passphrase: Option<Secret>,
     /// Where `url` came from.
     pub origin: Origin,
 }
@@ -305,6 +313,15 @@ impl Config {
         }
     }
 
+    /// `repro.grace`.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        match self.settings.get("repro.grace").map(|setting| &setting.value) {
+            Some(Value::Count(seconds)) => Duration::from_secs(u64::from(*seconds)),
+            _ => Duration::from_secs(5),
+        }
+    }
+
     /// `core.large_file` in bytes; `None` is no limit.
     #[must_use]
     pub fn large_file(&self) -> Option<u64> {
@@ -417,6 +434,12 @@ impl Config {
             connection_string: secret("connection_string"),
             password: secret("password"),
             token: secret("token"),
+            encryption: flag("encryption").unwrap_or(false),
+            key_file: match self.of_remote(name, "key_file").map(|setting| &setting.value) {
+                Some(Value::Path(path)) => Some(path.clone()),
+                _ => None,
+            },
+            passphrase: secret("passphrase"),
             origin: url.origin.clone(),
         }
     }

@@ -1,10 +1,12 @@
 //! What the stages of one version name: metrics, plots and parameters.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::Result;
 use crate::path::{Name, RepoPath};
-use crate::pipeline::{Out, OutKind, Pipelines, PlotOptions, RevisionProjectFiles, Stage, StageId, WorkTreeFiles};
+use crate::pipeline::{Out, OutKind, Pipelines, PlotOptions, Revisions, Stage, StageId, WorkTreeFiles};
 use crate::repo::Repository;
 
 /// The file that parameters are in when a stage names none.
@@ -21,15 +23,15 @@ pub(super) enum Keys {
 
 /// The stages of one version.
 pub(super) struct Declared {
-    pipelines: Pipelines,
+    pipelines: Rc<Pipelines>,
 }
 
 impl Declared {
     /// Reads them: of a commit, or of the workspace.
-    pub(super) fn load(repository: &Repository, commit: Option<&str>) -> Result<Self> {
+    pub(super) fn load(repository: &Repository, commit: Option<&str>, known: &RefCell<Revisions>) -> Result<Self> {
         let pipelines = match commit {
-            None => Pipelines::load(&WorkTreeFiles::new(repository))?,
-            Some(commit) => Pipelines::load(&RevisionProjectFiles::new(repository, commit)?)?,
+            None => Rc::new(Pipelines::load(&WorkTreeFiles::new(repository))?),
+            Some(commit) => known.borrow_mut().load(repository, commit)?,
         };
         Ok(Self { pipelines })
     }

@@ -1,13 +1,15 @@
 //! The files of one version: of the workspace as they are, of a commit from git or, where data is tracked, from the
 //! cache (and the remote, as `cat` does).
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 
 use super::declared::Declared;
 use super::{ExperimentError, Result};
 use crate::fs::{self, FileKind};
 use crate::git::{RevisionFiles, Scope, TransparentPointer, TreeEntryKind};
 use crate::path::{Name, RepoPath};
+use crate::pipeline::Revisions;
 use crate::repo::{LsRequest, RepoError, Repository};
 
 /// The largest file that is read as a metric or plot.
@@ -66,6 +68,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) in_bulk: bool,
     files: Option<RevisionFiles>,
     declared: OnceCell<Declared>,
+    /// Definitions that other versions may have, too.
+    known: Rc<RefCell<Revisions>>,
 }
 
 impl<'a> Snapshot<'a> {
@@ -78,6 +82,7 @@ impl<'a> Snapshot<'a> {
             in_bulk: false,
             files: None,
             declared: OnceCell::new(),
+            known: Rc::default(),
         }
     }
 
@@ -97,6 +102,7 @@ impl<'a> Snapshot<'a> {
     /// Every version of a scope, the workspace first.
     pub(super) fn all(repository: &'a Repository, scope: &Scope) -> Result<Vec<Self>> {
         let mut all = Vec::new();
+        let known = Rc::<RefCell<Revisions>>::default();
         if scope.workspace {
             all.push(Self::workspace(repository));
         }
@@ -108,7 +114,11 @@ impl<'a> Snapshot<'a> {
             };
             let mut one = Self::of(repository, Some(&named.commit))?;
             one.in_bulk = !named.names.iter().any(|name| scope.revs.contains(name));
-            all.push(Self { name, ..one });
+            all.push(Self {
+                name,
+                known: Rc::clone(&known),
+                ..one
+            });
         }
         Ok(all)
     }
@@ -118,7 +128,7 @@ impl<'a> Snapshot<'a> {
         if let Some(declared) = self.declared.get() {
             return Ok(declared);
         }
-        let declared = Declared::load(self.repository, self.commit.as_deref())?;
+        let declared = Declared::load(self.repository, self.commit.as_deref(), &self.known)?;
         Ok(self.declared.get_or_init(|| declared))
     }
 

@@ -93,5 +93,5 @@ pub use source::{BlobReader, EntryKind, SourceEntry, SourceRepo, is_git_url};
 pub use staged::{Operation, StagedFile, Unmerged};
 pub use track::{PatternProblem, TrackedPattern, attribute_pattern, literal_pattern, track_edit, untrack_edit};
 pub use transparent::{Held, TransparentFile, TransparentPointer, looks_like_pointer};
-pub use tree_files::{RevisionFiles, TreeEntryKind};
+pub use tree_files::{NamedFiles, RevisionFiles, TreeEntryKind};
 pub use versions::{BrokenVersion, LockedIn, Version, Versions};

@@ -1,5 +1,8 @@
 //! Reading any files of a revision without checking it out.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use gix::objs::TreeRefIter;
 
 use super::discover::GitRepo;
@@ -24,6 +27,11 @@ pub struct RevisionFiles {
     /// `None` before the first commit.
     tree: Option<gix::ObjectId>,
 }
+
+/// Which files of one name are below directories that were looked at in other revisions: the same directory is not looked at
+/// twice.
+#[derive(Default)]
+pub struct NamedFiles(HashMap<gix::ObjectId, Rc<Vec<RepoPath>>>);
 
 impl GitRepo {
     /// The files of a revision; none if it is `HEAD` and there is no commit yet.
@@ -59,6 +67,55 @@ impl RevisionFiles {
         }
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// As [`RevisionFiles::named`], always for the same name.
+    ///
+    /// # Errors
+    /// As [`RevisionFiles::named`].
+    pub fn named_again(&self, name: &str, known: &mut NamedFiles) -> Result<Vec<RepoPath>> {
+        let Some(tree) = self.tree else { return Ok(Vec::new()) };
+        let mut found = Vec::clone(&*self.named_below(tree, name, known)?);
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn named_below(&self, tree: gix::ObjectId, name: &str, known: &mut NamedFiles) -> Result<Rc<Vec<RepoPath>>> {
+        if let Some(found) = known.0.get(&tree) {
+            return Ok(Rc::clone(found));
+        }
+        let mut found = Vec::new();
+        let mut below = Vec::new();
+        self.each(tree, |entry, kind, id| {
+            match kind {
+                TreeEntryKind::Dir => below.push((entry_name(entry, tree)?, id)),
+                TreeEntryKind::File if entry == name.as_bytes() => {
+                    found.push(RepoPath::root().join(&entry_name(entry, tree)?));
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        for (dir, id) in below {
+            let dir = RepoPath::root().join(&dir);
+            let inside = self.named_below(id, name, known)?;
+            found.extend(inside.iter().map(|path| dir.join_path(path)));
+        }
+        let found = Rc::new(found);
+        known.0.insert(tree, Rc::clone(&found));
+        Ok(found)
+    }
+
+    /// What git calls the content of a file or directory; `None` if there is none of that path.
+    ///
+    /// # Errors
+    /// As [`RevisionFiles::named`].
+    pub fn id(&self, path: &RepoPath) -> Result<Option<String>> {
+        let id = match path.is_root() {
+            true => self.tree,
+            false => self.find(path)?.map(|(_, id)| id),
+        };
+        Ok(id.map(|id| id.to_string()))
     }
 
     /// The bytes of a file; `None` if there is none of that path.
@@ -177,6 +234,13 @@ mod tests {
         repo.write("late/mv.toml", "");
         let files = repo.open().files_at("HEAD").unwrap();
         assert_eq!(files.named("mv.toml").unwrap(), paths(&["mv.toml", "sub/deep/mv.toml"]));
+        let mut known = NamedFiles::default();
+        for _ in 0..2 {
+            let again = files.named_again("mv.toml", &mut known).unwrap();
+            assert_eq!(again, paths(&["mv.toml", "sub/deep/mv.toml"]));
+        }
+        assert_ne!(files.id(&path("sub")).unwrap(), None);
+        assert_eq!(files.id(&path("none")).unwrap(), None);
         assert_eq!(files.read(&path("mv.toml"), 10).unwrap(), Some(b"a".to_vec()));
         assert_eq!(files.read(&path("sub/deep/mv.toml"), 10).unwrap(), Some(b"b".to_vec()));
         assert_eq!(files.read(&path("sub"), 10).unwrap(), None);

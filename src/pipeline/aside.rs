@@ -30,6 +30,9 @@ struct Item {
     path: String,
     /// What it was.
     before: Before,
+    /// How many of the directories around it were not there.
+    #[serde(default)]
+    new_dirs: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +46,7 @@ enum Before {
     Stored(RecordedContent),
 }
 
-const LIST: &str = "list.json";
+const LIST: &str = crate::repo::ASIDE_LIST;
 
 impl Aside {
     /// Puts the outputs of a stage aside. Those that persist are stored in the cache and stay; those that are not what the
@@ -67,7 +70,7 @@ impl Aside {
         let mut stored = if persistent.is_empty() {
             Vec::new()
         } else {
-            repository.store_contents(&persistent, 0, &[])?.nodes
+            repository.store_contents(&persistent, 0, |_| Ok(Vec::new()))?.nodes
         }
         .into_iter();
         let mut items = Vec::new();
@@ -87,6 +90,7 @@ impl Aside {
             items.push(Item {
                 path: quote(out.path.as_bytes()).into_owned(),
                 before,
+                new_dirs: new_dirs(repository, &out.path)?,
             });
         }
         let text = serde_json::to_vec(&items).map_err(std::io::Error::other);
@@ -192,6 +196,15 @@ impl Aside {
                 Before::Stored(content) => restore(repository, &path, content)?,
             }
         }
+        for (item, path) in self.paths() {
+            let dirs = std::iter::successors(path.parent(), RepoPath::parent);
+            for dir in dirs.take(item.new_dirs) {
+                // What is in it now is somebody else's.
+                if !fs::remove_empty_dir(&dir.on_disk(repository.root())).unwrap_or(false) {
+                    break;
+                }
+            }
+        }
         self.forget()
     }
 
@@ -205,6 +218,18 @@ impl Aside {
         let _ = fs::remove_dir_all(&self.dir);
         Ok(())
     }
+}
+
+/// How many of the directories around an output are not there.
+fn new_dirs(repository: &Repository, path: &RepoPath) -> Result<usize> {
+    let mut count = 0;
+    for dir in std::iter::successors(path.parent(), RepoPath::parent) {
+        if fs::stat(&dir.on_disk(repository.root()))?.is_some() {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
 }
 
 /// Outputs that are there and are not what the stage made.
@@ -228,7 +253,7 @@ fn store(repository: &Repository, paths: &[RepoPath]) -> Result<()> {
         }
     }
     if !found.is_empty() {
-        repository.store_contents(&found, 0, &[])?;
+        repository.store_contents(&found, 0, |_| Ok(Vec::new()))?;
     }
     Ok(())
 }
@@ -241,7 +266,7 @@ fn restore(repository: &Repository, path: &RepoPath, content: &RecordedContent) 
 }
 
 fn place(repository: &Repository, stage: &Stage) -> PathBuf {
-    repository.stage_dir().join("aside").join(inputs::file_name(&stage.id))
+    repository.aside_dir().join(inputs::file_name(&stage.id))
 }
 
 /// Moves a file or directory, also to another file system.

@@ -23,6 +23,8 @@ pub struct Policy {
     pub no_commit: bool,
     /// What is not in the cache is fetched.
     pub pull: bool,
+    /// Of what would be fetched, it is only found out whether the remote has it.
+    pub only_ask: bool,
     /// What is known by id need not be here.
     pub allow_missing: bool,
     /// Stages run in directories that hold only what they declare.
@@ -184,15 +186,17 @@ impl Session<'_> {
                 }
                 let wanted: Vec<(RepoPath, Node)> =
                     outs.iter().map(|(path, node)| (path.clone(), node.clone())).collect();
-                return self.fetch_nodes(&wanted);
+                return self.fetch_nodes(&wanted, policy.only_ask);
             }
         }
         Ok(true)
     }
 
-    /// Fetches these from the default remote; whether all of them are in the cache then.
-    pub(super) fn fetch_nodes(&self, wanted: &[(RepoPath, Node)]) -> Result<bool> {
-        self.repository.fetch_content(wanted).map_err(PipelineError::from)
+    /// Fetches these from the default remote; whether all of them are in the cache then, or could be.
+    pub(super) fn fetch_nodes(&self, wanted: &[(RepoPath, Node)], only_ask: bool) -> Result<bool> {
+        self.repository
+            .fetch_content(wanted, only_ask)
+            .map_err(PipelineError::from)
     }
 }
 

@@ -129,6 +129,9 @@ impl PipelineError {
                 "modver pull {path}   or   modver repro --pull {0}   or   modver repro --allow-missing {0}",
                 word(stage)
             )),
+            Self::ChangedDep { path, .. } => Some(format!(
+                "name in .mvignore what the command writes into `{path}` and does not read"
+            )),
             Self::Command { stage, .. } => Some(format!("modver logs {}", word(stage))),
             Self::OutInGit { path, .. } => Some(format!(
                 "git rm -r --cached {}   (or set cache = false for it)",

@@ -17,7 +17,7 @@ use super::error::{PipelineError, Result};
 use super::inputs::{self, Inputs, locked_dep, locked_out, node_of};
 use super::isolate::Sandbox;
 use super::log::Log;
-use super::process::{self, End, Task, Usage};
+use super::process::{self, End, Task, Usage, Watched, describe};
 use super::repro::{Event, Repro, StageOutcome, StageResult};
 use super::runs::{RecordedContent, RunRecord};
 use super::session::{Judgement, lock, lock_file};
@@ -72,7 +72,7 @@ impl Repro<'_, '_> {
 
     pub(super) fn lock_stage(&self, stage: &Stage) -> Result<FileLock> {
         let repository = self.session.repository;
-        let dir = repository.stage_dir().join("locks");
+        let dir = repository.stage_locks_dir();
         fs::create_dir_all(&dir)?;
         let path = dir.join(inputs::file_name(&stage.id));
         let waiting = |holder: &str| {
@@ -116,7 +116,7 @@ impl Repro<'_, '_> {
                 })
                 .map(|(path, _)| path.clone())
                 .collect();
-            session.repository.store_contents(&changed, 0, &[])?;
+            session.repository.store_contents(&changed, 0, |_| Ok(Vec::new()))?;
             for out in &stage.outs {
                 if let Some(node) = outs.get(&out.path) {
                     session.repository.restore_content(&out.path, node, out.cache)?;
@@ -247,7 +247,7 @@ impl Repro<'_, '_> {
             }
             Ok(true)
         };
-        if !self.policy.pull || !(here(&absent)? || session.fetch_nodes(&absent)?) {
+        if !self.policy.pull || !(here(&absent)? || session.fetch_nodes(&absent, false)?) {
             return Err(PipelineError::AbsentDep {
                 stage: stage.id.clone(),
                 path: first,
@@ -312,7 +312,8 @@ impl Repro<'_, '_> {
         sandbox: Option<&Sandbox>,
         usage: &mut Usage,
     ) -> Result<(End, String)> {
-        let root = sandbox.map_or(self.session.repository.root(), Sandbox::root);
+        let repository = self.session.repository;
+        let root = sandbox.map_or(repository.root(), Sandbox::root);
         let dir = stage.wdir.on_disk(root);
         if fs::stat(&dir)?.is_none_or(|stat| stat.kind == fs::FileKind::File) {
             return Err(PipelineError::NoDirectory {
@@ -338,8 +339,13 @@ impl Repro<'_, '_> {
                 env: &[],
                 lock: held,
                 deadline,
+                grace: repository.config().grace(),
             };
-            let ran = process::run(&task, &|| self.is_stopped(), &mut output);
+            let watched = Watched {
+                stop: &|| self.is_stopped(),
+                progress: repository.progress(),
+            };
+            let ran = process::run(&task, &watched, &mut output);
             let (end, used) = ran.map_err(|source| PipelineError::Spawn {
                 stage: stage.id.clone(),
                 source,
@@ -417,16 +423,9 @@ impl Repro<'_, '_> {
         let small = others.into_iter().filter(|out| out.kind != OutKind::Data);
         let kept = cached.iter().copied().chain(small).filter(|_| !self.policy.no_commit);
         let stored: Vec<RepoPath> = kept.map(|out| out.path.clone()).collect();
-        let kept = session.repository.store_contents(&stored, cached.len(), &[])?;
         let mut outs = BTreeMap::new();
-        for (path, node) in stored.into_iter().zip(kept.nodes) {
-            if let Some(node) = node {
-                session.contents.put(&path, Some(node.clone()));
-                outs.insert(path, node);
-            }
-        }
         for out in &stage.outs {
-            if !outs.contains_key(&out.path)
+            if !stored.contains(&out.path)
                 && let Some(node) = session.contents.node(&out.path)?
             {
                 outs.insert(out.path.clone(), node);
@@ -434,13 +433,21 @@ impl Repro<'_, '_> {
         }
         let mut record = self.record(stage, decision, inputs, ran, log)?;
         record.reusable = is_reusable(stage) && !self.policy.no_commit;
-        for (path, node) in &outs {
-            if let Some(content) = inputs::pointer_content(node) {
-                let name = quote(path.as_bytes()).into_owned();
-                record.outs.insert(name, RecordedContent::new(content, node.size()));
+        let id = self.store_run((&stored, cached.len()), log, |nodes| {
+            for (path, node) in stored.iter().zip(nodes) {
+                if let Some(node) = node {
+                    session.contents.put(path, Some(node.clone()));
+                    outs.insert(path.clone(), node.clone());
+                }
             }
-        }
-        let id = self.add_record(record, log)?;
+            for (path, node) in &outs {
+                if let Some(content) = inputs::pointer_content(node) {
+                    let name = quote(path.as_bytes()).into_owned();
+                    record.outs.insert(name, RecordedContent::new(content, node.size()));
+                }
+            }
+            record
+        })?;
         Ok((outs, id))
     }
 
@@ -491,6 +498,7 @@ impl Repro<'_, '_> {
                 End::TimedOut => 124,
                 End::Interrupted => 130,
             },
+            failure: None,
             machine,
             log: (!log.is_empty()).then(|| FileId::of(log)),
             modver: env!("CARGO_PKG_VERSION").to_owned(),
@@ -514,10 +522,13 @@ impl Repro<'_, '_> {
         };
         let mut outcome = StageOutcome::new(stage, result, decision.reasons.clone());
         if let Some(ran) = ran {
-            let record = self.record(stage, decision, inputs, &ran, log)?;
+            let mut record = self.record(stage, decision, inputs, &ran, log)?;
+            if record.exit == 0 {
+                record.failure = failure.as_ref().map(ToString::to_string);
+            }
             outcome.usage = Some(ran.usage);
             outcome.exit = Some(record.exit);
-            outcome.run = Some(self.add_record(record, log)?);
+            outcome.run = Some(self.store_run((&[], 0), log, |_| record)?);
         }
         outcome.error = failure;
         Ok(outcome)
@@ -542,7 +553,7 @@ impl Repro<'_, '_> {
             let node = node_of(dep.content, dep.size);
             let _ = self.session.contents.keep_listing(&stage.id.to_string(), path, &node);
         }
-        self.session.wrote(stage, Some(locked));
+        self.session.wrote(stage);
         Ok(())
     }
 }
@@ -572,16 +583,6 @@ fn check_outs(repro: &Repro<'_, '_>, stage: &Stage) -> Result<()> {
             stage: stage.id.clone(),
             path,
         }),
-    }
-}
-
-/// How a command ended, in words.
-pub(super) fn describe(end: End) -> String {
-    match end {
-        End::Exited(code) => format!("ended with exit code {code}"),
-        End::Signalled(signal) => format!("was ended by signal {signal}"),
-        End::TimedOut => "took too long and was stopped".to_owned(),
-        End::Interrupted => "was interrupted".to_owned(),
     }
 }
 

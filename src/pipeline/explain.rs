@@ -20,6 +20,8 @@ pub struct Explanation {
     pub reasons: Vec<StaleReason>,
     /// For directories that changed, the files in them, where the listing of the last run is in the cache or was kept.
     pub files: BTreeMap<RepoPath, Vec<FileDifference>>,
+    /// What is in directories that it depends on and does not count: ignored there, or never an input.
+    pub left_out: Vec<RepoPath>,
 }
 
 impl Session<'_> {
@@ -70,10 +72,15 @@ impl Session<'_> {
                 }
             }
         }
+        let mut left_out = Vec::new();
+        for path in &stage.deps {
+            left_out.extend(self.contents.left_out(path)?);
+        }
         Ok(Explanation {
             stage: stage.id.clone(),
             reasons,
             files,
+            left_out,
         })
     }
 

@@ -1,7 +1,8 @@
 //! A directory that holds only what a stage declares, and the files that git tracks: an input that is not declared is not
 //! there, an output that is not declared is found.
 //!
-//! Not promised: that a command cannot reach outside. What it names by an absolute path is read and written as always.
+//! Not promised: that a command cannot reach outside. What a program names by an absolute path is read and written as
+//! always; only where the command line itself names the workspace so, it is found.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,12 @@ impl Sandbox {
     pub(super) fn make(repro: &Repro<'_, '_>, stage: &Stage, known: &Inputs) -> Result<Self> {
         let session = repro.session;
         let repository = session.repository;
+        if let Some(path) = reached(repository.root(), stage) {
+            return Err(PipelineError::UndeclaredInput {
+                stage: stage.id.clone(),
+                path,
+            });
+        }
         let root = repository
             .stage_dir()
             .join("isolated")
@@ -51,9 +58,10 @@ impl Sandbox {
             root: fs::canonicalize(&root)?,
             before: BTreeMap::new(),
         };
-        for path in repository.git().tracked()?.under(&RepoPath::root())? {
-            if !session.is_made(&path) {
-                sandbox.copy_in(session, &path)?;
+        let tracked = repository.git().tracked()?.under(&RepoPath::root())?;
+        for path in &tracked {
+            if !session.is_made(path) {
+                sandbox.copy_in(session, path)?;
             }
         }
         for (path, dep) in &known.deps {
@@ -65,6 +73,12 @@ impl Sandbox {
                 .is_some_and(|there| there.content == dep.content)
             {
                 sandbox.copy_in(session, path)?;
+                // What does not count must not be needed.
+                for ignored in session.contents.left_out(path)? {
+                    if !tracked.iter().any(|tracked| tracked.starts_with(&ignored)) {
+                        remove_path(&ignored.on_disk(&sandbox.root))?;
+                    }
+                }
             } else {
                 remove_path(&path.on_disk(&sandbox.root))?;
                 let node = node_of(dep.content, dep.size);
@@ -172,10 +186,9 @@ impl Sandbox {
     /// The first path in the log that leads to something in the workspace and to nothing here.
     fn lacked(&self, session: &Session<'_>, stage: &Stage, log: &[u8]) -> Result<Option<RepoPath>> {
         let text = String::from_utf8_lossy(log);
-        let apart = |c: char| c.is_whitespace() || "'\"`‘’:,;()[]<>=".contains(c);
         let root = session.repository.root();
         let mut seen = BTreeSet::new();
-        for word in text.split(apart).filter(|word| !word.is_empty()) {
+        for word in words(&text) {
             let word = word.trim_end_matches('.');
             if !seen.insert(word) || word.is_empty() {
                 continue;
@@ -228,4 +241,22 @@ impl Sandbox {
         }
         Ok(files)
     }
+}
+
+/// What may be paths in a text.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let apart = |c: char| c.is_whitespace() || "'\"`‘’:,;()[]<>=".contains(c);
+    text.split(apart).filter(|word| !word.is_empty())
+}
+
+/// What a command names in the workspace by an absolute path, and the stage does not declare: it would be reached from
+/// anywhere.
+fn reached(root: &Path, stage: &Stage) -> Option<RepoPath> {
+    let mut named = stage.cmd.iter().flat_map(|line| words(line)).filter_map(|word| {
+        let below = Path::new(word).strip_prefix(root).ok()?;
+        RepoPath::from_user(below, root, root).ok()
+    });
+    let params = stage.params.iter().map(|params| &params.file);
+    let declared: Vec<&RepoPath> = stage.deps.iter().chain(params).collect();
+    named.find(|path| !path.is_root() && !declared.iter().any(|declared| path.starts_with(declared)))
 }

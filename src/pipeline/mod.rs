@@ -14,6 +14,7 @@ pub mod edit;
 mod error;
 mod execute;
 mod explain;
+mod gone;
 mod graph;
 mod inputs;
 mod isolate;
@@ -32,8 +33,8 @@ mod verify;
 
 pub use decide::Policy;
 pub use definition::{
-    DefinitionError, Pipelines, Place, ProjectFiles, Reach, RevisionProjectFiles, SelectOptions, WorkTreeFiles,
-    nearest_path,
+    DefinitionError, Pipelines, Place, ProjectFiles, Reach, RevisionProjectFiles, Revisions, SelectOptions,
+    WorkTreeFiles, nearest_path,
 };
 pub use error::{PipelineError, Result};
 pub use explain::Explanation;

@@ -14,9 +14,8 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use wait4::Wait4 as _;
 
 use crate::fs::FileLock;
+use crate::progress::Progress;
 
-/// How long a command may take to end after each signal.
-const GRACE: Duration = Duration::from_secs(5);
 /// The longest time between two looks at the process.
 const TICK: Duration = Duration::from_millis(20);
 /// How long output is waited for that others still hold after the command ended.
@@ -34,6 +33,16 @@ pub(super) struct Task<'a> {
     pub lock: &'a FileLock,
     /// When it is stopped.
     pub deadline: Option<Instant>,
+    /// How long it may take to end after each signal.
+    pub grace: Duration,
+}
+
+/// What may end a command before its time.
+pub(super) struct Watched<'a> {
+    /// Whether it is to be stopped.
+    pub stop: &'a dyn Fn() -> bool,
+    /// Who may be in a hurry.
+    pub progress: &'a Progress,
 }
 
 /// How a command ended.
@@ -47,6 +56,16 @@ pub(super) enum End {
     TimedOut,
     /// The user stopped it.
     Interrupted,
+}
+
+/// How a command ended, in words.
+pub(super) fn describe(end: End) -> String {
+    match end {
+        End::Exited(code) => format!("ended with exit code {code}"),
+        End::Signalled(signal) => format!("was ended by signal {signal}"),
+        End::TimedOut => "took too long and was stopped".to_owned(),
+        End::Interrupted => "was interrupted".to_owned(),
+    }
 }
 
 /// What commands used.
@@ -79,15 +98,12 @@ impl Usage {
     }
 }
 
-/// Runs a command to its end. What it prints goes to `output` as it comes; it is stopped once `stop` says so.
+/// Runs a command to its end. What it prints goes to `output` as it comes; it is stopped once `watched` says so.
 ///
 /// # Errors
 /// When it cannot be started or waited for.
-pub(super) fn run(
-    task: &Task<'_>,
-    stop: &dyn Fn() -> bool,
-    output: &mut dyn FnMut(&[u8]),
-) -> io::Result<(End, Usage)> {
+pub(super) fn run(task: &Task<'_>, watched: &Watched<'_>, output: &mut dyn FnMut(&[u8])) -> io::Result<(End, Usage)> {
+    let _running = watched.progress.running();
     let started = Instant::now();
     let (mut reader, writer) = io::pipe()?;
     let mut command = Command::new("/bin/sh");
@@ -104,7 +120,7 @@ pub(super) fn run(
     drop(command);
     rustix::io::ioctl_fionbio(&reader, true)?;
     let pid = Pid::from_child(&child);
-    let ended = follow(pid, task.deadline, stop, &mut reader, output);
+    let ended = follow(pid, task, watched, &mut reader, output);
     let io = io_of(pid);
     // Whatever it left running in its group would write into what is recorded now.
     let _ = kill_process_group(pid, Signal::KILL);
@@ -122,8 +138,8 @@ pub(super) fn run(
 /// Reads what the process prints until it ends. Returns why it was stopped, if it was.
 fn follow(
     pid: Pid,
-    deadline: Option<Instant>,
-    stop: &dyn Fn() -> bool,
+    task: &Task<'_>,
+    watched: &Watched<'_>,
     reader: &mut io::PipeReader,
     output: &mut dyn FnMut(&[u8]),
 ) -> io::Result<Option<End>> {
@@ -145,14 +161,14 @@ fn follow(
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            if stop() || stopping.is_due(deadline) {
+            if (watched.stop)() || stopping.is_due(task.deadline) {
                 break;
             }
         }
         if has_ended(pid)? {
             break;
         }
-        stopping.go_on(pid, stop, deadline);
+        stopping.go_on(pid, task, watched);
         wait = if busy {
             Duration::from_millis(1)
         } else {
@@ -243,17 +259,21 @@ impl Stopping {
         self.why.is_some() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    fn go_on(&mut self, pid: Pid, stop: &dyn Fn() -> bool, deadline: Option<Instant>) {
+    fn go_on(&mut self, pid: Pid, task: &Task<'_>, watched: &Watched<'_>) {
         if self.why.is_none() {
-            if stop() {
+            if (watched.stop)() {
                 self.why = Some(End::Interrupted);
-            } else if self.is_due(deadline) {
+            } else if self.is_due(task.deadline) {
                 self.why = Some(End::TimedOut);
             } else {
                 return;
             }
         }
-        let next = self.since.is_none_or(|since| since.elapsed() >= GRACE);
+        if watched.progress.is_hurried() {
+            self.sent = self.sent.max(SIGNALS.len() - 1);
+            self.since = None;
+        }
+        let next = self.since.is_none_or(|since| since.elapsed() >= task.grace);
         if let (true, Some(signal)) = (next, SIGNALS.get(self.sent)) {
             // It may have ended just now.
             let _ = kill_process_group(pid, *signal);

@@ -15,6 +15,7 @@ use super::scheduler::{Job, JobEnd, Limits, OnFailure, schedule};
 use super::session::{Absent, Session, lock};
 use super::{Stage, StageId};
 use crate::hash::FileId;
+use crate::object::Node;
 use crate::path::RepoPath;
 use crate::repo::RepoError;
 
@@ -67,6 +68,8 @@ pub enum Event<'a> {
 pub struct ReproOutcome {
     /// Of each, in the order in which they depend on each other.
     pub stages: Vec<StageOutcome>,
+    /// Stages that lock files had and project files do not define any more: they were (or would be) taken out.
+    pub gone: Vec<StageId>,
     /// Whether nothing was done because only the plan was asked for.
     pub dry_run: bool,
     /// Whether the user stopped it.
@@ -192,8 +195,16 @@ impl<'s> Session<'s> {
         let chosen = self
             .pipelines
             .select(&self.graph, &options.targets, &self.cwd()?, options.select)?;
+        let file = match options.select.all {
+            true => None,
+            false => self.pipelines.file_around(&self.cwd()?),
+        };
         if options.dry_run {
-            return self.plan(&chosen, options);
+            let mut plan = self.plan(&chosen, options)?;
+            if options.targets.is_empty() {
+                plan.gone = self.gone(file);
+            }
+            return Ok(plan);
         }
         let limits = limits(&options.resources);
         let position: BTreeMap<usize, usize> = chosen.iter().enumerate().map(|(at, stage)| (*stage, at)).collect();
@@ -260,10 +271,17 @@ impl<'s> Session<'s> {
                 StageOutcome::new(&stages[*at], result, Vec::new())
             })
         });
+        let stages = outcomes.collect();
+        let interrupted = self.repository.progress().is_interrupted();
+        let gone = match options.targets.is_empty() && !interrupted {
+            true => self.take_out_gone(file)?,
+            false => Vec::new(),
+        };
         Ok(ReproOutcome {
-            stages: outcomes.collect(),
+            stages,
+            gone,
             dry_run: false,
-            interrupted: self.repository.progress().is_interrupted(),
+            interrupted,
         })
     }
 
@@ -281,13 +299,10 @@ impl<'s> Session<'s> {
                 })
                 .collect();
             // What is not there yet will be made.
-            let policy = if waits.is_empty() {
-                options.policy
-            } else {
-                Policy {
-                    allow_missing: true,
-                    ..options.policy
-                }
+            let policy = Policy {
+                allow_missing: options.policy.allow_missing || !waits.is_empty(),
+                only_ask: true,
+                ..options.policy
             };
             // What is brought back as it was is known.
             let absent = match self.graph.upstream(*at).iter().any(|need| restored[*need]) {
@@ -321,6 +336,7 @@ impl<'s> Session<'s> {
         let _ = self.contents.keep();
         Ok(ReproOutcome {
             stages,
+            gone: Vec::new(),
             dry_run: true,
             interrupted: false,
         })
@@ -469,29 +485,35 @@ impl<'a, 's> Repro<'a, 's> {
         found
     }
 
-    /// Stores a record with its log and the state of the work tree, and enters it into the index.
-    pub(super) fn add_record(&self, record: RunRecord, log: &[u8]) -> Result<FileId> {
-        let failed =
-            |error| {
-                PipelineError::Repo(RepoError::from(crate::fs::at(
-                    crate::fs::Attempt::Write,
-                    std::path::Path::new("runs.db"),
-                )(std::io::Error::other::<
-                    serde_json::Error,
-                >(error))))
-            };
-        let bytes = record.to_bytes().map_err(failed)?;
-        let id = FileId::of(&bytes);
-        let diff = lock(&self.git)
-            .as_ref()
-            .map(|state| state.text.clone())
-            .unwrap_or_default();
-        let mut extra: Vec<&[u8]> = vec![&bytes];
-        extra.extend([log, &diff].into_iter().filter(|bytes| !bytes.is_empty()));
-        self.session.repository.store_contents(&[], 0, &extra)?;
-        let mut index = RunIndex::open(&self.session.repository.runs_dir())?;
-        index.add(&[(id, record, bytes)])?;
-        Ok(id)
+    /// Stores what is at these paths (see [`crate::repo::Repository::store_contents`]) together with the record that
+    /// `record` makes of what was found there, the log and the state of the work tree; then enters the record into the
+    /// index. One transaction: what a small stage costs are the writes that must reach the disk.
+    pub(super) fn store_run(
+        &self,
+        (paths, tracked): (&[RepoPath], usize),
+        log: &[u8],
+        record: impl FnOnce(&[Option<Node>]) -> RunRecord,
+    ) -> Result<FileId> {
+        let failed = |error: serde_json::Error| {
+            let at = crate::fs::at::<serde_json::Error>(crate::fs::Attempt::Write, std::path::Path::new("runs.db"));
+            RepoError::from(at(error))
+        };
+        let mut made = None;
+        self.session.repository.store_contents(paths, tracked, |nodes| {
+            let record = record(nodes);
+            let bytes = record.to_bytes().map_err(failed)?;
+            let diff = lock(&self.git).as_ref().map(|state| state.text.clone());
+            made = Some((FileId::of(&bytes), record, bytes.clone()));
+            let extra = [bytes, log.to_owned(), diff.unwrap_or_default()];
+            Ok(extra.into_iter().filter(|bytes| !bytes.is_empty()).collect())
+        })?;
+        if let Some(state) = &mut *lock(&self.git) {
+            // It is there now: the next record only names it.
+            state.text = Vec::new();
+        }
+        let made: Vec<_> = made.into_iter().collect();
+        RunIndex::open(&self.session.repository.runs_dir())?.add(&made)?;
+        Ok(made.first().map_or(FileId::of(b""), |(id, ..)| *id))
     }
 }
 

@@ -26,9 +26,9 @@ pub struct Session<'a> {
     pub(super) pipelines: Pipelines,
     pub(super) graph: Graph,
     pub(super) contents: Contents<'a>,
-    outputs: Outputs,
+    pub(super) outputs: Outputs,
     values: Mutex<HashMap<RepoPath, Arc<Option<Value>>>>,
-    locks: Mutex<HashMap<RepoPath, Lock>>,
+    locks: Mutex<HashMap<RepoPath, Arc<Lock>>>,
     environment: BTreeMap<String, String>,
     /// Which stage makes what, by the path of the output.
     pub(super) makers: HashMap<RepoPath, usize>,
@@ -275,13 +275,21 @@ impl<'a> Session<'a> {
     /// # Errors
     /// When the lock file cannot be read.
     pub fn locked(&self, stage: &StageId) -> Result<Option<LockedStage>> {
-        let file = lock_file(stage);
-        let mut locks = lock(&self.locks);
-        if !locks.contains_key(&file) {
-            let read = self.repository.read_lock(&file)?;
-            locks.insert(file.clone(), read);
-        }
-        Ok(locks.get(&file).and_then(|lock| lock.stages.get(&stage.name).cloned()))
+        self.with_lock(&lock_file(stage), |lock| lock.stages.get(&stage.name).cloned())
+    }
+
+    /// Looks into a lock file.
+    pub(super) fn with_lock<T>(&self, file: &RepoPath, look: impl FnOnce(&Lock) -> T) -> Result<T> {
+        let known = lock(&self.locks).get(file).cloned();
+        let found = match known {
+            Some(found) => found,
+            None => {
+                let read = self.repository.read_lock(file)?;
+                lock(&self.locks).insert(file.clone(), Arc::clone(&read));
+                read
+            }
+        };
+        Ok(look(&found))
     }
 
     /// Whether all outputs are here as the lock file says.
@@ -301,14 +309,12 @@ impl<'a> Session<'a> {
     }
 
     /// After a stage ran or was restored.
-    pub(super) fn wrote(&self, stage: &Stage, locked: Option<LockedStage>) {
+    pub(super) fn wrote(&self, stage: &Stage) {
         for out in &stage.outs {
             self.contents.forget(&out.path);
             lock(&self.values).remove(&out.path);
         }
-        if let (Some(lock), Some(locked)) = (lock(&self.locks).get_mut(&lock_file(&stage.id)), locked) {
-            lock.stages.insert(stage.id.name.clone(), locked);
-        }
+        lock(&self.locks).remove(&lock_file(&stage.id));
     }
 
     /// Looks again at everything that is about a stage: another process may have run it.

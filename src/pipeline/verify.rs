@@ -7,10 +7,9 @@ use serde_json::Value;
 
 use super::decide::Policy;
 use super::error::{PipelineError, Result};
-use super::execute::describe;
 use super::inputs::{Inputs, pointer_content};
 use super::isolate::Sandbox;
-use super::process::End;
+use super::process::{End, describe};
 use super::reason::StaleReason;
 use super::repro::{Event, Repro, ReproOptions, Watch};
 use super::scheduler::{Job, JobEnd, schedule};

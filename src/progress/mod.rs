@@ -68,6 +68,9 @@ pub struct Progress {
     requests: AtomicU64,
     interrupted: AtomicBool,
     shields: AtomicU64,
+    /// Commands that are running on the operation's behalf.
+    commands: AtomicU64,
+    hurried: AtomicBool,
 }
 
 /// While it lives, [`Progress::check`] lets everything go on: for what has to be put in order before an operation may end.
@@ -77,6 +80,16 @@ pub struct Shield<'a>(&'a Progress);
 impl Drop for Shield<'_> {
     fn drop(&mut self) {
         self.0.shields.fetch_sub(1, Relaxed);
+    }
+}
+
+/// While it lives, a command runs that can be ended at once.
+#[derive(Debug)]
+pub struct Running<'a>(&'a Progress);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.commands.fetch_sub(1, Relaxed);
     }
 }
 
@@ -152,6 +165,25 @@ impl Progress {
         self.interrupted.load(Relaxed)
     }
 
+    /// Says that a command runs, until the answer is dropped.
+    #[must_use]
+    pub fn running(&self) -> Running<'_> {
+        self.commands.fetch_add(1, Relaxed);
+        Running(self)
+    }
+
+    /// Asks again, and not kindly: commands that are running end at once. False if there is nobody to ask, or it was asked
+    /// before.
+    pub fn hurry(&self) -> bool {
+        self.commands.load(Relaxed) > 0 && !self.hurried.swap(true, Relaxed)
+    }
+
+    /// Whether [`Progress::hurry`] was called.
+    #[must_use]
+    pub fn is_hurried(&self) -> bool {
+        self.hurried.load(Relaxed)
+    }
+
     /// Lets what has to be done before the end be done.
     #[must_use]
     pub fn shield(&self) -> Shield<'_> {
@@ -179,6 +211,10 @@ mod tests {
         assert!(progress.check().is_ok() && progress.is_interrupted());
         drop(shield);
         assert_eq!(progress.check(), Err(Interrupted));
+        assert!(!progress.hurry() && !progress.is_hurried());
+        let running = progress.running();
+        assert!(progress.hurry() && progress.is_hurried() && !progress.hurry());
+        drop(running);
         for (i, phase) in PHASES.iter().enumerate() {
             assert_eq!(*phase as usize, i);
         }

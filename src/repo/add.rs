@@ -161,6 +161,7 @@ impl Repository {
                 targets.push(target);
             }
         }
+        self.check_not_being_made(targets.iter().map(|target| &target.output.path))?;
         for target in targets {
             let there = crate::fs::stat(&target.output.path.on_disk(self.root()))?.is_some();
             if there {

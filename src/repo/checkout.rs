@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::making::overlaps;
 use super::observe::pointer_node;
 use super::orphans::Orphans;
 use super::threeway::{Joined, Layers};
@@ -71,19 +72,21 @@ pub struct CheckoutFailure {
     pub reason: String,
 }
 
-/// A transparent file that is not as its pointer says, and was left so.
+/// A transparent file or output that was left as it is.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct LeftAlone {
-    /// The file.
+    /// The file or directory.
     pub path: RepoPath,
-    /// How it differs.
+    /// How it differs, or what keeps it so.
     pub reason: LeftReason,
 }
 
-/// Why a transparent file was left as it is.
+/// Why something was left as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeftReason {
+    /// Its stage runs now and is making it.
+    BeingMade,
     /// It was changed here; or, for a checkout of another revision, its content is stored nowhere.
     Modified,
     /// It was deleted here.
@@ -97,7 +100,7 @@ pub enum LeftReason {
 pub struct CheckoutOutcome {
     /// The outputs.
     pub outputs: Vec<CheckedOut>,
-    /// Transparent files that were left as they are, which is not as their pointers say.
+    /// Transparent files and outputs that stages are making, left as they are, which may not be as their pointers say.
     pub left: Vec<LeftAlone>,
     /// The revision they were brought to; `null` for what the pointers of the work tree say.
     pub rev: Option<String>,
@@ -158,7 +161,22 @@ impl Repository {
         self.progress.start(Phase::Scanning, 0, 0);
         // First, since something else may have the place now.
         let wanted = options.patterns.matcher()?;
+        let making = self.outputs_being_made()?;
+        let mut left = Vec::new();
+        let mut is_left = |path: &RepoPath| {
+            let is_made = overlaps(&making, path);
+            if is_made {
+                left.push(LeftAlone {
+                    path: path.clone(),
+                    reason: LeftReason::BeingMade,
+                });
+            }
+            is_made
+        };
         for path in gone.into_iter().filter(|path| wanted.has(path)) {
+            if is_left(&path) {
+                continue;
+            }
             let plan = self.plan_removal(&path, options.force);
             note_plan(path, true, plan.map(|plan| Some(plan.into())), &mut plans, &mut outputs)?;
         }
@@ -167,19 +185,18 @@ impl Repository {
                 transparent.push(target);
                 continue;
             }
-            if self.is_made_here(&target)? {
+            if is_left(&target.output.path) || self.is_made_here(&target)? {
                 continue;
             }
             let plan = self.plan_checkout(&target, options.force, true);
             note_plan(target.output.path, false, plan, &mut plans, &mut outputs)?;
         }
         let mut outputs = self.execute_all(plans, outputs, options)?;
-        let mut left = Vec::new();
         if !transparent.is_empty() {
             let written = self.write_transparent(&transparent, options)?;
             outputs.extend(written.outputs);
             outputs.sort_by(|a, b| a.path.cmp(&b.path));
-            left = written.left;
+            left.extend(written.left);
         }
         Ok(CheckoutOutcome {
             outputs,

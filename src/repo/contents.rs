@@ -79,14 +79,20 @@ impl Repository {
         self.git().common_dir().join(super::FOLDER)
     }
 
-    /// Stores what is at these paths, and `extra` files besides. What is at the first `tracked` paths is modver's from now
-    /// on: a checkout may replace it. The caller holds the workspace lock.
+    /// Stores what is at these paths, and besides the bytes that `extra` makes of what was found there. What is at the first
+    /// `tracked` paths is modver's from now on: a checkout may replace it. The caller holds the workspace lock if there are
+    /// paths.
     ///
     /// # Errors
     /// When something cannot be read, tracked or stored.
-    pub fn store_contents(&self, paths: &[RepoPath], tracked: usize, extra: &[&[u8]]) -> Result<StoredContent> {
+    pub fn store_contents(
+        &self,
+        paths: &[RepoPath],
+        tracked: usize,
+        extra: impl FnOnce(&[Option<Node>]) -> Result<Vec<Vec<u8>>>,
+    ) -> Result<StoredContent> {
         let transaction = self.cache()?.transaction(self.progress())?;
-        let (snapshots, nodes) = match self.snapshots(paths, extra, Some(&transaction)) {
+        let (snapshots, nodes) = match self.add_contents(paths, extra, &transaction) {
             Ok(done) => done,
             Err(RepoError::Workspace(WorkspaceError::Store(error))) => return Err(transaction.cause(error).into()),
             Err(error) => return Err(error),
@@ -100,11 +106,11 @@ impl Repository {
         Ok(StoredContent { nodes, stored })
     }
 
-    fn snapshots(
+    fn add_contents(
         &self,
         paths: &[RepoPath],
-        extra: &[&[u8]],
-        transaction: Option<&Transaction>,
+        extra: impl FnOnce(&[Option<Node>]) -> Result<Vec<Vec<u8>>>,
+        transaction: &Transaction,
     ) -> Result<(Vec<Snapshot>, Vec<Option<Node>>)> {
         let mut snapshots = Vec::with_capacity(paths.len());
         for path in paths {
@@ -115,17 +121,14 @@ impl Repository {
                 ..seen
             };
             let snapshot = self
-                .identify(seen, transaction)
+                .identify(seen, Some(transaction))
                 .map_err(|error| RepoError::in_output(path, error))?;
             snapshots.push(snapshot);
         }
-        if let Some(transaction) = transaction {
-            for bytes in extra {
-                let mut reader = *bytes;
-                transaction.add_reader(PackKind::Data, &mut reader, std::path::Path::new("memory"))?;
-            }
+        let nodes: Vec<Option<Node>> = snapshots.iter().map(|snapshot| snapshot.node.clone()).collect();
+        for bytes in extra(&nodes)? {
+            transaction.add_reader(PackKind::Data, &mut bytes.as_slice(), std::path::Path::new("memory"))?;
         }
-        let nodes = snapshots.iter().map(|snapshot| snapshot.node.clone()).collect();
         Ok((snapshots, nodes))
     }
 
@@ -267,11 +270,12 @@ impl Repository {
         Ok(true)
     }
 
-    /// Brings these into the cache from their remote, the default one. Whether all of them are there then.
+    /// Brings these into the cache from their remote, the default one, or (`only_ask`) their listings. Whether all of them
+    /// are there then, or could be.
     ///
     /// # Errors
     /// When there is no remote, or it cannot be used.
-    pub fn fetch_content(&self, wanted: &[(RepoPath, Node)]) -> Result<bool> {
+    pub fn fetch_content(&self, wanted: &[(RepoPath, Node)], only_ask: bool) -> Result<bool> {
         let remote = self.remote(None)?;
         let wanted_roots: Vec<Wanted> = wanted
             .iter()
@@ -284,6 +288,9 @@ impl Repository {
             })
             .collect();
         let plan = remote.plan_fetch(self.cache()?, &wanted_roots)?;
+        if only_ask {
+            return Ok(plan.is_whole());
+        }
         plan.execute(&remote, self.cache()?)?;
         for (_, node) in wanted {
             if !self.has_content(node)? {
@@ -497,7 +504,7 @@ impl Contents<'_> {
         let dir = repository.stage_dir().join("dirs");
         let file = dir.join(name);
         let state = State::read(&file);
-        let ignore = IgnoreRules::above(repository.root(), path)?;
+        let ignore = IgnoreRules::above_input(repository.root(), path)?;
         let request = ScanRequest {
             root: on_disk,
             state: state.as_ref(),

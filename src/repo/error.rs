@@ -10,7 +10,7 @@ use crate::object::{ObjectError, TreeError};
 use crate::path::{PathError, RepoPath};
 use crate::progress::Interrupted;
 use crate::remote::RemoteError;
-use crate::remote::transport::{TransportError, UrlError};
+use crate::remote::transport::{KeyError, TransportError, UrlError};
 use crate::store::StoreError;
 use crate::workspace::{FailureReason, WorkspaceError};
 
@@ -178,6 +178,15 @@ pub enum RepoError {
     OfStage { path: RepoPath, stage: String },
     #[error("`{path}` is tracked by itself already: it cannot be the output of a stage, too")]
     AnotherOutput { path: RepoPath },
+    /// A remote is to be encrypted, and there is no key.
+    #[error("remote `{name}` is to be encrypted, and there is no key")]
+    NoKey { name: RemoteName },
+    /// A key file cannot be made.
+    #[error("cannot make the key file `{}`", .path.display())]
+    KeyFile { path: PathBuf, source: Box<KeyError> },
+    /// A stage that runs now makes it.
+    #[error("`{path}` is being made: its stage runs now")]
+    BeingMade { path: RepoPath },
     #[error("`{path}` is tracked by git: it cannot be the output of a stage that modver keeps")]
     StageOutInGit { path: RepoPath, count: usize },
     #[error("`{path}` is not pushed: the stage `{stage}` says so")]
@@ -371,6 +380,13 @@ impl RepoError {
                 "modver commit {path}   to keep it as it is, or modver stage remove {stage}"
             )),
             Self::AnotherOutput { path } => Some(format!("modver remove {path}")),
+            Self::NoKey { name } => Some(format!(
+                "--key-file FILE, outside of the repository; or set MODVER_REMOTE_{}_PASSPHRASE",
+                name.as_str().to_ascii_uppercase().replace(['-', '.'], "_")
+            )),
+            Self::BeingMade { .. } => {
+                Some("the same command again when the stage is done; modver logs shows how far it is".to_owned())
+            }
             Self::StageOutInGit { path, .. } => Some(format!("git rm -r --cached {path}")),
             Self::NotPushed { stage, .. } => Some(format!("modver repro {stage}   makes it where it is needed")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),
@@ -470,6 +486,14 @@ fn transport_hint(error: &TransportError) -> Option<String> {
         TransportError::NoCredentials { place, .. } | TransportError::Unauthenticated { place, .. } => {
             Some(credentials_hint(&place.remote).to_owned())
         }
+        TransportError::Encryption { problem, .. } => Some(
+            match **problem {
+                KeyError::NotEncrypted => "modver remote modify NAME url ANOTHER_PLACE, or NAME encryption false",
+                KeyError::Unknown => "a newer modver",
+                _ => "modver remote modify --local NAME key-file FILE, or --local NAME passphrase PASSPHRASE",
+            }
+            .to_owned(),
+        ),
         _ => None,
     }
 }

@@ -201,6 +201,15 @@ impl Repository {
         Ok(outcome)
     }
 
+    /// What is needed in a scope, as [`Repository::gc`] has it.
+    ///
+    /// # Errors
+    /// When pointers or history cannot be read.
+    pub fn needed_roots(&self, scope: &Scope) -> Result<HashSet<Root>> {
+        let live = self.git.pointers_in(scope, &self.progress)?;
+        Ok(live.pointers.iter().map(pointer_root).collect())
+    }
+
     /// What the remotes have: of the one that is named, or of all.
     fn elsewhere(&self, remote: Option<&str>) -> Result<Elsewhere> {
         let names = match remote {

@@ -10,6 +10,7 @@ use crate::fs::{self, FileKind};
 use crate::hash::{FileId, TreeId};
 use crate::object::{Node, Trees};
 use crate::path::{RepoPath, quote, unquote};
+use crate::workspace::Obstacle;
 
 /// The longest list that is read, in bytes.
 const MAX_LISTING: u64 = 1 << 30;
@@ -99,6 +100,26 @@ impl Contents<'_> {
         let mut files = BTreeMap::new();
         let done = list(&snapshot.over(self.repository), id, &RepoPath::root(), &mut files);
         Ok(done.map(|()| files))
+    }
+
+    /// What is in a directory that is in no output, and does not count there: ignored, or never an input.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn left_out(&self, path: &RepoPath) -> Result<Vec<RepoPath>> {
+        let on_disk = path.on_disk(self.repository.root());
+        let is_dir = fs::stat(&on_disk)?.is_some_and(|stat| stat.kind == FileKind::Dir);
+        if !is_dir || self.is_in_output(path) {
+            return Ok(Vec::new());
+        }
+        let snapshot = self.plain_snapshot(path, &on_disk)?;
+        let mut found = Vec::new();
+        for dir in &snapshot.scan.dirs {
+            let ignored = dir.skipped.iter().filter(|skipped| skipped.why == Obstacle::Ignored);
+            found.extend(ignored.map(|skipped| path.join_path(&dir.path).join(&skipped.name)));
+        }
+        found.sort();
+        Ok(found)
     }
 
     fn listing_file(&self, reader: &str, path: &RepoPath) -> std::path::PathBuf {

@@ -6,7 +6,8 @@
 //! that come, the lock file, entries that go, git's index: a run that dies in between leaves no data for `git add .` to
 //! take.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::inputs::name_of;
 use super::{FOLDER, RepoError, Repository, Result};
@@ -20,12 +21,15 @@ const TRIES: usize = 20;
 /// The `.gitignore` files that a change concerns.
 type Ignores = BTreeMap<RepoPath, FileEdit>;
 
+/// Lock files as they were last read or written, by path, with their bytes: one that still has these is not parsed again.
+pub(super) type KnownLocks = Mutex<HashMap<RepoPath, (Vec<u8>, Arc<Lock>)>>;
+
 impl Repository {
     /// What the lock file says; nothing if there is none.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read_lock(&self, file: &RepoPath) -> Result<Lock> {
+    pub fn read_lock(&self, file: &RepoPath) -> Result<Arc<Lock>> {
         Ok(self.lock_and_bytes(file)?.0)
     }
 
@@ -57,8 +61,9 @@ impl Repository {
         let mut tries = 0;
         loop {
             let (old, before) = self.lock_and_bytes(file)?;
-            let mut new = old.clone();
+            let mut new = Lock::clone(&old);
             change(&mut new);
+            let new = Arc::new(new);
             let touched: BTreeSet<&RepoPath> = stages
                 .clone()
                 .filter_map(|name| new.stages.get(name))
@@ -93,7 +98,7 @@ impl Repository {
         )?)
     }
 
-    pub(crate) fn lock_and_bytes(&self, file: &RepoPath) -> Result<(Lock, Option<Vec<u8>>)> {
+    pub(crate) fn lock_and_bytes(&self, file: &RepoPath) -> Result<(Arc<Lock>, Option<Vec<u8>>)> {
         let on_disk = file.on_disk(self.root());
         let broken = |problem| {
             PointerError::from(LockError {
@@ -107,9 +112,17 @@ impl Repository {
             return Err(broken(LockProblem::TooLarge(stat.size)).into());
         }
         match fs::read_if_exists(&on_disk, MAX_LOCK) {
-            Ok(None) => Ok((Lock::default(), None)),
+            Ok(None) => Ok((Arc::default(), None)),
             Ok(Some(bytes)) => {
-                let lock = Lock::parse(&bytes, file).map_err(PointerError::from)?;
+                let mut known = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+                let lock = match known.get(file) {
+                    Some((same, lock)) if *same == bytes => Arc::clone(lock),
+                    _ => {
+                        let lock = Arc::new(Lock::parse(&bytes, file).map_err(PointerError::from)?);
+                        known.insert(file.clone(), (bytes.clone(), Arc::clone(&lock)));
+                        lock
+                    }
+                };
                 Ok((lock, Some(bytes)))
             }
             Err(error) => Err(broken(LockProblem::Unreadable(error)).into()),
@@ -121,7 +134,7 @@ impl Repository {
         &self,
         file: &RepoPath,
         (old, before): (&Lock, Option<Vec<u8>>),
-        new: &Lock,
+        new: &Arc<Lock>,
         touched: &BTreeSet<&RepoPath>,
     ) -> Result<bool> {
         let mut come = Ignores::new();
@@ -129,7 +142,8 @@ impl Repository {
             self.ignore_edit(&mut come, path)?.add_entry(&name_of(path)?);
         }
         let mut go = Ignores::new();
-        for (path, ..) in old.cached().filter(|(path, ..)| new.cached_at(path).is_none()) {
+        let stay: HashSet<&RepoPath> = new.cached().map(|(path, ..)| path).collect();
+        for (path, ..) in old.cached().filter(|(path, ..)| !stay.contains(path)) {
             // A pointer may have it now.
             if fs::stat(&git::pointer_path(path)?.on_disk(self.root()))?.is_some() {
                 continue;
@@ -144,7 +158,7 @@ impl Repository {
             }
             self.ignore_edit(&mut go, path)?.remove_entry(&name_of(path)?);
         }
-        let changed = new != old;
+        let changed = **new != *old;
         let lock = FileEdit {
             path: file.clone(),
             after: if !changed {
@@ -176,6 +190,12 @@ impl Repository {
                 }
                 return Err(error.into());
             }
+        }
+        if let Some(edit) = edits.iter().find(|edit| edit.path == *file)
+            && let Some(bytes) = &edit.after
+        {
+            let mut known = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(file.clone(), (bytes.clone(), Arc::clone(new)));
         }
         if self.config.autostage() {
             let mut paths: Vec<RepoPath> = edits.into_iter().map(|edit| edit.path).collect();

@@ -29,6 +29,7 @@ mod listings;
 mod locks;
 mod log;
 mod ls;
+mod making;
 mod merge;
 mod migrate;
 mod observe;
@@ -85,6 +86,7 @@ pub use init::InitOutcome;
 pub use install::{HookOutcome, InstallOutcome};
 pub use log::{LogOutcome, LogRequest, LoggedVersion};
 pub use ls::{Listed, LsOutcome, LsRequest};
+pub use making::ASIDE_LIST;
 pub use merge::{MergeOutcome, MergeRequest};
 pub use migrate::{MigrateOptions, MigrateOutcome, MigratedFiles};
 pub use outputs::{BrokenPointer, Output, OutputMode, Outputs};
@@ -168,6 +170,7 @@ pub struct Repository {
     progress: Arc<Progress>,
     waiting: Waiting,
     cache: OnceLock<Cache>,
+    locks: locks::KnownLocks,
 }
 
 impl Repository {
@@ -196,6 +199,7 @@ impl Repository {
             progress: Arc::clone(&options.progress),
             waiting: Arc::clone(&options.waiting),
             cache: OnceLock::new(),
+            locks: locks::KnownLocks::default(),
         })
     }
 

@@ -8,7 +8,7 @@ use crate::config::RemoteConfig;
 use crate::hash::FileId;
 use crate::progress::Progress;
 use crate::remote::RemoteStore;
-use crate::remote::transport::{self, Credentials, OpenOptions, RemoteSpec, RetryPolicy, Transport};
+use crate::remote::transport::{self, Credentials, KeySource, OpenOptions, RemoteSpec, RetryPolicy, Transport};
 
 /// What the transport has to know.
 pub(super) fn spec(config: &RemoteConfig) -> RemoteSpec {
@@ -41,6 +41,10 @@ pub(super) fn spec(config: &RemoteConfig) -> RemoteSpec {
         password: config.password.clone(),
         token: config.token.clone(),
         abilities: None,
+        encryption: config.encryption.then(|| {
+            let file = config.key_file.clone().map(KeySource::File);
+            file.or_else(|| config.passphrase.clone().map(KeySource::Passphrase))
+        }),
     }
 }
 
@@ -83,7 +87,8 @@ pub(super) fn remote_store(
         config.name.as_str(),
         transport.into(),
         copies.join(place_id(config)),
-        jobs.clamp(4, 16),
+        // The transport finds out how many requests do it good.
+        jobs.max(16),
         Arc::clone(progress),
     )))
 }

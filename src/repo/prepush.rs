@@ -5,9 +5,23 @@ use std::collections::HashSet;
 use super::outputs::pointer_root;
 use super::{Outputs, PushOutcome, Repository, Result};
 use crate::git::{PointerProblem, Scope, Unsent};
+use crate::object::Root;
 use crate::path::RepoPath;
 
 impl Repository {
+    /// What the commits that git is about to send name.
+    ///
+    /// # Errors
+    /// When history cannot be read.
+    pub fn unsent_roots(&self, unsent: &Unsent) -> Result<HashSet<Root>> {
+        let scope = Scope {
+            unsent: Some(unsent.clone()),
+            ..Scope::default()
+        };
+        let versions = self.git.versions(&scope, &self.progress)?.versions;
+        Ok(versions.iter().map(|version| pointer_root(&version.pointer)).collect())
+    }
+
     /// Pushes the data of the commits that git is about to send; `None` when they name none that the commits on the other
     /// side do not name, too: then nobody is asked.
     ///

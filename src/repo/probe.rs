@@ -13,7 +13,7 @@ use crate::config::{RemoteConfig, RemoteName};
 use crate::fs;
 use crate::git::GitRepo;
 use crate::progress::Progress;
-use crate::remote::transport::{self, Capabilities, Location, OpenOptions, RetryPolicy, Transport};
+use crate::remote::transport::{self, Capabilities, Location, OpenOptions, RemoteSpec, RetryPolicy, Transport};
 
 /// The name of a record.
 const RECORD: &str = "abilities.json";
@@ -109,7 +109,12 @@ fn probe(config: &RemoteConfig, root: &Path, copies: Option<&Path>, progress: &A
             ..RetryPolicy::default()
         },
     };
-    let tried = transport::open(&places::spec(config), &options)
+    // What the place can do is asked, and no key is needed for that.
+    let spec = RemoteSpec {
+        encryption: None,
+        ..places::spec(config)
+    };
+    let tried = transport::open(&spec, &options)
         .and_then(|transport| {
             transport.describe().clone_into(&mut place);
             try_out(transport.as_ref())

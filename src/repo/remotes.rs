@@ -8,7 +8,7 @@ use super::{Probed, RepoError, Result, Settings, SettingsEdit};
 use crate::config::{Config, ConfigError, FileLayer, Key, Layer, RemoteConfig, RemoteName};
 use crate::fs;
 use crate::progress::Progress;
-use crate::remote::transport::{Location, TransportError};
+use crate::remote::transport::{Location, TransportError, make_key_file};
 
 /// A remote to add.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,10 @@ pub struct NewRemote {
     pub url: String,
     /// Other settings, by the last part of their names: `region`, `path_style`.
     pub options: Vec<(String, String)>,
+    /// Whether what it has is encrypted.
+    pub encrypt: bool,
+    /// The file with the key of an encrypted remote, made if it does not exist.
+    pub key_file: Option<PathBuf>,
     /// Whether it becomes the default.
     pub default: bool,
     /// Whether it replaces one of that name.
@@ -42,6 +46,8 @@ pub struct RemoteAdded {
     pub directory: Option<NewDirectory>,
     /// What trying it out came to.
     pub probe: Option<Probed>,
+    /// The key file that was made. Without it, nobody can read what the remote will have.
+    pub new_key_file: Option<PathBuf>,
     /// The file.
     #[serde(flatten)]
     pub edit: SettingsEdit,
@@ -97,6 +103,10 @@ impl Settings {
             remote: name.to_string(),
             source,
         })?;
+        if new.encrypt {
+            settings.push((remote_key(&name, "encryption")?, "true".to_owned()));
+        }
+        let mut local = Vec::new();
         let before = self.load()?;
         if let Some(old) = before.remotes().remove(&name) {
             if !new.force {
@@ -109,10 +119,20 @@ impl Settings {
                 self.drop_remote(layer, &name)?;
             }
         }
+        let new_key_file = self.prepare_key(new, &name, &before, &mut local)?;
         let mut edit = None;
         for (key, value) in &settings {
             let done = self.put(key, value, layer)?;
             edit = edit.or(Some(done));
+        }
+        for (key, value) in &local {
+            // A path on this machine means nothing on others.
+            let layer = if layer == FileLayer::Project {
+                FileLayer::Local
+            } else {
+                layer
+            };
+            self.put(key, value, layer)?;
         }
         // `--force` must not take the default away from the remote it replaces.
         let was_default = before.default_remote().is_some_and(|s| {
@@ -138,8 +158,40 @@ impl Settings {
             url,
             directory,
             probe,
+            new_key_file,
             edit,
         })
+    }
+
+    /// Makes the key file that a new remote names, unless there is one; returns it if it was made. What is to be set on this
+    /// machine only goes into `local`.
+    fn prepare_key(
+        &self,
+        new: &NewRemote,
+        name: &RemoteName,
+        before: &Config,
+        local: &mut Vec<(Key, String)>,
+    ) -> Result<Option<PathBuf>> {
+        let Some(file) = &new.key_file else {
+            let passphrase = before.get(&remote_key(name, "passphrase")?).is_some();
+            return match new.encrypt && !passphrase {
+                true => Err(RepoError::NoKey { name: name.clone() }),
+                false => Ok(None),
+            };
+        };
+        let file = self.cwd.join(file);
+        let key = remote_key(name, "key_file")?;
+        let text = file.to_string_lossy().into_owned();
+        Self::check(&key, &text)?;
+        local.push((key, text));
+        if fs::stat(&file)?.is_some() {
+            return Ok(None);
+        }
+        make_key_file(&file).map_err(|source| RepoError::KeyFile {
+            path: file.clone(),
+            source: Box::new(source),
+        })?;
+        Ok(Some(file))
     }
 
     /// All remotes, in the order of their names.

@@ -19,6 +19,7 @@ impl Repository {
         }
         let now = self.outputs()?.outputs;
         let (Selected { targets, broken }, untracked) = self.targets_of(rev, &now, &options.targets)?;
+        self.check_not_being_made(targets.iter().map(|target| &target.output.path))?;
         let mut transparent = Vec::new();
         let mut plans = Vec::with_capacity(targets.len());
         let mut outputs = Vec::new();

@@ -1,6 +1,7 @@
 //! Settling a lock file that a merge left in conflict: wherever both sides changed a stage, one of them is taken.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{Output, RepoError, Repository, Result, Settled, Target};
 use crate::fs;
@@ -54,6 +55,7 @@ impl Repository {
         }
         let held = self.hold_lock_files()?;
         let before = fs::read_if_exists(&file.on_disk(self.root()), MAX_LOCK)?;
+        let new = Arc::new(new);
         let touched = new.cached().map(|(path, ..)| path).collect();
         self.write_lock(file, (&both, before), &new, &touched)?;
         drop(held);

@@ -17,6 +17,17 @@ use crate::path::{Name, RepoPath};
 
 /// The name of the files with the rules.
 pub const IGNORE_FILE: &str = ".mvignore";
+/// What is in directories of sources and is no input of anything: what tools leave there, and the lock file that says how a
+/// stage ran. Nothing else is left out that nobody named, whatever git ignores: a stage that reads it would look fresh.
+const NO_INPUT: &[u8] = b"__pycache__/
+.ipynb_checkpoints/
+.pytest_cache/
+.mypy_cache/
+.ruff_cache/
+.DS_Store
+Thumbs.db
+mv.lock
+";
 /// The longest file with rules that is read, in bytes.
 const MAX_RULES: u64 = 1 << 20;
 
@@ -49,10 +60,27 @@ impl IgnoreRules {
     /// # Errors
     /// When a file with rules exists and cannot be read.
     pub fn above(root: &Path, output: &RepoPath) -> Result<Self, FsError> {
-        let mut rules = Self {
+        Self::at(output).down(root, output)
+    }
+
+    /// The same above a directory that a stage depends on and that is no output. What is never an input is left out, unless
+    /// a rule brings it back.
+    ///
+    /// # Errors
+    /// As [`IgnoreRules::above`].
+    pub fn above_input(root: &Path, dir: &RepoPath) -> Result<Self, FsError> {
+        Self::at(dir).with(RepoPath::root(), NO_INPUT).down(root, dir)
+    }
+
+    fn at(output: &RepoPath) -> Self {
+        Self {
             output: Arc::new(output.clone()),
             innermost: None,
-        };
+        }
+    }
+
+    fn down(self, root: &Path, output: &RepoPath) -> Result<Self, FsError> {
+        let mut rules = self;
         let mut holders: Vec<RepoPath> = std::iter::successors(output.parent(), RepoPath::parent).collect();
         holders.reverse();
         for dir in holders {
@@ -163,6 +191,15 @@ mod tests {
             ignored(&rules, "sub", "a.bin", false),
             "the walk's own rules are as before"
         );
+        let input = IgnoreRules::above_input(root.path(), &path("d/src")).unwrap();
+        assert!(ignored(&input, "x", "__pycache__", true) && !ignored(&input, "x", "__pycache__", false));
+        assert!(ignored(&input, "", "a.tmp", false) && ignored(&input, "", "mv.lock", false));
+        assert!(!ignored(
+            &input.enter(&path(""), b"!__pycache__\n"),
+            "",
+            "__pycache__",
+            true
+        ));
         assert!(IgnoreRules::none().is_empty() && !ignored(&IgnoreRules::none(), "", "a.tmp", false));
     }
 }

@@ -134,3 +134,41 @@ fn without_a_remote() {
     refused.fails(1);
     r.git(["push", "-q", "--no-verify", "origin", "main"]).ok();
 }
+
+#[test]
+fn runs_go_with_what_they_made() {
+    let s = with_origin();
+    let r = s.repo();
+    let toml = String::from_utf8(s.read("mv.toml")).unwrap();
+    r.write(
+        "mv.toml",
+        format!("{toml}\n[stages.make]\ncmd = 'cat in > out'\ndeps = ['in']\nouts = ['out']\n"),
+    );
+    // One that no commit names, and one that one does.
+    for n in ["private", "public"] {
+        r.write("in", n);
+        r.modver(["repro"]).ok();
+    }
+    r.git(["add", "."]).ok();
+    r.git(["commit", "-qm", "Made"]).ok();
+    let pushed = r.git(["push", "-q", "origin", "main"]);
+    assert!(pushed.err().contains("pushed 1 run of a stage"), "{pushed}");
+    pushed.ok();
+    let dir = s.root().join("other");
+    s.git(["clone", "-q", "../origin.git", dir.to_str().unwrap()]).ok();
+    let c = s.at(&dir);
+    c.modver(["pull"]).ok();
+    let runs = c.modver(["runs", "--json"]).json();
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "{runs}");
+    // What cannot be sent of them keeps nobody from pushing.
+    r.write("in", "more");
+    r.modver(["repro"]).ok();
+    r.git(["commit", "-qam", "More"]).ok();
+    r.write(
+        ".git/modver/runs.db",
+        "no database, and longer than a header of one would be: ".repeat(20),
+    );
+    let pushed = r.git(["push", "-q", "origin", "main"]);
+    assert!(pushed.err().contains("runs of stages were not pushed"), "{pushed}");
+    pushed.ok();
+}

@@ -192,3 +192,32 @@ metrics = [{ path = "m.json", tolerance = 0.01 }]
     says(&verified, &["out of date  random"]);
     verified.fails(1);
 }
+
+#[test]
+fn an_absolute_path_into_the_workspace_is_found() {
+    let s = ready("");
+    let r = s.repo();
+    s.write("in", "1");
+    s.write("more", "2");
+    let stage = |path: &str, deps: &str| {
+        let path = s.path(path);
+        format!(
+            "[stages.make]\ncmd = \"cat in '{}' > out\"\ndeps = [{deps}]\nouts = ['out']\n",
+            path.display()
+        )
+    };
+    define(&s, &stage("more", "'in'"));
+    let refused = r.modver(["repro", "--isolated"]);
+    says(
+        &refused,
+        &[
+            "reads `more`, which it does not declare",
+            "hint: add `more` to the deps",
+        ],
+    );
+    refused.fails(1);
+    assert!(!r.has("out"));
+    define(&s, &stage("more", "'in', 'more'"));
+    r.modver(["repro", "--isolated"]).ok();
+    assert_eq!(s.read("out"), b"12");
+}

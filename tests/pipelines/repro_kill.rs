@@ -9,10 +9,10 @@ use super::repro::{commit, define, nothing_to_do, project, ran, ready, results, 
 use super::support::{Output, Scratch, digest};
 
 const FAULT: &str = "MODVER_TEST_FAULT";
-const MODVER: &str = env!("CARGO_BIN_EXE_modver");
+pub(super) const MODVER: &str = env!("CARGO_BIN_EXE_modver");
 
 /// One stage that ran well with `in` = 1, in git; then `cmd` is its command and `in` is 2.
-fn with_command(cmd: &str) -> Scratch {
+pub(super) fn with_command(cmd: &str) -> Scratch {
     let s = ready("");
     let r = s.repo();
     s.write("in", "1");
@@ -36,7 +36,7 @@ fn with_command(cmd: &str) -> Scratch {
     s
 }
 
-fn failing(cmd: &str) -> (Scratch, Output) {
+pub(super) fn failing(cmd: &str) -> (Scratch, Output) {
     let s = with_command(cmd);
     let before = digest(&s.path(""));
     let output = s.repo().modver(["repro", "-j1"]);
@@ -47,7 +47,8 @@ fn failing(cmd: &str) -> (Scratch, Output) {
     (s, output)
 }
 
-const HALF: &str = "echo half > file; mkdir dir; echo half > dir/b; echo half >> kept; echo half > m.json;";
+pub(super) const HALF: &str =
+    "echo half > file; mkdir dir; echo half > dir/b; echo half >> kept; echo half > m.json;";
 
 #[test]
 fn a_failed_run_leaves_everything() {
@@ -177,7 +178,7 @@ fn too_long_and_again() {
     assert_eq!(json["runs"][0]["attempts"], 3);
 }
 
-fn start(s: &Scratch, args: &[&str]) -> Child {
+pub(super) fn start(s: &Scratch, args: &[&str]) -> Child {
     s.repo()
         .command(MODVER)
         .args(args)
@@ -187,7 +188,7 @@ fn start(s: &Scratch, args: &[&str]) -> Child {
         .unwrap()
 }
 
-fn end(child: Child) -> Output {
+pub(super) fn end(child: Child) -> Output {
     use std::os::unix::process::ExitStatusExt as _;
     let output = child.wait_with_output().unwrap();
     let text = format!(
@@ -201,12 +202,12 @@ fn end(child: Child) -> Output {
     shown
 }
 
-fn signal(name: &str, pid: u32) {
+pub(super) fn signal(name: &str, pid: u32) {
     Output::of(Command::new("kill").args([name, &pid.to_string()])).ok();
 }
 
 /// Waits until there is something in the file; returns it.
-fn wait_for(path: &Path) -> String {
+pub(super) fn wait_for(path: &Path) -> String {
     let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
         match fs::read_to_string(path) {
@@ -217,7 +218,7 @@ fn wait_for(path: &Path) -> String {
     panic!("{} did not come", path.display());
 }
 
-fn is_alive(pid: &str) -> bool {
+pub(super) fn is_alive(pid: &str) -> bool {
     // A zombie whom nobody waits for is dead.
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
@@ -290,24 +291,24 @@ fn killed_while_a_command_runs() {
     nothing_to_do(&s, s.repo(), &s.path(""));
 }
 
-fn count(s: &Scratch, args: &[&str]) -> u64 {
+pub(super) fn count(s: &Scratch, args: &[&str]) -> u64 {
     let file = s.root().join("count");
     with_fault(s, &format!("count:{}", file.display()), args).ok();
     fs::read_to_string(file).unwrap().parse().unwrap()
 }
 
-fn with_fault(s: &Scratch, fault: &str, args: &[&str]) -> Output {
+pub(super) fn with_fault(s: &Scratch, fault: &str, args: &[&str]) -> Output {
     Output::of(s.repo().command(MODVER).args(args).env(FAULT, fault))
 }
 
 /// The workspace without the file that names the directory of the test.
-fn seen(s: &Scratch) -> Vec<String> {
+pub(super) fn seen(s: &Scratch) -> Vec<String> {
     let lines = digest(&s.path(""));
     let lines = lines.lines().filter(|line| !line.starts_with("mv.toml "));
     lines.map(str::to_owned).collect()
 }
 
-const MAKE: &str =
+pub(super) const MAKE: &str =
     "echo make >> \"$RUNS\"; cat in > file; mkdir dir; cat in > dir/a; cat in >> kept; echo {} > m.json";
 
 #[test]
@@ -445,7 +446,7 @@ fn resources_are_not_shared() {
     s.repo().modver(["repro", "--resource", "gpus"]).fails(2);
 }
 
-fn nothing_to_do_here(s: &Scratch, target: &str) {
+pub(super) fn nothing_to_do_here(s: &Scratch, target: &str) {
     let again = s.repo().modver(["repro", target]);
     says(&again, &["everything is up to date"]);
     again.ok();

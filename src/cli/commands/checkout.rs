@@ -314,19 +314,21 @@ pub(super) fn show_troubles(
     Ok(())
 }
 
-/// Says which transparent files are not as their pointers say.
+/// Says what was left as it is, and why.
 fn show_left(outcome: &CheckoutOutcome, out: &mut dyn Write, style: Style) -> io::Result<()> {
     for left in outcome.left.iter().take(LISTED) {
         let reason = match left.reason {
             LeftReason::Modified if outcome.rev.is_some() => "has changes that are stored nowhere",
             LeftReason::Modified => "has changes",
+            LeftReason::BeingMade => "is being made: its stage runs now",
             LeftReason::Deleted => "was deleted here",
             LeftReason::TypeChanged => "is not a file here",
         };
         writeln!(out, "left alone: {} {reason}", left.path)?;
     }
     more(out, outcome.left.len())?;
-    if outcome.left.iter().any(|left| left.reason != LeftReason::TypeChanged) {
+    let git_keeps = |reason| matches!(reason, LeftReason::Modified | LeftReason::Deleted);
+    if outcome.left.iter().any(|left| git_keeps(left.reason)) {
         let rev = outcome.rev.as_deref().map(|rev| format!("--rev {} ", shell_word(rev)));
         writeln!(
             out,

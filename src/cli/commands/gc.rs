@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, human};
 use crate::git::Scope;
-use crate::pipeline::runs::kept_files;
+use crate::pipeline::runs::{forget_runs, kept_files, old_runs};
 use crate::repo::{GcOptions, GcOutcome, OnlyCopies};
 
 /// Remove stored content that is not needed
@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Keep what was stored in the last N days
     #[arg(long, value_name = "N")]
     keep_days: Option<u32>,
+    /// Also forget runs of stages that ended more than N days ago and made nothing that is kept, with their logs
+    #[arg(long, value_name = "N")]
+    runs_older_than: Option<u32>,
     /// Keep what no remote has
     #[arg(long)]
     not_in_remote: bool,
@@ -59,18 +62,25 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let repository = context.repository_or_bare()?;
-    let outcome = repository.gc(&GcOptions {
-        also: kept_files(&repository)?,
-        scope: Scope {
-            workspace: args.workspace,
-            all_branches: args.all_branches,
-            all_tags: args.all_tags,
-            all_commits: args.all_commits,
-            tracking_branches: true,
-            since: args.since.clone(),
-            revs: args.revs.clone(),
-            unsent: None,
-        },
+    let scope = Scope {
+        workspace: args.workspace,
+        all_branches: args.all_branches,
+        all_tags: args.all_tags,
+        all_commits: args.all_commits,
+        tracking_branches: true,
+        since: args.since.clone(),
+        revs: args.revs.clone(),
+        unsent: None,
+    };
+    let old = match args.runs_older_than {
+        Some(days) if scope.workspace || scope.has_history() => {
+            old_runs(&repository, days, &repository.needed_roots(&scope)?)?
+        }
+        _ => Vec::new(),
+    };
+    let gc = repository.gc(&GcOptions {
+        also: kept_files(&repository, &old)?,
+        scope,
         keep_days: args.keep_days,
         remote: args.remote.clone(),
         only_copies: match (args.delete_data_that_exists_nowhere_else, args.not_in_remote) {
@@ -80,23 +90,38 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         },
         dry_run: !args.yes,
     })?;
-    Ok(Shown(outcome))
+    if !(gc.dry_run || gc.refused) {
+        forget_runs(&repository, &old)?;
+    }
+    Ok(Shown {
+        gc,
+        forgotten_runs: old.len() as u64,
+    })
 }
 
 /// What was, or would be, removed.
 #[derive(Debug, serde::Serialize)]
-#[serde(transparent)]
-pub(crate) struct Shown(GcOutcome);
+pub(crate) struct Shown {
+    #[serde(flatten)]
+    gc: GcOutcome,
+    /// Runs that are, or would be, forgotten.
+    forgotten_runs: u64,
+}
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
-        let gc = &self.0;
+        let gc = &self.gc;
         if gc.refused {
             return writeln!(
                 out,
                 "nothing removed: {} that nothing needs exist only on this machine",
                 human::bytes(gc.only_here_bytes)
             );
+        }
+        if self.forgotten_runs > 0 {
+            let forget = if gc.dry_run { "would forget" } else { "forgot" };
+            let runs = human::count(self.forgotten_runs, "run of a stage", "runs of stages");
+            writeln!(out, "{forget} {runs}")?;
         }
         if gc.freed_bytes == 0 {
             return writeln!(out, "nothing to remove");
@@ -126,7 +151,7 @@ impl Render for Shown {
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        let gc = &self.0;
+        let gc = &self.gc;
         let hint = style.paint(Colour::Hint, "hint:");
         if gc.recent_bytes > 0 {
             writeln!(out, "kept: {} that were stored recently", human::bytes(gc.recent_bytes))?;
@@ -158,16 +183,16 @@ impl Render for Shown {
                 "{hint} modver push, from a commit that needs them; or modver gc --not-in-remote, to keep them and \
                  remove the rest;\n      or --delete-data-that-exists-nowhere-else, to lose them for good"
             )?;
-        } else if gc.dry_run && gc.freed_bytes > 0 {
+        } else if gc.dry_run && (gc.freed_bytes > 0 || self.forgotten_runs > 0) {
             writeln!(out, "{hint} the same with --yes removes it")?;
         }
         Ok(())
     }
 
     fn exit(&self) -> Exit {
-        if self.0.refused && !self.0.dry_run {
+        if self.gc.refused && !self.gc.dry_run {
             Exit::Failure
-        } else if self.0.damaged_packs > 0 {
+        } else if self.gc.damaged_packs > 0 {
             Exit::Corruption
         } else {
             Exit::Ok

@@ -7,11 +7,12 @@ use std::path::Path;
 
 use super::{checkout, push};
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, chain};
 use crate::cli::exit::Exit;
 use crate::cli::ui::{self, Colour, Render, Style, human};
 use crate::git::{GitError, Hook, Unsent};
 use crate::path::{RepoPath, quote};
+use crate::pipeline::runs::{SharedRuns, push_runs};
 use crate::repo::{
     CheckoutOutcome, MergeOutcome, MergeRequest, Moved, Objection, ObjectionReason, PushOutcome, RepoError,
     Repository,
@@ -97,14 +98,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
             found if found.is_empty() => Shown::Nothing {},
             found => Shown::Objections(found),
         },
-        Name::PrePush => match repository.push_unsent(&given.unsent()?) {
-            Ok(None) => Shown::Nothing {},
-            Ok(Some(outcome)) => Shown::Pushed(outcome),
-            Err(error) => {
-                ui::note(NOT_PUSHED);
-                return Err(error.into());
+        Name::PrePush => {
+            let unsent = given.unsent()?;
+            match repository.push_unsent(&unsent) {
+                Ok(None) => Shown::Nothing {},
+                Ok(Some(outcome)) => {
+                    if push::exit(&outcome) == Exit::Ok {
+                        push_runs_of(&repository, &unsent);
+                    }
+                    Shown::Pushed(outcome)
+                }
+                Err(error) => {
+                    ui::note(NOT_PUSHED);
+                    return Err(error.into());
+                }
             }
-        },
+        }
         Name::Merge => {
             let [base, ours, theirs, marker_size, path] = &args.args[..] else {
                 return Err(CliError::HookArguments);
@@ -128,6 +137,23 @@ fn is_gits(repository: &Repository, context: &Context) -> bool {
     };
     let same = |own: &Path| crate::fs::canonicalize(&context.cwd.join(dir)).is_ok_and(|dir| dir == own);
     same(repository.git().git_dir()) || same(repository.git().common_dir())
+}
+
+/// The runs that made what is pushed, so that others need not make it again. That is a help, and no part of the commits:
+/// git's push does not fail for it.
+fn push_runs_of(repository: &Repository, unsent: &Unsent) {
+    let push = || -> Result<SharedRuns, CliError> {
+        let made = repository.unsent_roots(unsent)?;
+        Ok(push_runs(repository, None, Some(&made))?)
+    };
+    match push() {
+        Ok(SharedRuns { runs: 0, .. }) => {}
+        Ok(sent) => ui::note(&format!(
+            "pushed {}",
+            human::count(sent.runs, "run of a stage", "runs of stages")
+        )),
+        Err(error) => ui::note(&format!("runs of stages were not pushed: {}", chain(&error).join(": "))),
+    }
 }
 
 fn follow(repository: &Repository, hook: Hook, before: Option<String>) -> Result<Shown, CliError> {

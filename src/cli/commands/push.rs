@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     })?;
     let with_runs = !(args.no_run_cache || args.dry_run) && args.targets.is_empty();
     let runs = if with_runs {
-        push_runs(&repository, args.remote.as_deref())?
+        push_runs(&repository, args.remote.as_deref(), None)?
     } else {
         SharedRuns::default()
     };

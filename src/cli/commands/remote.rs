@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use super::config::{edited, overridden};
 use crate::cli::context::Context;
@@ -98,6 +99,12 @@ struct Add {
     /// Do not try out what the remote can do
     #[arg(long)]
     no_probe: bool,
+    /// Encrypt what is stored there, with --key-file or the setting `passphrase`
+    #[arg(long)]
+    encrypt: bool,
+    /// The file with the key, made if it does not exist
+    #[arg(long, value_name = "FILE", requires = "encrypt")]
+    key_file: Option<PathBuf>,
 }
 
 fn option(text: &str) -> Result<(String, String), String> {
@@ -151,6 +158,8 @@ impl Add {
             url: self.url.clone(),
             options: options.into_iter().flatten().chain(self.options.clone()).collect(),
             no_probe: self.no_probe,
+            encrypt: self.encrypt,
+            key_file: self.key_file.clone(),
             default: self.default,
             force: self.force,
             layer: layer(self.local, self.user),
@@ -223,6 +232,13 @@ impl Render for Shown {
                     _ => "",
                 };
                 writeln!(out, "wrote {}{next}", added.edit.file)?;
+                if let Some(file) = &added.new_key_file {
+                    let file = quote(file.as_os_str().as_bytes());
+                    writeln!(
+                        out,
+                        "made the key file {file}: keep a copy; what is stored there is lost without it"
+                    )?;
+                }
                 if let Some(NewDirectory { path, made }) = &added.directory {
                     let path = quote(path.as_os_str().as_bytes());
                     if *made {

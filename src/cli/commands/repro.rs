@@ -120,6 +120,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
             no_run_cache: args.no_run_cache,
             no_commit: args.no_commit,
             pull: args.pull,
+            only_ask: false,
             allow_missing: args.allow_missing,
             isolated: args.isolated,
         },
@@ -156,6 +157,14 @@ impl Render for Shown {
             Self::Ran(outcome) => {
                 for stage in &outcome.stages {
                     show(stage, outcome.dry_run, out, style)?;
+                }
+                for stage in &outcome.gone {
+                    let label = match outcome.dry_run {
+                        true => format!("{:<15}", "would remove"),
+                        false => format!("{:<10}", "removed"),
+                    };
+                    let why = "no longer in mv.toml; what it made stays";
+                    writeln!(out, "{}{stage} ({why})", style.paint(Colour::Hint, &label))?;
                 }
             }
             Self::Verified(outcome) => {
@@ -203,14 +212,14 @@ impl Render for Shown {
                 writeln!(out, "{} {hint}", style.paint(Colour::Hint, "hint:"))?;
             }
         }
-        if outcome.stages.is_empty() {
+        if outcome.stages.is_empty() && outcome.gone.is_empty() {
             return writeln!(out, "there are no stages");
         }
         let changed = outcome
             .stages
             .iter()
             .filter(|stage| stage.result != StageResult::Unchanged);
-        if changed.count() == 0 {
+        if changed.count() == 0 && outcome.gone.is_empty() {
             let count = human::count(outcome.stages.len() as u64, "stage", "stages");
             writeln!(out, "everything is up to date ({count})")?;
         }
@@ -268,7 +277,7 @@ fn show(stage: &StageOutcome, dry_run: bool, out: &mut dyn Write, style: Style) 
 fn explain(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     use crate::pipeline::StaleReason;
     if explanation.reasons.is_empty() {
-        return writeln!(out, "{} is up to date", explanation.stage);
+        writeln!(out, "{} is up to date", explanation.stage)?;
     }
     for reason in &explanation.reasons {
         writeln!(out, "{reason}")?;
@@ -283,6 +292,9 @@ fn explain(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
                 writeln!(out, "  {} {}", file.change, file.path)?;
             }
         }
+    }
+    for path in &explanation.left_out {
+        writeln!(out, "`{path}` does not count")?;
     }
     Ok(())
 }

@@ -91,6 +91,7 @@ impl Render for Shown {
         }
         for Run { id, record } in &self.runs {
             let exit = match record.exit {
+                0 if record.failure.is_some() => style.paint(Colour::Bad, "failed".to_owned()),
                 0 => style.paint(Colour::Good, "ok".to_owned()),
                 code => style.paint(Colour::Bad, format!("exit {code}")),
             };

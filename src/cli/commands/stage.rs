@@ -6,12 +6,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::repro;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::cli::ui::{Render, Style};
 use crate::path::RepoPath;
 use crate::pipeline::edit::{self, NewOut, NewParams, NewStage, StageAdded, StagesRemoved};
-use crate::pipeline::{Graph, OutKind, Pipelines, Reach, SelectOptions, Stage, WorkTreeFiles};
+use crate::pipeline::{Graph, OutKind, Pipelines, Reach, ReproOptions, SelectOptions, Session, Stage, WorkTreeFiles};
 use crate::repo::Repository;
 
 /// Add, list and remove stages
@@ -109,6 +111,9 @@ struct Add {
     /// Replace a stage of that name
     #[arg(short, long)]
     force: bool,
+    /// Run it, too, if it is out of date
+    #[arg(long)]
+    run: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -129,7 +134,26 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let repo = context.repository()?;
     let cwd = here(&repo)?;
     Ok(match &args.action {
-        Action::Add(add) => Shown::Added(add.stage().add(&repo, &cwd, add.force)?),
+        Action::Add(add) => {
+            let added = add.stage().add(&repo, &cwd, add.force)?;
+            if !add.run {
+                return Ok(Shown::Added(added));
+            }
+            let session = Session::open(&repo, context.env.all())?;
+            let options = ReproOptions {
+                targets: vec![added.stage.clone()],
+                select: SelectOptions {
+                    reach: Reach::Single,
+                    ..SelectOptions::default()
+                },
+                ..ReproOptions::default()
+            };
+            let run = session.repro(&options, &context.stage_lines())?;
+            Shown::Run {
+                added,
+                run: repro::Shown::Ran(run),
+            }
+        }
         Action::Remove { targets } => Shown::Removed(edit::remove(&repo, &cwd, targets)?),
         Action::List(list) => {
             let pipelines = Pipelines::load(&WorkTreeFiles::new(&repo))?;
@@ -238,6 +262,11 @@ fn command_word(word: &str) -> String {
 #[serde(untagged)]
 pub(crate) enum Shown {
     Added(StageAdded),
+    Run {
+        #[serde(flatten)]
+        added: StageAdded,
+        run: repro::Shown,
+    },
     Removed(StagesRemoved),
     Listed {
         stages: Vec<Listed>,
@@ -341,11 +370,13 @@ impl Listed {
 }
 
 impl Render for Shown {
-    fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+    fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         match self {
-            Self::Added(added) if !added.changed => writeln!(out, "{} says so already: {}", added.file, added.stage),
-            Self::Added(added) if added.replaced => writeln!(out, "replaced {} in {}", added.stage, added.file),
-            Self::Added(added) => writeln!(out, "added {} to {}", added.stage, added.file),
+            Self::Run { added, run } => {
+                show_added(added, out)?;
+                run.text(out, style)
+            }
+            Self::Added(added) => show_added(added, out),
             Self::Removed(removed) => removed.removed.iter().try_for_each(|id| writeln!(out, "removed {id}")),
             Self::Listed { stages, name_only } => {
                 let width = stages.iter().map(|stage| stage.id.chars().count()).max().unwrap_or(0);
@@ -360,11 +391,29 @@ impl Render for Shown {
         }
     }
 
-    fn notes(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         match self {
+            Self::Run { run, .. } => run.notes(out, style),
             Self::Listed { stages, .. } if stages.is_empty() => writeln!(out, "there are no stages"),
             _ => Ok(()),
         }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Run { run, .. } => run.exit(),
+            _ => Exit::Ok,
+        }
+    }
+}
+
+fn show_added(added: &StageAdded, out: &mut dyn Write) -> io::Result<()> {
+    if !added.changed {
+        writeln!(out, "{} says so already: {}", added.file, added.stage)
+    } else if added.replaced {
+        writeln!(out, "replaced {} in {}", added.stage, added.file)
+    } else {
+        writeln!(out, "added {} to {}", added.stage, added.file)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::ui::human::{self, count};
 use crate::cli::ui::{Colour, Render, Style};
 use crate::git;
 use crate::path::RepoPath;
-use crate::pipeline::{DefinitionError, PipelineError, Session, StageStatus, StaleReason};
+use crate::pipeline::{DefinitionError, PipelineError, Session, StageId, StageStatus, StaleReason};
 use crate::repo::{
     ConflictedOutput, Content, ContentKind, OutputState, OutputStatus, SourceState, StatusOutcome, StatusRequest,
 };
@@ -56,13 +56,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let mut shown = Shown {
         outcome,
         stages: Vec::new(),
+        stages_gone: Vec::new(),
         stages_problem: None,
         check: args.check,
     };
     if args.targets.is_empty() {
         // A definition that cannot be read says nothing about data.
         match Session::open(&repository, context.env.all()) {
-            Ok(session) => shown.stages = session.status()?,
+            Ok(session) => {
+                shown.stages = session.status()?;
+                shown.stages_gone = session.gone(None);
+            }
             Err(PipelineError::Definition(error)) => shown.stages_problem = Some(error),
             Err(error) => return Err(error.into()),
         }
@@ -77,6 +81,8 @@ pub(crate) struct Shown {
     outcome: StatusOutcome,
     /// Stages that are out of date.
     stages: Vec<StageStatus>,
+    /// Stages that lock files have and project files do not define any more.
+    stages_gone: Vec<StageId>,
     /// Why stages could not be compared.
     #[serde(serialize_with = "as_text")]
     stages_problem: Option<DefinitionError>,
@@ -128,6 +134,13 @@ impl Render for Shown {
             why.extend(stage.problem.clone());
             writeln!(out, "{}{} ({})", label(name), stage.stage, why.join("; "))?;
         }
+        for stage in &self.stages_gone {
+            writeln!(
+                out,
+                "{}{stage} (in mv.lock, and no longer in mv.toml)",
+                label("stage gone")
+            )?;
+        }
         Ok(())
     }
 
@@ -140,10 +153,13 @@ impl Render for Shown {
         }
         if self.stages.iter().any(would_run) {
             writeln!(out, "{} modver repro", style.paint(Colour::Hint, "hint:"))?;
+        } else if !self.stages_gone.is_empty() {
+            let command = "modver repro --all   to take what is gone out of mv.lock";
+            writeln!(out, "{} {command}", style.paint(Colour::Hint, "hint:"))?;
         }
         if outcome.clean {
             let outputs = outcome.outputs.len() as u64;
-            if !self.stages.is_empty() || self.stages_problem.is_some() {
+            if !self.stages.is_empty() || !self.stages_gone.is_empty() || self.stages_problem.is_some() {
                 return Ok(());
             }
             return match outputs {

@@ -61,6 +61,9 @@ impl StageLines {
     }
 
     fn print(&self, stage: &StageId, line: &[u8]) {
+        if self.quiet {
+            return;
+        }
         // What rewrites its line, as progress bars do, shows its last state.
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let shown = line.rsplit(|&b| b == b'\r').next().unwrap_or_default();
@@ -98,10 +101,13 @@ impl Watch for StageLines {
             Event::Prints { stage, bytes } => {
                 let state = running.entry((*stage).clone()).or_default();
                 state.line.extend_from_slice(bytes);
-                while let Some(end) = state.line.iter().position(|&b| b == b'\n') {
-                    let line: Vec<u8> = state.line.drain(..=end).collect();
-                    self.print(stage, &line[..end]);
+                let text = std::mem::take(&mut state.line);
+                let mut rest = &text[..];
+                while let Some(end) = rest.iter().position(|&b| b == b'\n') {
+                    self.print(stage, &rest[..end]);
+                    rest = &rest[end + 1..];
                 }
+                state.line = rest.to_vec();
                 if state.line.len() > MAX_LINE {
                     let line = std::mem::take(&mut state.line);
                     self.print(stage, &line);

@@ -133,6 +133,11 @@ fn combination(source: &Source<'_>, group: &str, key: &str, node: &Node) -> Resu
     }
 }
 
+/// Whether a `foreach` is a pattern on files.
+pub(super) fn is_pattern(foreach: &Node) -> bool {
+    matches!(&foreach.data, Data::Table(entries) if matches!(entries.as_slice(), [entry] if entry.key == "glob"))
+}
+
 /// The members of a list, a table, or what a pattern finds.
 pub(super) fn foreach(
     source: &Source<'_>,

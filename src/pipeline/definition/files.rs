@@ -1,12 +1,15 @@
 //! Where definitions are read from: the work tree, or a revision without checking it out.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::Pipelines;
 use super::error::{DefinitionError, Problem, Result};
 use crate::fs::{self, Dir, FileKind};
-use crate::git::{self, RevisionFiles, TreeEntryKind};
+use crate::git::{self, NamedFiles, RevisionFiles, TreeEntryKind};
 use crate::path::{Name, RepoPath};
 use crate::repo::{PROJECT_FILE, Repository};
 
@@ -101,6 +104,9 @@ impl ProjectFiles for WorkTreeFiles<'_> {
 /// The files of a revision, without a checkout. Of tracked outputs only the names are there.
 pub struct RevisionProjectFiles {
     files: RevisionFiles,
+    projects: Option<Vec<RepoPath>>,
+    /// What was looked at.
+    seen: RefCell<BTreeSet<RepoPath>>,
 }
 
 impl RevisionProjectFiles {
@@ -111,20 +117,94 @@ impl RevisionProjectFiles {
     pub fn new(repo: &Repository, rev: &str) -> Result<Self> {
         Ok(Self {
             files: repo.git().files_at(rev)?,
+            projects: None,
+            seen: RefCell::default(),
         })
+    }
+}
+
+/// Definitions of several revisions. They are read once for all revisions in which nothing differs that they were read from.
+#[derive(Default)]
+pub struct Revisions {
+    named: NamedFiles,
+    /// The newest last.
+    known: Vec<Known>,
+}
+
+struct Known {
+    projects: Vec<RepoPath>,
+    /// What was looked at, and what git calls it.
+    seen: Vec<(RepoPath, Option<String>)>,
+    pipelines: Rc<Pipelines>,
+}
+
+/// So many definitions are kept.
+const KEPT: usize = 8;
+
+impl Revisions {
+    /// The definitions of a revision.
+    ///
+    /// # Errors
+    /// When git does not know the revision, and as [`Pipelines::load`].
+    pub fn load(&mut self, repo: &Repository, rev: &str) -> Result<Rc<Pipelines>> {
+        let mut files = RevisionProjectFiles::new(repo, rev)?;
+        let projects = files.files.named_again(PROJECT_FILE, &mut self.named)?;
+        for at in (0..self.known.len()).rev() {
+            if self.known[at].is_still(&projects, &files.files)? {
+                let known = self.known.remove(at);
+                let pipelines = Rc::clone(&known.pipelines);
+                self.known.push(known);
+                return Ok(pipelines);
+            }
+        }
+        files.projects = Some(projects.clone());
+        let pipelines = Rc::new(Pipelines::load(&files)?);
+        let mut seen = Vec::new();
+        for path in files.seen.take() {
+            let id = files.files.id(&path)?;
+            seen.push((path, id));
+        }
+        if self.known.len() == KEPT {
+            self.known.remove(0);
+        }
+        self.known.push(Known {
+            projects,
+            seen,
+            pipelines: Rc::clone(&pipelines),
+        });
+        Ok(pipelines)
+    }
+}
+
+impl Known {
+    fn is_still(&self, projects: &[RepoPath], files: &RevisionFiles) -> Result<bool> {
+        if self.projects != projects {
+            return Ok(false);
+        }
+        for (path, id) in &self.seen {
+            if files.id(path)? != *id {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
 impl ProjectFiles for RevisionProjectFiles {
     fn project_files(&self) -> Result<Vec<RepoPath>> {
-        Ok(self.files.named(PROJECT_FILE)?)
+        match &self.projects {
+            Some(projects) => Ok(projects.clone()),
+            None => Ok(self.files.named(PROJECT_FILE)?),
+        }
     }
 
     fn read(&self, path: &RepoPath, limit: u64) -> Result<Option<Vec<u8>>> {
+        self.seen.borrow_mut().insert(path.clone());
         Ok(self.files.read(path, limit)?)
     }
 
     fn list(&self, dir: &RepoPath) -> Result<Vec<(Name, bool)>> {
+        self.seen.borrow_mut().insert(dir.clone());
         let mut entries = BTreeSet::new();
         for (name, kind) in self.files.list(dir)?.unwrap_or_default() {
             // A pointer stands for what is beside it in a work tree.

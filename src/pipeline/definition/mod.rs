@@ -20,17 +20,19 @@ mod select;
 mod tests;
 mod vars;
 
+use std::collections::BTreeSet;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub(super) use document::Source;
 pub use error::{DefinitionError, PathProblem, Place, Problem, Result};
-pub use files::{MAX_PROJECT_FILE, ProjectFiles, RevisionProjectFiles, WorkTreeFiles};
+pub use files::{MAX_PROJECT_FILE, ProjectFiles, RevisionProjectFiles, Revisions, WorkTreeFiles};
 pub use select::{Reach, SelectOptions};
 
 use document::Node;
 use interpolate::{Mode, Scope};
-pub(super) use paths::resolve;
+pub(super) use paths::{project_file_in, resolve};
 use vars::{VarFiles, Variables};
 
 use super::{Stage, StageId};
@@ -46,6 +48,8 @@ pub struct Pipelines {
     files: Vec<RepoPath>,
     /// Definitions whose matrix or list is empty.
     empty: Vec<StageId>,
+    /// Definitions whose members a pattern on files makes.
+    by_pattern: BTreeSet<StageId>,
 }
 
 impl Pipelines {
@@ -85,6 +89,12 @@ impl Pipelines {
     #[must_use]
     pub fn find(&self, id: &StageId) -> Option<usize> {
         self.stages.binary_search_by(|stage| stage.id.cmp(id)).ok()
+    }
+
+    /// Whether a pattern on files makes the members of this definition.
+    #[must_use]
+    pub fn is_by_pattern(&self, group: &StageId) -> bool {
+        self.by_pattern.contains(group)
     }
 
     fn read(&mut self, source: &Source<'_>, files: &dyn ProjectFiles, var_files: &VarFiles<'_>) -> Result<()> {
@@ -147,7 +157,16 @@ impl Pipelines {
         let members = match (entry(table, "matrix"), entry(table, "foreach")) {
             (Some((key, _)), Some(_)) => return Err(source.error(key, Problem::MatrixAndForeach)),
             (Some((_, matrix)), None) => expand::matrix(source, name, &read(matrix)?)?,
-            (None, Some((_, foreach))) => expand::foreach(source, files, name, &read(foreach)?)?,
+            (None, Some((_, foreach))) => {
+                let foreach = read(foreach)?;
+                if expand::is_pattern(&foreach) {
+                    self.by_pattern.insert(StageId {
+                        file: source.file.clone(),
+                        name: name.to_owned(),
+                    });
+                }
+                expand::foreach(source, files, name, &foreach)?
+            }
             (None, None) => {
                 let entries = stage_entries(source, table, &scope)?;
                 self.stages

@@ -2,6 +2,7 @@
 
 use super::error::PathProblem;
 use crate::path::{Name, RepoPath};
+use crate::repo::PROJECT_FILE;
 
 /// What `text` means in the directory `base`: `.` and `..` are folded, links are not looked at.
 pub(in crate::pipeline) fn resolve(base: &RepoPath, text: &str) -> Result<RepoPath, PathProblem> {
@@ -64,6 +65,11 @@ pub(super) fn resolve_out(base: &RepoPath, text: &str) -> Result<RepoPath, PathP
         return Err(PathProblem::Reserved);
     }
     Ok(path)
+}
+
+/// The project file in a directory.
+pub(in crate::pipeline) fn project_file_in(dir: &RepoPath) -> RepoPath {
+    Name::new(PROJECT_FILE.as_bytes()).map_or_else(|_| dir.clone(), |name| dir.join(&name))
 }
 
 #[cfg(test)]

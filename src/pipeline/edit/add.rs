@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use toml_edit::{Array, InlineTable, Item, Key, TableLike, Value};
 
-use super::{document, edit, file_in, stages};
+use super::{document, edit, project_file_in, stages};
 use crate::path::{Name, RepoPath};
 use crate::pipeline::definition::{
     DefinitionError, Problem, ProjectFiles, Result, Source, WorkTreeFiles, is_stage_name,
@@ -86,7 +86,7 @@ impl NewStage {
             let name = self.name.clone();
             return Err(DefinitionError::Name(Box::new(Problem::StageName { name })));
         }
-        let file = file_in(dir);
+        let file = project_file_in(dir);
         let replaced = std::cell::Cell::new(false);
         let changed = edit(repo, &file, |text| {
             let (edited, is_replaced) = self.added_to(&file, text, force)?;

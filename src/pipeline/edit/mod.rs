@@ -13,16 +13,11 @@ pub use add::{NewOut, NewParams, NewStage, StageAdded};
 pub use freeze::{StagesFrozen, freeze};
 pub use remove::{StagesRemoved, remove};
 
-use super::definition::{DefinitionError, MAX_PROJECT_FILE, Result, Source, resolve};
+use super::definition::{DefinitionError, MAX_PROJECT_FILE, Result, Source, project_file_in, resolve};
 use crate::config::nearest;
 use crate::git::FileEdit;
-use crate::path::{Name, RepoPath};
-use crate::repo::{PROJECT_FILE, Repository};
-
-/// The project file in a directory.
-fn file_in(dir: &RepoPath) -> RepoPath {
-    Name::new(PROJECT_FILE.as_bytes()).map_or_else(|_| dir.clone(), |name| dir.join(&name))
-}
+use crate::path::RepoPath;
+use crate::repo::Repository;
 
 /// Changes a project file; whether it was changed.
 fn edit(repo: &Repository, file: &RepoPath, change: impl Fn(&str) -> Result<String>) -> Result<bool> {
@@ -111,7 +106,7 @@ fn named(repo: &Repository, cwd: &RepoPath, targets: &[String]) -> Result<Vec<(R
 fn file_around(repo: &Repository, cwd: &RepoPath) -> Result<Option<RepoPath>> {
     let mut dir = Some(cwd.clone());
     while let Some(there) = dir {
-        let file = file_in(&there);
+        let file = project_file_in(&there);
         if names_in(repo, &file)?.is_some_and(|names| !names.is_empty()) {
             return Ok(Some(file));
         }

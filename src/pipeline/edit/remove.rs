@@ -45,7 +45,7 @@ pub fn remove(repo: &Repository, cwd: &RepoPath, targets: &[String]) -> Result<S
             let rest = locked.strip_prefix(name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('@'))
         };
-        let locked = lock.stages.into_keys();
+        let locked = lock.stages.keys().cloned();
         let gone = locked.filter(|locked| ids.iter().any(|id| of_one(locked, &id.name)));
         repo.update_lock(&lock_file, &gone.map(|name| (name, None)).collect())?;
         removed.extend(ids);

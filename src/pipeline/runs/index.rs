@@ -203,6 +203,26 @@ impl RunIndex {
         transaction.commit().map_err(failed)
     }
 
+    /// Takes these runs out.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn remove(&mut self, ids: &[FileId]) -> Result<()> {
+        let path = self.path.clone();
+        let failed = |source| PipelineError::Index {
+            path: path.clone(),
+            source: Box::new(source),
+        };
+        let transaction = self.connection.transaction().map_err(failed)?;
+        for id in ids {
+            for table in ["runs", "pushed"] {
+                let delete = format!("delete from {table} where id = ?");
+                transaction.execute(&delete, params![id.as_bytes()]).map_err(failed)?;
+            }
+        }
+        transaction.commit().map_err(failed)
+    }
+
     /// Whether what a remote has under this name was taken in.
     ///
     /// # Errors

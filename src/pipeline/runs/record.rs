@@ -52,6 +52,9 @@ pub struct RunRecord {
     pub attempts: u32,
     /// The command's exit code; 128 and the signal's number for a signal.
     pub exit: i32,
+    /// Why the run failed although its command did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
     /// Where it ran.
     pub machine: Machine,
     /// What it printed: the id of the log.

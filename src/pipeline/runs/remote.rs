@@ -2,6 +2,8 @@
 //!
 //! Order of writes: outputs and logs, then the records that name them, then the note that they were pushed.
 
+use std::collections::HashSet;
+
 use super::{RunIndex, RunRecord};
 use crate::hash::FileId;
 use crate::object::Root;
@@ -19,11 +21,12 @@ pub struct SharedRuns {
     pub bytes: u64,
 }
 
-/// Sends the runs that a remote does not have: records, logs, and outputs as far as they are in the cache.
+/// Sends the runs that a remote does not have: records, logs, and outputs as far as they are in the cache. With `made`,
+/// only those that made something of it.
 ///
 /// # Errors
 /// When the remote cannot be used.
-pub fn push_runs(repository: &Repository, remote: Option<&str>) -> Result<SharedRuns> {
+pub fn push_runs(repository: &Repository, remote: Option<&str>, made: Option<&HashSet<Root>>) -> Result<SharedRuns> {
     let Some(mut index) = RunIndex::open_existing(&repository.runs_dir())? else {
         return Ok(SharedRuns::default());
     };
@@ -31,7 +34,8 @@ pub fn push_runs(repository: &Repository, remote: Option<&str>) -> Result<Shared
         return Ok(SharedRuns::default());
     }
     let remote = repository.remote(remote)?;
-    let runs = index.unpushed(remote.name())?;
+    let mut runs = index.unpushed(remote.name())?;
+    runs.retain(|(_, record)| made.is_none_or(|made| has_made(record, made)));
     if runs.is_empty() {
         return Ok(SharedRuns::default());
     }
@@ -113,15 +117,25 @@ pub fn fetch_runs(repository: &Repository, remote: Option<&str>) -> Result<Share
     Ok(shared)
 }
 
-/// What is kept of all runs whatever becomes of their outputs: records, logs, and the states of work trees.
+/// Whether a run made something of this.
+pub(super) fn has_made(record: &RunRecord, of: &HashSet<Root>) -> bool {
+    record.outs.values().any(|made| {
+        let (content, size) = made.content();
+        crate::repo::root_of(&node_of(content, size)).is_some_and(|root| of.contains(&root))
+    })
+}
+
+/// What is kept of runs whatever becomes of their outputs: records, logs, and the states of work trees; of all but these.
 ///
 /// # Errors
 /// When the index cannot be read.
-pub fn kept_files(repository: &Repository) -> Result<Vec<FileId>> {
+pub fn kept_files(repository: &Repository, but: &[FileId]) -> Result<Vec<FileId>> {
     let Some(index) = RunIndex::open_existing(&repository.runs_dir())? else {
         return Ok(Vec::new());
     };
-    let runs = index.list(&super::RunQuery::default())?;
+    let mut runs = index.list(&super::RunQuery::default())?;
+    let but: HashSet<&FileId> = but.iter().collect();
+    runs.retain(|(id, _)| !but.contains(id));
     let files = |(id, record): (FileId, RunRecord)| [Some(id), record.log, record.diff].into_iter().flatten();
     Ok(runs.into_iter().flat_map(files).collect())
 }

@@ -160,6 +160,14 @@ pub struct FetchPlan {
     pub bytes: u64,
 }
 
+impl FetchPlan {
+    /// Whether all that is wanted and missing here can be fetched.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.absent.is_empty() && self.broken.is_empty() && self.lost.is_empty() && self.failed.is_empty()
+    }
+}
+
 impl std::fmt::Debug for FetchPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FetchPlan")

@@ -36,7 +36,7 @@ impl Uploader {
     pub(super) fn start(remote: &Arc<RemoteStore>) -> Self {
         let (inbox, outbox) = bounded::<(u32, SealedPack)>(0);
         let done = Arc::new(Mutex::new(Ok(Vec::new())));
-        let threads = (0..remote.jobs().min(4))
+        let threads = (0..remote.jobs().min(8))
             .map(|_| {
                 let (outbox, done, remote) = (outbox.clone(), Arc::clone(&done), Arc::clone(remote));
                 std::thread::spawn(move || {

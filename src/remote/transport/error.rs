@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::sealed::KeyError;
 use super::url::UrlError;
 
 /// What lies beneath an error.
@@ -235,6 +236,15 @@ pub enum TransportError {
         /// What happened.
         source: Source,
     },
+    /// The store cannot be opened with the key that the settings name.
+    #[error("cannot read {place}")]
+    Encryption {
+        /// The remote.
+        place: Place,
+        /// Why not.
+        #[source]
+        problem: Box<KeyError>,
+    },
     /// The URL of a remote is not usable.
     #[error("remote `{remote}`")]
     Url {
@@ -266,6 +276,39 @@ impl TransportError {
         match self {
             Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+
+    /// What it is about, if it is about something in a remote.
+    pub(super) const fn place_mut(&mut self) -> Option<&mut Place> {
+        match self {
+            Self::NotFound(place)
+            | Self::Interrupted(place)
+            | Self::InvalidKey(place)
+            | Self::NoRemote { place, .. }
+            | Self::Denied { place, .. }
+            | Self::Unauthenticated { place, .. }
+            | Self::NoCredentials { place, .. }
+            | Self::HostKey { place, .. }
+            | Self::WrongRegion { place, .. }
+            | Self::Unreachable { place, .. }
+            | Self::Disconnected { place, .. }
+            | Self::TimedOut { place, .. }
+            | Self::Throttled { place, .. }
+            | Self::Server { place, .. }
+            | Self::Refused { place, .. }
+            | Self::Status { place, .. }
+            | Self::Redirected { place, .. }
+            | Self::ReadOnly { place, .. }
+            | Self::NoSpace { place, .. }
+            | Self::Truncated { place, .. }
+            | Self::OutOfRange { place, .. }
+            | Self::TooLarge { place, .. }
+            | Self::Unsupported { place, .. }
+            | Self::Upload { place, .. }
+            | Self::Failed { place, .. }
+            | Self::Encryption { place, .. } => Some(place),
+            Self::Url { .. } => None,
         }
     }
 

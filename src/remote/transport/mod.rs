@@ -12,12 +12,14 @@
 //! service honour (`AWS_*`, `~/.aws`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_*`, ...), which every client is
 //! expected to honour. HTTP proxies likewise (`HTTPS_PROXY`), and the program `ssh` by itself.
 
+mod adaptive;
 mod dir;
 mod error;
 mod object;
 mod probe;
 mod retry;
 mod runtime;
+mod sealed;
 #[cfg_attr(
     not(all(
         feature = "azure",
@@ -54,12 +56,14 @@ use bytes::Bytes;
 
 use crate::progress::Progress;
 
+use self::adaptive::Adaptive;
 pub use crate::config::Secret;
 pub use dir::DirTransport;
 pub use error::{Place, Source, TransportError};
 pub use object::ObjectReader;
 pub use probe::{Capabilities, probe};
 pub use retry::{Retry, RetryPolicy};
+pub use sealed::{KeyError, KeySource, Sealed, make_key_file};
 pub use traffic::Traffic;
 pub use url::{Buckets, Credentials, Location, RemoteSpec, Servers, UrlError};
 pub use web::{Version, WebReader, WebStream, shown_url};
@@ -237,7 +241,7 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
         source,
     })?;
     let progress = Arc::clone(&options.progress);
-    Ok(match location {
+    let plain: Box<dyn Transport> = match location {
         Location::Dir(path) => {
             let transport = DirTransport::open(&path, options.create)?;
             Box::new(Retry::new(transport, options.retry, progress))
@@ -257,12 +261,18 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
                 path: &path,
             };
             let transport = sftp::SftpTransport::open(&server, spec, Arc::clone(&progress));
+            let transport = Adaptive::new(transport, Arc::clone(&progress));
             Box::new(Retry::new(transport, options.retry, progress))
         }
         location => {
             let transport = service::ServiceTransport::open(&location, spec, Arc::clone(&progress))?;
+            let transport = Adaptive::new(transport, Arc::clone(&progress));
             Box::new(Retry::new(transport, options.retry, progress))
         }
+    };
+    Ok(match &spec.encryption {
+        None => plain,
+        Some(key) => Box::new(Sealed::new(Arc::<dyn Transport>::from(plain), key.clone())),
     })
 }
 

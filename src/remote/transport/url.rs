@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::probe::Capabilities;
+use super::sealed::KeySource;
 use crate::config::Secret;
 
 /// Keys given by settings rather than found by the usual chain.
@@ -60,6 +61,8 @@ pub struct RemoteSpec {
     pub token: Option<Secret>,
     /// What it was seen to do, if that was found out before.
     pub abilities: Option<Capabilities>,
+    /// Whether its content is encrypted, and with which key, if the settings name one.
+    pub encryption: Option<Option<KeySource>>,
 }
 
 /// Why a URL cannot be used.
