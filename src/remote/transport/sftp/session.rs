@@ -161,7 +161,7 @@ fn told(words: String, otherwise: &str) -> Failed {
 /// Whether a key file is there at all, since `ssh` goes on without.
 pub(super) fn missing_key(target: &Target) -> Option<&Path> {
     let key = target.keyfile.as_deref()?;
-    (!matches!(crate::fs::canonicalize(key), Ok(_))).then_some(key)
+    crate::fs::canonicalize(key).is_err().then_some(key)
 }
 
 #[cfg(test)]
