@@ -6,6 +6,8 @@
 //!
 //! This module is the only user of the `blake3` crate.
 
+pub mod keyed;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -43,7 +43,7 @@ pub enum TransportError {
     NoRemote {
         /// The remote.
         place: Place,
-        /// `directory` or `bucket`.
+        /// `directory`, `bucket`, `container`, ...
         what: &'static str,
     },
     /// Known credentials, or the operating system's user, may not do this.
@@ -68,6 +68,16 @@ pub enum TransportError {
         /// What was asked for.
         place: Place,
         /// Where was looked.
+        source: Source,
+    },
+    /// It is not known whether a server is the right one.
+    #[error("the key of the host is not known: {place}")]
+    HostKey {
+        /// What was asked for.
+        place: Place,
+        /// The host, as `ssh` is told it.
+        host: String,
+        /// What `ssh` said.
         source: Source,
     },
     /// The bucket is in another region.
@@ -299,6 +309,7 @@ impl TransportError {
             | Self::Denied { place, .. }
             | Self::Unauthenticated { place, .. }
             | Self::NoCredentials { place, .. }
+            | Self::HostKey { place, .. }
             | Self::WrongRegion { place, .. }
             | Self::Unreachable { place, .. }
             | Self::Disconnected { place, .. }
