@@ -16,7 +16,9 @@ pub fn derive_into(context: &str, material: &[u8], key: &mut [u8]) {
 #[must_use]
 pub fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_keyed(key);
-    parts.iter().for_each(|part| drop(hasher.update(part)));
+    for part in parts {
+        hasher.update(part);
+    }
     *hasher.finalize().as_bytes()
 }
 
