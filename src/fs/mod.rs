@@ -16,6 +16,7 @@ mod dir;
 pub mod fault;
 mod lock;
 mod probe;
+mod share;
 mod temp;
 
 use std::fs;
@@ -29,6 +30,7 @@ pub use std::fs::File;
 pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use probe::{Abilities, filesystem_type, probe};
+pub use share::{Belongs, belongs, may_use, share};
 pub use temp::{ClosedTemp, DIRECT_ALIGN, TempFile, alone_name};
 
 /// What was being done to a path when it failed.
@@ -251,6 +253,9 @@ pub fn write_atomic_all(files: &[(PathBuf, &[u8])]) -> Result<()> {
 /// When it cannot be created.
 pub fn create_dir_all(path: &Path) -> Result<()> {
     fault::pass(Attempt::CreateDir, path)?;
+    if share::is_shared(path) {
+        return share::create_dir_all(path);
+    }
     fs::create_dir_all(path).map_err(at(Attempt::CreateDir, path))
 }
 
