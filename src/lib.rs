@@ -9,7 +9,7 @@
 //! 9 cli
 //! 7 experiment
 //! 6 pipeline
-//! 5 repo
+//! 5 repo | server
 //! 4 workspace | git | remote
 //! 3 object
 //! 2 store
@@ -40,5 +40,7 @@ pub mod pipeline;
 pub mod progress;
 pub mod remote;
 pub mod repo;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
 pub mod workspace;

@@ -21,16 +21,17 @@ const LAYERS: &[&[&str]] = &[
     &["store"],
     &["object"],
     &["workspace", "git", "remote"],
-    &["repo"],
+    &["repo", "server"],
     &["pipeline"],
     &["experiment"],
-    &["serve"],
     &["cli"],
     &["bin"],
 ];
 
 /// External crates and the places that may use them: path prefixes under `src/`.
 const HOMES: &[(&str, &[&str])] = &[
+    ("axum", &["server/"]),
+    ("axum_server", &["server/"]),
     ("blake3", &["hash/"]),
     ("clap", &["cli/"]),
     ("clap_complete", &["cli/"]),
@@ -46,8 +47,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustix", &["fs/", "pipeline/process"]),
     ("serde_saphyr", &["pipeline/values"]),
     ("signal_hook", &["cli/"]),
-    ("tokio", &["remote/", "serve/"]),
-    ("toml", &["config/", "git/", "pipeline/", "store/marker"]),
+    ("tokio", &["remote/", "server/"]),
+    (
+        "toml",
+        &["config/", "git/", "pipeline/", "server/settings", "store/marker"],
+    ),
     ("toml_edit", &["config/", "git/", "pipeline/"]),
     ("wait4", &["pipeline/process"]),
     ("zstd", &["store/codec"]),

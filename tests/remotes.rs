@@ -11,6 +11,8 @@
 mod crash;
 #[path = "remotes/damage.rs"]
 mod damage;
+#[path = "remotes/encrypted.rs"]
+mod encrypted;
 #[path = "remotes/gc.rs"]
 mod gc;
 #[path = "remotes/proxy.rs"]

@@ -144,7 +144,7 @@ fn remotes_are_added_changed_and_removed() {
     );
     for (url, message) in [
         ("s3://key:hush@bucket/x", "has credentials in the URL"),
-        ("gs://bucket", "`gs://` is not supported"),
+        ("ftp://bucket", "`ftp://` is not supported"),
         ("~/store", "starts with `~`"),
         ("s3://", "is not the name of a bucket"),
     ] {

@@ -26,6 +26,10 @@ mod s3_errors;
 mod scripted;
 #[path = "transport/sealed.rs"]
 mod sealed;
+#[path = "support/servers.rs"]
+mod servers;
+#[path = "transport/services.rs"]
+mod services;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +68,33 @@ fn s3_spec(endpoint: &str, url: &str, access_key: &str, secret_key: &str) -> Rem
         }),
         ..RemoteSpec::default()
     }
+}
+
+fn azure_spec(address: &str, url: &str) -> RemoteSpec {
+    RemoteSpec {
+        name: "test".into(),
+        url: url.into(),
+        endpoint: Some(format!("http://{address}/{}", servers::AZURE_ACCOUNT)),
+        account_name: Some(servers::AZURE_ACCOUNT.into()),
+        account_key: Some(Secret::new(servers::AZURE_KEY)),
+        ..RemoteSpec::default()
+    }
+}
+
+fn webdav_spec(url: &str) -> RemoteSpec {
+    RemoteSpec {
+        name: "test".into(),
+        url: url.into(),
+        user: Some("me".into()),
+        password: Some(Secret::new("secret")),
+        ..RemoteSpec::default()
+    }
+}
+
+/// A name that no other test gives.
+fn unique() -> String {
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    format!("test-{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
 }
 
 fn open_s3(endpoint: &str) -> Result<Box<dyn Transport>> {

@@ -63,6 +63,18 @@ pub(crate) enum CliError {
     Pipeline(#[from] PipelineError),
     #[error(transparent)]
     Demo(#[from] DemoError),
+    #[cfg(feature = "server")]
+    #[error(transparent)]
+    Server(#[from] crate::server::ServerError),
+    #[cfg(feature = "server")]
+    #[error("which is the server's directory?")]
+    NoServerRoot,
+    #[cfg(feature = "server")]
+    #[error("a certificate needs its key, and a key its certificate")]
+    HalfACertificate,
+    #[cfg(not(feature = "server"))]
+    #[error("this program was built without the feature `{0}`")]
+    NotBuilt(&'static str),
 }
 
 impl CliError {
@@ -76,6 +88,12 @@ impl CliError {
             | Self::Ambiguous(_)
             | Self::NeitherRevisionNorPath(_)
             | Self::TooManyRevisions => Exit::Usage,
+            #[cfg(feature = "server")]
+            Self::NoServerRoot | Self::HalfACertificate => Exit::Usage,
+            #[cfg(feature = "server")]
+            Self::Server(_) => Exit::Failure,
+            #[cfg(not(feature = "server"))]
+            Self::NotBuilt(_) => Exit::Failure,
             Self::Interrupted => Exit::Interrupted,
             Self::WorkingDirectory(_)
             | Self::Signals(_)
@@ -111,6 +129,14 @@ impl CliError {
             Self::TooManyRevisions => Some("modver diff A B -- TARGET".to_owned()),
             Self::Repo(error) => error.hint(),
             Self::Experiment(error) => error.hint(),
+            #[cfg(feature = "server")]
+            Self::Server(error) => error.hint(),
+            #[cfg(feature = "server")]
+            Self::NoServerRoot => Some("modver serve --root DIR".to_owned()),
+            #[cfg(feature = "server")]
+            Self::HalfACertificate => Some("modver serve --tls-cert FILE --tls-key FILE".to_owned()),
+            #[cfg(not(feature = "server"))]
+            Self::NotBuilt(feature) => Some(format!("cargo install modver --features {feature}")),
             Self::Config(error) => error.hint(),
             Self::Definition(error) => error.hint(),
             Self::Pipeline(error) => error.hint(),

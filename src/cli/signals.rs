@@ -11,6 +11,14 @@ use super::error::CliError;
 use super::exit::Exit;
 use crate::progress::Progress;
 
+/// A flag that becomes true whenever a hang-up signal arrives, which then does not end the process.
+#[cfg(feature = "server")]
+pub(crate) fn hangup() -> Result<Arc<std::sync::atomic::AtomicBool>, CliError> {
+    let flag = Arc::default();
+    signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&flag)).map_err(CliError::Signals)?;
+    Ok(flag)
+}
+
 /// Starts to watch for signals. The thread ends with the process.
 pub(crate) fn watch(progress: Arc<Progress>) -> Result<(), CliError> {
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(CliError::Signals)?;

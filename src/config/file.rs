@@ -130,11 +130,9 @@ impl Reader<'_> {
                         name: format!("{remote}.{name}"),
                     });
                 }
-                return Err(unknown(
-                    origin,
-                    full(name),
-                    nearest(name, keys::names(section)).map(full),
-                ));
+                let theirs = remote.and_then(|_| keys::name_in_dvc(name));
+                let near = theirs.or_else(|| nearest(name, keys::names(section)));
+                return Err(unknown(origin, full(name), near.map(full)));
             };
             if key.is_secret() && self.layer == Layer::Project {
                 return Err(ConfigError::SecretInProject {

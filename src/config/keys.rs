@@ -169,14 +169,14 @@ pub static KEYS: &[KeySpec] = &[
     remote(
         "url",
         Kind::Url,
-        "Where the remote is: a directory, `file://` or `s3://bucket/prefix`.",
+        "Where the remote is: a directory or a URL such as `s3://bucket/prefix`; see remotes.md.",
     ),
     remote(
         "endpoint",
         Kind::Endpoint,
-        "The S3 service to talk to, if it is not Amazon's.",
+        "The address of the service, if it is not the usual one: an S3, Google, Azure or OSS service, an emulator.",
     ),
-    remote("region", Kind::Text, "The S3 region."),
+    remote("region", Kind::Text, "The region of S3."),
     remote(
         "profile",
         Kind::Text,
@@ -192,20 +192,51 @@ pub static KEYS: &[KeySpec] = &[
         Kind::Bool,
         "Whether the bucket is named in the URL's path instead of its host name.",
     ),
+    remote("account_name", Kind::Text, "The Azure storage account."),
+    remote(
+        "credential_path",
+        Kind::Path,
+        "A file with Google credentials, such as the key of a service account.",
+    ),
+    remote("user", Kind::Text, "The user at an SSH, WebDAV or WebHDFS server."),
+    remote("port", Kind::Count, "The port of an SSH, WebDAV or WebHDFS server."),
+    remote("keyfile", Kind::Path, "The private SSH key to use."),
+    remote(
+        "ca_file",
+        Kind::Path,
+        "A PEM file with certificates to trust besides the system's, for `https://` remotes.",
+    ),
     remote(
         "access_key_id",
         Kind::Secret,
-        "The S3 access key id, if the usual places for credentials do not have it.",
+        "The access key id for S3 or OSS, if the usual places for credentials do not have it.",
     ),
     remote(
         "secret_access_key",
         Kind::Secret,
-        "The S3 secret key that belongs to the access key id.",
+        "The secret key that belongs to the access key id.",
     ),
     remote(
         "session_token",
         Kind::Secret,
-        "The session token of temporary S3 credentials.",
+        "The session token of temporary S3 or OSS credentials.",
+    ),
+    remote("account_key", Kind::Secret, "The key of the Azure storage account."),
+    remote(
+        "sas_token",
+        Kind::Secret,
+        "A shared access signature for the Azure container.",
+    ),
+    remote(
+        "connection_string",
+        Kind::Secret,
+        "An Azure connection string: account, key and endpoint in one.",
+    ),
+    remote("password", Kind::Secret, "The password at a WebDAV server."),
+    remote(
+        "token",
+        Kind::Secret,
+        "The token that `modver serve token add` printed, for `http(s)://` remotes; a bearer token for WebDAV, Google Drive or Hugging Face, a delegation token for WebHDFS.",
     ),
     remote(
         "encryption",
@@ -222,6 +253,18 @@ pub static KEYS: &[KeySpec] = &[
         Kind::Secret,
         "The passphrase of an encrypted remote that has no key file.",
     ),
+];
+
+/// What DVC calls settings of remotes that have another name here.
+const NAMES_IN_DVC: &[(&str, &str)] = &[
+    ("endpointurl", "endpoint"),
+    ("allow_anonymous_login", "anonymous"),
+    ("credentialpath", "credential_path"),
+    ("gdrive_service_account_json_file_path", "credential_path"),
+    ("oss_endpoint", "endpoint"),
+    ("oss_key_id", "access_key_id"),
+    ("oss_key_secret", "secret_access_key"),
+    ("hdfs_token", "token"),
 ];
 
 /// Top-level tables of `mv.toml` that are not settings: other parts of modver read them.
@@ -313,6 +356,12 @@ impl serde::Serialize for Key {
     }
 }
 
+/// Our name of a remote's setting that DVC calls `name`.
+pub(super) fn name_in_dvc(name: &str) -> Option<&'static str> {
+    let known = NAMES_IN_DVC.iter().find(|(dvc, _)| *dvc == name);
+    known.map(|(_, ours)| *ours)
+}
+
 /// The row of a setting.
 pub(super) fn find(section: &str, name: &str) -> Option<&'static KeySpec> {
     KEYS.iter().find(|spec| spec.section == section && spec.name == name)
@@ -339,6 +388,11 @@ fn nearest_key(text: &str) -> Option<String> {
         .and_then(|(_, rest)| rest.rsplit_once('.'))
         .map(|(name, _)| name)
         .filter(|name| RemoteName::new(name).is_ok());
+    if let Some((before, field)) = text.rsplit_once('.')
+        && let Some(name) = name_in_dvc(field).filter(|_| before.starts_with("remote."))
+    {
+        return Some(format!("{before}.{name}"));
+    }
     let candidates: Vec<String> = KEYS
         .iter()
         .map(|spec| match middle {

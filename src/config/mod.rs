@@ -133,12 +133,37 @@ pub struct RemoteConfig {
     pub anonymous: bool,
     /// Whether the bucket is in the path; `None` leaves it to the transport.
     pub path_style: Option<bool>,
-    /// The S3 access key id.
+    /// Certificates to trust.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// The Azure storage account.
+    pub account_name: Option<String>,
+    /// A file with Google credentials.
+    #[serde(serialize_with = "origin::serialize_path")]
+    pub credential_path: Option<PathBuf>,
+    /// The user at a server.
+    pub user: Option<String>,
+    /// The port of a server.
+    pub port: Option<u32>,
+    /// The private SSH key.
+    #[serde(serialize_with = "origin::serialize_path")]
+    pub keyfile: Option<PathBuf>,
+    /// The access key id of S3 or OSS.
     pub access_key_id: Option<Secret>,
-    /// The S3 secret key.
+    /// The secret key that belongs to it.
     pub secret_access_key: Option<Secret>,
     /// The session token of temporary credentials.
     pub session_token: Option<Secret>,
+    /// The key of the Azure storage account.
+    pub account_key: Option<Secret>,
+    /// A shared access signature of Azure.
+    pub sas_token: Option<Secret>,
+    /// An Azure connection string.
+    pub connection_string: Option<Secret>,
+    /// The password at a WebDAV server.
+    pub password: Option<Secret>,
+    /// A bearer or delegation token.
+    pub token: Option<Secret>,
     /// Whether what it has is encrypted.
     pub encryption: bool,
     /// The file with the key, as an absolute path.
@@ -375,6 +400,14 @@ impl Config {
             Value::Bool(value) => Some(value),
             _ => None,
         };
+        let path = |field| match &self.of_remote(name, field)?.value {
+            Value::Path(path) => Some(path.clone()),
+            _ => None,
+        };
+        let count = |field| match self.of_remote(name, field)?.value {
+            Value::Count(count) => Some(count),
+            _ => None,
+        };
         let secret = |field| match &self.of_remote(name, field)?.value {
             Value::Secret(secret) => Some(secret.clone()),
             _ => None,
@@ -391,9 +424,20 @@ impl Config {
             profile: text("profile"),
             anonymous: flag("anonymous").unwrap_or(false),
             path_style: flag("path_style"),
+            ca_file: path("ca_file"),
+            account_name: text("account_name"),
+            credential_path: path("credential_path"),
+            user: text("user"),
+            port: count("port"),
+            keyfile: path("keyfile"),
             access_key_id: secret("access_key_id"),
             secret_access_key: secret("secret_access_key"),
             session_token: secret("session_token"),
+            account_key: secret("account_key"),
+            sas_token: secret("sas_token"),
+            connection_string: secret("connection_string"),
+            password: secret("password"),
+            token: secret("token"),
             encryption: flag("encryption").unwrap_or(false),
             key_file: match self.of_remote(name, "key_file").map(|setting| &setting.value) {
                 Some(Value::Path(path)) => Some(path.clone()),

@@ -201,8 +201,8 @@ pub fn has_credentials(url: &str) -> bool {
     let fragment = fragment.split(['&', ';', '?']).filter(|part| part.contains('='));
     let authority = path.split('/').next().unwrap_or_default();
     let before_host = match authority.rsplit_once('@') {
-        // A user without a password is how people write ssh addresses.
-        Some((user, _)) => user.contains(':') || !matches!(scheme.to_ascii_lowercase().as_str(), "ssh" | "sftp"),
+        // A user without a password is how people write addresses of servers.
+        Some((user, _)) => user.contains(':') || !has_users(&scheme.to_ascii_lowercase()),
         // Keys may hold a `/`: `s3://KEY:AB/CD@bucket`.
         None => {
             path.contains('@')
@@ -212,6 +212,11 @@ pub fn has_credentials(url: &str) -> bool {
         }
     };
     before_host || query.split(['&', ';']).chain(fragment).any(is_secret_parameter)
+}
+
+/// Whether a user may stand before the host of such a URL.
+fn has_users(scheme: &str) -> bool {
+    matches!(scheme, "ssh" | "sftp" | "webdav" | "webdavs" | "webhdfs" | "swebhdfs")
 }
 
 fn is_secret_parameter(parameter: &str) -> bool {

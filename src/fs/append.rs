@@ -81,6 +81,15 @@ impl AppendFile {
         self.file.write_all(bytes).map_err(at(Attempt::Write, &self.path))
     }
 
+    /// Syncs the content to disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&self) -> Result<()> {
+        fault::pass(Attempt::Sync, &self.path)?;
+        self.file.sync_all().map_err(at(Attempt::Sync, &self.path))
+    }
+
     /// Its length in bytes.
     ///
     /// # Errors

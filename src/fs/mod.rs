@@ -16,6 +16,7 @@ mod dir;
 pub mod fault;
 mod lock;
 mod probe;
+mod random;
 mod share;
 mod temp;
 
@@ -30,6 +31,7 @@ pub use std::fs::File;
 pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use probe::{Abilities, filesystem_type, probe};
+pub use random::random;
 pub use share::{Belongs, belongs, may_use, share};
 pub use temp::{ClosedTemp, DIRECT_ALIGN, TempFile, alone_name};
 

@@ -6,6 +6,8 @@
 //!
 //! This module is the only user of the `blake3` crate.
 
+pub mod keyed;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -121,6 +123,19 @@ define_id!(
     /// The id in a pointer or lock file: of a file or of a directory's listing.
     RootId
 );
+
+define_id!(
+    /// BLAKE3-256 of a secret: what is kept in its place. Compared by [`SecretId::matches`].
+    SecretId
+);
+
+impl SecretId {
+    /// Whether both are of the same secret, in a time that does not depend on how far they are alike.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        blake3::Hash::from_bytes(self.0) == blake3::Hash::from_bytes(other.0)
+    }
+}
 
 impl From<FileId> for RootId {
     fn from(id: FileId) -> Self {

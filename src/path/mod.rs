@@ -7,12 +7,16 @@
 //!
 //! Ordering is by name, component by component, which is the order of a depth-first walk over sorted directories.
 
+mod percent;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+
+pub use percent::{percent_decode, percent_encode};
 
 /// The longest name that is accepted, in bytes. No file system in use allows more.
 pub const MAX_NAME: usize = 4096;

@@ -22,6 +22,12 @@ pub enum RemoteError {
         /// The object.
         id: crate::hash::FileId,
     },
+    /// The list of catalog runs, for readers that cannot list, is not one.
+    #[error("`catalog/current` on remote `{remote}` is damaged")]
+    DamagedCurrent {
+        /// The remote's name.
+        remote: String,
+    },
     /// The remote could not be spoken to, or refused.
     #[error(transparent)]
     Transport(#[from] TransportError),

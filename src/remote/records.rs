@@ -3,6 +3,7 @@
 
 use super::error::{RemoteError, Result};
 use super::store::RemoteStore;
+use super::transport::TransportError;
 use crate::hash::FileId;
 
 const PREFIX: &str = "records/";
@@ -28,7 +29,11 @@ impl RemoteStore {
         if !self.exists()? {
             return Ok(Vec::new());
         }
-        let objects = self.transport().list(PREFIX)?;
+        let objects = match self.transport().list(PREFIX) {
+            // Plain files behind HTTP: what was pushed can be read, runs cannot be found.
+            Err(TransportError::Unsupported { .. }) => return Ok(Vec::new()),
+            listed => listed?,
+        };
         let name = |key: &str| key.rsplit('/').next()?.parse().ok();
         Ok(objects.iter().filter_map(|object| name(&object.key)).collect())
     }

@@ -19,6 +19,10 @@ use crate::store::shard::Shard;
 
 /// The largest run or shard that is accepted, in bytes.
 pub(super) const MAX_META: u64 = 1 << 30;
+/// Names the runs in force, for readers that cannot list.
+pub(super) const CURRENT: &str = "catalog/current";
+/// The longest such list that is accepted, in bytes.
+const MAX_CURRENT: u64 = 1 << 20;
 /// Lists again this often when a run vanished because somebody merged it.
 const LIST_ATTEMPTS: usize = 4;
 
@@ -183,12 +187,31 @@ impl RemoteStore {
 
     /// Names of the runs on the remote now.
     pub(super) fn list_runs(&self) -> Result<BTreeSet<RunId>> {
-        let objects = self.transport.list("catalog/")?;
+        let objects = match self.transport.list("catalog/") {
+            Err(TransportError::Unsupported { .. }) => return self.current_runs(),
+            listed => listed?,
+        };
         // Other names (`current`, leftovers of other programs) are not runs.
         Ok(objects
             .iter()
             .filter_map(|object| object.key.strip_prefix("catalog/")?.parse().ok())
             .collect())
+    }
+
+    /// The runs that `catalog/current` names, where objects cannot be listed. What pushed last has written it.
+    fn current_runs(&self) -> Result<BTreeSet<RunId>> {
+        let bytes = match self.transport.get(CURRENT, MAX_CURRENT) {
+            Ok(bytes) => bytes,
+            // Nothing was pushed yet.
+            Err(TransportError::NotFound(_)) => return Ok(BTreeSet::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let ids = text.lines().map(str::parse);
+        ids.collect::<std::result::Result<_, _>>()
+            .map_err(|_| RemoteError::DamagedCurrent {
+                remote: self.name.clone(),
+            })
     }
 
     fn load_runs(&self) -> Result<Catalog> {

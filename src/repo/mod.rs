@@ -39,6 +39,7 @@ mod patterns;
 mod places;
 mod precommit;
 mod prepush;
+mod probe;
 mod pull;
 mod push;
 mod record;
@@ -91,6 +92,7 @@ pub use migrate::{MigrateOptions, MigrateOutcome, MigratedFiles};
 pub use outputs::{BrokenPointer, Output, OutputMode, Outputs};
 pub use patterns::PathPatterns;
 pub use precommit::{Objection, ObjectionReason};
+pub use probe::{ProbeOutcome, Probed};
 pub use pull::{PullOptions, PullOutcome};
 pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
 pub use remotes::{ListedRemote, NewDirectory, NewRemote, RemoteAdded, RemotesChanged};
@@ -358,7 +360,7 @@ impl Repository {
                 .ok_or_else(|| remotes::no_default(&self.config))?,
         };
         let config = self.config.remote(&name)?;
-        let copies = self.git.common_dir().join(FOLDER).join("remotes");
+        let copies = probe::copies(&self.git);
         places::remote_store(&config, self.root(), &copies, self.jobs, &self.progress)
     }
 

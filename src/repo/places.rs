@@ -28,7 +28,20 @@ pub(super) fn spec(config: &RemoteConfig) -> RemoteSpec {
         profile: config.profile.clone(),
         anonymous: config.anonymous,
         path_style: config.path_style,
+        ca_file: config.ca_file.clone(),
         credentials,
+        account_name: config.account_name.clone(),
+        credential_path: config.credential_path.clone(),
+        user: config.user.clone(),
+        port: config.port,
+        keyfile: config.keyfile.clone(),
+        ssh: None,
+        account_key: config.account_key.clone(),
+        sas_token: config.sas_token.clone(),
+        connection_string: config.connection_string.clone(),
+        password: config.password.clone(),
+        token: config.token.clone(),
+        abilities: None,
         encryption: config.encryption.then(|| {
             let file = config.key_file.clone().map(KeySource::File);
             file.or_else(|| config.passphrase.clone().map(KeySource::Passphrase))
@@ -65,16 +78,24 @@ pub(super) fn remote_store(
     jobs: usize,
     progress: &Arc<Progress>,
 ) -> Result<Arc<RemoteStore>> {
-    let transport = transport(config, root, false, progress)?;
-    // Copies of metadata belong to the place, not to the name, which may be given to another place.
-    let place = format!("{}\n{:?}\n{:?}", config.url, config.base, config.endpoint);
-    let place = FileId::of(place.as_bytes()).short();
+    let base = config.base.as_deref().unwrap_or(root);
+    let spec = RemoteSpec {
+        abilities: super::probe::recorded(copies, config),
+        ..spec(config)
+    };
+    let transport = transport::open(&spec, &options(base, false, progress))?;
     Ok(Arc::new(RemoteStore::new(
         config.name.as_str(),
         transport.into(),
-        copies.join(place),
+        copies.join(place_id(config)),
         // The transport finds out how many requests do it good.
         jobs.max(16),
         Arc::clone(progress),
     )))
+}
+
+/// Copies of metadata belong to the place, not to the name, which may be given to another place.
+pub(super) fn place_id(config: &RemoteConfig) -> String {
+    let place = format!("{}\n{:?}\n{:?}", config.url, config.base, config.endpoint);
+    FileId::of(place.as_bytes()).short().to_string()
 }

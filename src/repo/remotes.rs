@@ -1,12 +1,14 @@
-//! Adding, changing and listing remotes. Only settings are changed and no place is asked, but that a directory which
-//! is to be a remote is made when it is added; later a missing one is a disk that is not mounted.
+//! Adding, changing and listing remotes. Only settings are changed, but that a remote is tried out when it is added, and
+//! a directory which is to be one is made; later a missing one is a disk that is not mounted.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use super::{RepoError, Result, Settings, SettingsEdit};
+use super::{Probed, RepoError, Result, Settings, SettingsEdit, places};
 use crate::config::{Config, ConfigError, FileLayer, Key, Layer, RemoteConfig, RemoteName};
 use crate::fs;
-use crate::remote::transport::{Location, TransportError, make_key_file};
+use crate::progress::Progress;
+use crate::remote::transport::{self, Location, RemoteSpec, Transport, TransportError, make_key_file};
 
 /// A remote to add.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +18,7 @@ pub struct NewRemote {
     /// A URL, or a path from where the user stands.
     pub url: String,
     /// Other settings, by the last part of their names: `region`, `path_style`.
-    pub options: Vec<(&'static str, String)>,
+    pub options: Vec<(String, String)>,
     /// Whether what it has is encrypted.
     pub encrypt: bool,
     /// The file with the key of an encrypted remote, made if it does not exist.
@@ -27,6 +29,8 @@ pub struct NewRemote {
     pub force: bool,
     /// Where to keep it; the project's file if not said.
     pub layer: Option<FileLayer>,
+    /// Whether it is left alone and not tried out.
+    pub no_probe: bool,
 }
 
 /// What adding a remote did.
@@ -40,6 +44,8 @@ pub struct RemoteAdded {
     pub default: bool,
     /// What was found where a directory was named that did not exist.
     pub directory: Option<NewDirectory>,
+    /// What trying it out came to.
+    pub probe: Option<Probed>,
     /// The key file that was made. Without it, nobody can read what the remote will have.
     pub new_key_file: Option<PathBuf>,
     /// The file.
@@ -79,14 +85,15 @@ impl Settings {
     ///
     /// # Errors
     /// When the name or URL cannot be, there is a remote of that name, or the file cannot be written. Settings of
-    /// the remote are then not written, or not all of them if writing failed.
-    pub fn add_remote(&self, new: &NewRemote) -> Result<RemoteAdded> {
+    /// the remote are then not written, or not all of them if writing failed. That the remote cannot be tried out is no
+    /// error.
+    pub fn add_remote(&self, new: &NewRemote, progress: &Arc<Progress>) -> Result<RemoteAdded> {
         let name = RemoteName::new(&new.name).map_err(ConfigError::from)?;
         let layer = new.layer.unwrap_or(FileLayer::Project);
         let url = self.url_to_keep(&new.url, layer)?;
         let mut settings = vec![(remote_key(&name, "url")?, url.clone())];
         for (field, value) in &new.options {
-            settings.push((remote_key(&name, field)?, value.clone()));
+            settings.push((remote_key(&name, &field.replace('-', "_"))?, value.clone()));
         }
         for (key, value) in &settings {
             Self::check(key, value)?;
@@ -138,14 +145,38 @@ impl Settings {
             key: format!("remote.{name}.url"),
             layer: None,
         })?;
+        let config = self.load()?;
+        let directory = make_directory(&location);
+        let usable = !new.no_probe && directory.as_ref().is_none_or(|directory| directory.made);
+        let probe = match config.remote(name.as_str()) {
+            Ok(remote) if usable => Some(self.probe(&remote, progress)),
+            _ => None,
+        };
         Ok(RemoteAdded {
-            default: default_remote(&self.load()?)?.as_ref() == Some(&name),
+            default: default_remote(&config)?.as_ref() == Some(&name),
             name,
             url,
-            directory: make_directory(&location),
+            directory,
+            probe,
             new_key_file,
             edit,
         })
+    }
+
+    /// Opens the place of a remote, by its name in the settings or by a URL.
+    ///
+    /// # Errors
+    /// When there is no such remote, or its URL or settings cannot be used.
+    pub fn open_place(&self, name_or_url: &str, progress: &Arc<Progress>) -> Result<Box<dyn Transport>> {
+        if name_or_url.contains('/') {
+            let spec = RemoteSpec {
+                name: name_or_url.to_owned(),
+                url: name_or_url.to_owned(),
+                ..RemoteSpec::default()
+            };
+            return Ok(transport::open(&spec, &places::options(&self.cwd, false, progress))?);
+        }
+        places::transport(&self.load()?.remote(name_or_url)?, &self.cwd, false, progress)
     }
 
     /// Makes the key file that a new remote names, unless there is one; returns it if it was made. What is to be set on this

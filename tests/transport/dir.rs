@@ -40,7 +40,7 @@ fn a_missing_directory_is_said_to_be_missing() {
     std::fs::write(base.path().join("file"), "").unwrap();
     assert!(open_dir("file", base.path(), false).is_err());
     assert!(open_dir("file", base.path(), true).is_err());
-    let error = open_dir("https://example.org/x", base.path(), false).err().unwrap();
+    let error = open_dir("gopher://example.org/x", base.path(), false).err().unwrap();
     assert!(matches!(error, TransportError::Url { .. }));
 }
 

@@ -6,7 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style};
-use crate::repo::{Diagnosis, Level, diagnose};
+use crate::repo::{Diagnosis, Level, ProbeOutcome, Repository, diagnose};
 
 /// Check this machine and repository
 ///
@@ -16,22 +16,73 @@ use crate::repo::{Diagnosis, Level, diagnose};
 #[command(after_help = "\
 Examples:
   modver doctor
-  modver doctor --json")]
-pub(crate) struct Args {}
+  modver doctor --json
+  modver doctor --remote store")]
+pub(crate) struct Args {
+    /// Try out what a remote, or each of them, can do, and remember it
+    #[arg(long, num_args = 0..=1, value_name = "NAME")]
+    remote: Option<Option<String>>,
+}
 
 /// Runs the command.
-pub(crate) fn run(_args: &Args, context: &Context) -> Result<Shown, CliError> {
-    Ok(Shown(diagnose(&context.open_options(), env!("CARGO_PKG_VERSION"))))
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    if let Some(remote) = &args.remote {
+        let repository = Repository::open(&context.open_options())?;
+        return Ok(Shown::Remotes(repository.probe_remotes(remote.as_deref())?));
+    }
+    Ok(Shown::All(diagnose(&context.open_options(), env!("CARGO_PKG_VERSION"))))
 }
 
 /// What was found.
 #[derive(Debug, serde::Serialize)]
-#[serde(transparent)]
-pub(crate) struct Shown(Diagnosis);
+#[serde(untagged)]
+pub(crate) enum Shown {
+    All(Diagnosis),
+    Remotes(ProbeOutcome),
+}
+
+/// A table of what each remote can do.
+fn abilities(out: &mut dyn Write, style: Style, outcome: &ProbeOutcome) -> io::Result<()> {
+    for (n, probe) in outcome.remotes.iter().enumerate() {
+        if n > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{}  {}", probe.name, probe.place)?;
+        let Some(seen) = probe.abilities else {
+            let error = probe.error.as_deref().unwrap_or_default();
+            writeln!(out, "  {}  {error}", style.paint(Colour::Bad, "problem"))?;
+            if let Some(hint) = &probe.hint {
+                writeln!(out, "           {} {hint}", style.paint(Colour::Hint, "hint:"))?;
+            }
+            continue;
+        };
+        for (what, can) in [
+            ("write", seen.writable),
+            ("create without replacing", seen.conditional_put),
+            ("read parts", seen.range),
+            ("list", seen.list),
+            ("delete", seen.delete),
+        ] {
+            // What needs an object that could not be written is not known.
+            let known = seen.writable || matches!(what, "write" | "list");
+            let answer = match (known, can) {
+                (false, _) => "not known",
+                (true, true) => "yes",
+                (true, false) => "no",
+            };
+            writeln!(out, "  {what:<26}{answer}")?;
+        }
+    }
+    Ok(())
+}
 
 impl Render for Shown {
     fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
-        for finding in &self.0.findings {
+        let found = match self {
+            Self::All(found) => found,
+            Self::Remotes(outcome) => return abilities(out, style, outcome),
+        };
+        for finding in &found.findings {
             let word = match finding.level {
                 Level::Ok => "ok     ",
                 Level::Warning => "warning",
@@ -55,10 +106,10 @@ impl Render for Shown {
     }
 
     fn exit(&self) -> Exit {
-        if self.0.worst() == Level::Problem {
-            Exit::Failure
-        } else {
-            Exit::Ok
-        }
+        let bad = match self {
+            Self::All(found) => found.worst() == Level::Problem,
+            Self::Remotes(outcome) => outcome.remotes.iter().any(|probe| probe.abilities.is_none()),
+        };
+        if bad { Exit::Failure } else { Exit::Ok }
     }
 }

@@ -37,6 +37,8 @@ mod remote;
 mod remove;
 mod repro;
 mod runs;
+#[cfg_attr(not(feature = "server"), path = "serve_absent.rs")]
+mod serve;
 mod stage;
 mod status;
 mod track;
@@ -123,6 +125,7 @@ commands! {
     Freeze = freeze "freeze";
     Unfreeze = unfreeze "unfreeze";
     Remote = remote "remote";
+    Serve = serve "serve";
     Config = config "config";
     Remove = remove "remove";
     Move = r#move "move";

@@ -10,17 +10,19 @@ use crate::cli::error::CliError;
 use crate::cli::ui::{Colour, Render, Style};
 use crate::config::{FileLayer, RemoteName};
 use crate::path::quote;
-use crate::repo::{ListedRemote, NewDirectory, NewRemote, RemoteAdded, RemotesChanged, SettingsEdit};
+use crate::repo::{ListedRemote, NewDirectory, NewRemote, Probed, RemoteAdded, RemotesChanged, SettingsEdit};
 
 /// Manage remotes
 ///
-/// A remote is a directory or an S3 bucket where content is shared. Remotes are kept in `mv.toml`, which is committed;
-/// --local and --user keep one for this clone or for this user only. Credentials are never written to `mv.toml`.
+/// A remote is a place where content is shared: a directory, a bucket of S3, Google or Azure, a server that is reached
+/// by SSH or WebDAV. It is tried out when it is added. Remotes are kept in `mv.toml`, which is committed; --local and
+/// --user keep one for this clone or for this user only. Credentials are never written to `mv.toml`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   modver remote add --default store s3://bucket/prefix --region eu-central-1
   modver remote add backup /mnt/backup/modver
+  modver remote add lab ssh://me@server.example.org/srv/store
   modver remote modify store endpoint https://s3.example.org
   modver remote list")]
 pub(crate) struct Args {
@@ -62,7 +64,7 @@ enum Action {
 struct Add {
     /// Its name
     name: String,
-    /// A directory, file:///DIR or s3://BUCKET/PREFIX
+    /// A directory, or a URL: s3://, gs:// or azure://BUCKET/PREFIX, ssh://USER@HOST/DIR, webdavs://HOST/DIR
     url: String,
     /// Use it when no remote is named
     #[arg(short, long)]
@@ -76,7 +78,7 @@ struct Add {
     /// Keep it for this user, in all repositories
     #[arg(long)]
     user: bool,
-    /// The address of an S3 service other than AWS
+    /// The address of a service other than the usual one
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// The S3 region
@@ -91,12 +93,25 @@ struct Add {
     /// Put the bucket into the path, not into the host name
     #[arg(long)]
     path_style: bool,
+    /// Another setting, such as account_name=NAME, user=NAME, port=NUMBER, keyfile=FILE
+    #[arg(short, long = "option", value_name = "KEY=VALUE", value_parser = option)]
+    options: Vec<(String, String)>,
+    /// Do not try out what the remote can do
+    #[arg(long)]
+    no_probe: bool,
     /// Encrypt what is stored there, with --key-file or the setting `passphrase`
     #[arg(long)]
     encrypt: bool,
     /// The file with the key, made if it does not exist
     #[arg(long, value_name = "FILE", requires = "encrypt")]
     key_file: Option<PathBuf>,
+}
+
+fn option(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -129,8 +144,8 @@ fn layer(local: bool, user: bool) -> Option<FileLayer> {
 
 impl Add {
     fn to_add(&self) -> NewRemote {
-        let text = |field, value: &Option<String>| value.clone().map(|value| (field, value));
-        let flag = |field, set: bool| set.then(|| (field, "true".to_owned()));
+        let text = |field: &str, value: &Option<String>| value.clone().map(|value| (field.to_owned(), value));
+        let flag = |field: &str, set: bool| set.then(|| (field.to_owned(), "true".to_owned()));
         let options = [
             text("endpoint", &self.endpoint),
             text("region", &self.region),
@@ -141,7 +156,8 @@ impl Add {
         NewRemote {
             name: self.name.clone(),
             url: self.url.clone(),
-            options: options.into_iter().flatten().collect(),
+            options: options.into_iter().flatten().chain(self.options.clone()).collect(),
+            no_probe: self.no_probe,
             encrypt: self.encrypt,
             key_file: self.key_file.clone(),
             default: self.default,
@@ -155,7 +171,7 @@ impl Add {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     let settings = context.settings()?;
     Ok(match &args.action {
-        Action::Add(add) => Shown::Added(settings.add_remote(&add.to_add())?),
+        Action::Add(add) => Shown::Added(settings.add_remote(&add.to_add(), &context.progress)?),
         Action::List => Shown::List {
             remotes: settings.remotes()?,
         },
@@ -232,7 +248,11 @@ impl Render for Shown {
                         writeln!(out, "{} mkdir -p {path}", style.paint(Colour::Hint, "hint:"))?;
                     }
                 }
-                overridden(out, &added.edit)
+                overridden(out, &added.edit)?;
+                match &added.probe {
+                    Some(probe) => tried(out, style, probe),
+                    None => Ok(()),
+                }
             }
             Self::List { remotes } if remotes.is_empty() => {
                 writeln!(out, "there are no remotes; add one with: modver remote add NAME URL")
@@ -241,4 +261,43 @@ impl Render for Shown {
             _ => Ok(()),
         }
     }
+}
+
+/// Says what a new remote cannot do, or why it could not be tried.
+fn tried(out: &mut dyn Write, style: Style, probe: &Probed) -> io::Result<()> {
+    let name = &probe.name;
+    let Some(seen) = probe.abilities else {
+        let error = probe.error.as_deref().unwrap_or_default();
+        writeln!(
+            out,
+            "{} {name} could not be tried out: {error}",
+            style.paint(Colour::Hint, "warning:")
+        )?;
+        if let Some(hint) = &probe.hint {
+            writeln!(out, "{} {hint}", style.paint(Colour::Hint, "hint:"))?;
+        }
+        return writeln!(
+            out,
+            "{} modver doctor --remote {name}   (to try again)",
+            style.paint(Colour::Hint, "hint:")
+        );
+    };
+    if !seen.writable {
+        return writeln!(
+            out,
+            "{} {name} cannot be written with these credentials",
+            style.paint(Colour::Hint, "warning:")
+        );
+    }
+    let lacks = [
+        (seen.conditional_put, "create without replacing"),
+        (seen.range, "read parts"),
+        (seen.list, "list"),
+        (seen.delete, "delete"),
+    ];
+    let lacks: Vec<&str> = lacks.iter().filter(|(can, _)| !can).map(|(_, what)| *what).collect();
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "tried out {name}: it cannot {}", lacks.join(", "))
 }

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::error::Result;
-use super::super::store::{RemoteStore, run_key};
+use super::super::store::{CURRENT, RemoteStore, run_key};
 use super::super::transport::{Body, PutMode};
 use crate::hash::{RootId, RunId, ShardId};
 use crate::store::run::{self, CatalogRun};
 
 /// Runs a catalog may have.
 const MAX_RUNS: usize = 16;
+
+/// Times that the list of runs is written while others change it.
+const CURRENT_ATTEMPTS: usize = 5;
 
 /// Which runs a new one takes the place of.
 pub(in crate::remote) enum Replace<'a> {
@@ -71,10 +74,25 @@ impl RemoteStore {
             // Who may write but not remove leaves old runs behind; they say nothing wrong.
             self.delete_if_allowed(&run_key(old))?;
         }
-        let listing: String = self.list_runs()?.iter().map(|id| format!("{id}\n")).collect();
-        let body = Body::from(listing.into_bytes());
-        self.transport().put("catalog/current", &body, PutMode::Overwrite)?;
+        self.put_current()?;
         self.refresh();
+        Ok(())
+    }
+
+    /// Writes which runs are in force, for readers that cannot list. Whoever comes between listing and writing is seen when
+    /// listing again: of several writers, the last to write has seen all runs.
+    fn put_current(&self) -> Result<()> {
+        let mut runs = self.list_runs()?;
+        for _ in 0..CURRENT_ATTEMPTS {
+            let listing: String = runs.iter().map(|id| format!("{id}\n")).collect();
+            let body = Body::from(listing.into_bytes());
+            self.transport().put(CURRENT, &body, PutMode::Overwrite)?;
+            let now = self.list_runs()?;
+            if now == runs {
+                break;
+            }
+            runs = now;
+        }
         Ok(())
     }
 }

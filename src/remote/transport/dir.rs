@@ -153,6 +153,38 @@ impl DirTransport {
         Ok(file)
     }
 
+    /// Gives a complete and synced file of the same file system its key. It is gone from where it was, unless the key
+    /// existed and was not to be replaced.
+    ///
+    /// # Errors
+    /// As [`Transport::put`].
+    pub fn adopt(&self, key: &str, file: &Path, mode: PutMode) -> Result<PutOutcome> {
+        let path = self.path(key)?;
+        let fail = |error| failure(self.place(key), error);
+        let parent = path.parent().unwrap_or(&self.root);
+        if fs::stat(parent).map_err(fail)?.is_none() {
+            self.create_dirs(parent, key)?;
+        }
+        let moved = match mode {
+            PutMode::Overwrite => fs::rename(file, &path).map(|()| true),
+            PutMode::IfAbsent => fs::rename_new(file, &path),
+        };
+        match moved {
+            Ok(true) => {
+                add(&self.counters.puts, 1);
+                Ok(PutOutcome::Created)
+            }
+            Ok(false) => Ok(PutOutcome::Existed),
+            // An administrator may have moved `packs/` to another disk.
+            Err(error) if error.source.kind() == io::ErrorKind::CrossesDevices => {
+                let outcome = self.put(key, &Body::file(file), mode)?;
+                fs::remove_file(file).map_err(fail)?;
+                Ok(outcome)
+            }
+            Err(error) => Err(fail(error)),
+        }
+    }
+
     fn walk(&self, dir: &Path, key: &str, prefix: &str, depth: usize, found: &mut Vec<ObjectMeta>) -> Result<()> {
         let names = match fs::list(dir) {
             Ok(names) => names,

@@ -43,7 +43,7 @@ pub enum TransportError {
     NoRemote {
         /// The remote.
         place: Place,
-        /// `directory` or `bucket`.
+        /// `directory`, `bucket`, `container`, ...
         what: &'static str,
     },
     /// Known credentials, or the operating system's user, may not do this.
@@ -68,6 +68,16 @@ pub enum TransportError {
         /// What was asked for.
         place: Place,
         /// Where was looked.
+        source: Source,
+    },
+    /// It is not known whether a server is the right one.
+    #[error("the key of the host is not known: {place}")]
+    HostKey {
+        /// What was asked for.
+        place: Place,
+        /// The host, as `ssh` is told it.
+        host: String,
+        /// What `ssh` said.
         source: Source,
     },
     /// The bucket is in another region.
@@ -260,6 +270,26 @@ impl TransportError {
         )
     }
 
+    /// The same about another place, where one call asked on behalf of another.
+    #[must_use]
+    pub(super) fn at(mut self, at: Place) -> Self {
+        match &mut self {
+            Self::NotFound(place) | Self::Interrupted(place) | Self::InvalidKey(place) => *place = at,
+            Self::Denied { place, .. }
+            | Self::Unauthenticated { place, .. }
+            | Self::NoCredentials { place, .. }
+            | Self::Unreachable { place, .. }
+            | Self::Disconnected { place, .. }
+            | Self::TimedOut { place, .. }
+            | Self::Throttled { place, .. }
+            | Self::Server { place, .. }
+            | Self::Refused { place, .. }
+            | Self::Failed { place, .. } => *place = at,
+            _ => {}
+        }
+        self
+    }
+
     /// How long the service asked to wait.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -279,6 +309,7 @@ impl TransportError {
             | Self::Denied { place, .. }
             | Self::Unauthenticated { place, .. }
             | Self::NoCredentials { place, .. }
+            | Self::HostKey { place, .. }
             | Self::WrongRegion { place, .. }
             | Self::Unreachable { place, .. }
             | Self::Disconnected { place, .. }

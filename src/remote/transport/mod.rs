@@ -1,5 +1,5 @@
-//! Moves whole objects and ranges of them to and from a store's place: a directory or an S3 bucket. Also reads plain
-//! files over HTTP ([`WebReader`]), which is no place for a store.
+//! Moves whole objects and ranges of them to and from a store's place: a directory, a bucket of a service, a directory
+//! of a server, a web server. Also reads plain files over HTTP ([`WebReader`]), which is no place for a store.
 //!
 //! Invariants: an object has its key only once it is complete; [`PutMode::IfAbsent`] never replaces one; no error,
 //! description or debug output holds a credential; every call ends (time-outs) and every call may be repeated,
@@ -8,21 +8,45 @@
 //! Not promised: that [`PutMode::IfAbsent`] decides between two writers at the same moment. Services without
 //! conditional writes cannot ([`probe`] tells), and both writers of a content-named object write the same bytes.
 //!
-//! The library reads no environment, with one exception that is confined to `s3::account`: the usual AWS settings
-//! (`AWS_*`, `~/.aws`), which every S3 client is expected to honour. HTTP proxies likewise (`HTTPS_PROXY`).
+//! The library reads no environment, with one exception that is confined to `service`: what the programs of each
+//! service honour (`AWS_*`, `~/.aws`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_*`, ...), which every client is
+//! expected to honour. HTTP proxies likewise (`HTTPS_PROXY`), and the program `ssh` by itself.
 
 mod adaptive;
 mod dir;
 mod error;
+mod http;
 mod object;
 mod probe;
 mod retry;
 mod runtime;
-mod s3;
 mod sealed;
+#[cfg_attr(
+    not(all(
+        feature = "azure",
+        feature = "gcs",
+        feature = "gdrive",
+        feature = "huggingface",
+        feature = "oss",
+        feature = "s3",
+        feature = "webdav",
+        feature = "webhdfs"
+    )),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "a program built with fewer services uses a part of it"
+    )
+)]
+mod service;
+#[cfg(feature = "sftp")]
+mod sftp;
 mod traffic;
+#[cfg_attr(not(feature = "sftp"), allow(dead_code, reason = "as `service`"))]
+mod unique;
 mod url;
 mod web;
+mod wire;
 
 use std::fmt;
 use std::ops::Range;
@@ -38,13 +62,13 @@ use self::adaptive::Adaptive;
 pub use crate::config::Secret;
 pub use dir::DirTransport;
 pub use error::{Place, Source, TransportError};
+pub use http::{COMPLETE_HEADER, HttpTransport, LENGTH_HEADER, MODIFIED_HEADER, OFFSET_HEADER, SERVER_HEADER};
 pub use object::ObjectReader;
 pub use probe::{Capabilities, probe};
 pub use retry::{Retry, RetryPolicy};
-pub use s3::S3Transport;
 pub use sealed::{KeyError, KeySource, Sealed, make_key_file};
 pub use traffic::Traffic;
-pub use url::{Credentials, Location, RemoteSpec, UrlError};
+pub use url::{Buckets, Credentials, Location, RemoteSpec, Servers, UrlError};
 pub use web::{Version, WebReader, WebStream, shown_url};
 
 /// Result of a transport call.
@@ -221,19 +245,38 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
     })?;
     let progress = Arc::clone(&options.progress);
     let plain: Box<dyn Transport> = match location {
-        Location::Dir(path) => Box::new(Retry::new(
-            DirTransport::open(&path, options.create)?,
-            options.retry,
-            progress,
-        )),
-        Location::S3 { bucket, prefix } => Box::new(Retry::new(
-            Adaptive::new(
-                S3Transport::open(&bucket, &prefix, spec, Arc::clone(&progress))?,
-                Arc::clone(&progress),
-            ),
-            options.retry,
-            progress,
-        )),
+        Location::Dir(path) => {
+            let transport = DirTransport::open(&path, options.create)?;
+            Box::new(Retry::new(transport, options.retry, progress))
+        }
+        Location::Http(url) => {
+            let transport = HttpTransport::open(&url, spec, Arc::clone(&progress))?;
+            let transport = Adaptive::new(transport, Arc::clone(&progress));
+            Box::new(Retry::new(transport, options.retry, progress))
+        }
+        #[cfg(feature = "sftp")]
+        Location::Server {
+            kind: Servers::Sftp,
+            user,
+            host,
+            port,
+            path,
+        } => {
+            let server = sftp::Server {
+                user: user.as_deref(),
+                host: &host,
+                port,
+                path: &path,
+            };
+            let transport = sftp::SftpTransport::open(&server, spec, Arc::clone(&progress));
+            let transport = Adaptive::new(transport, Arc::clone(&progress));
+            Box::new(Retry::new(transport, options.retry, progress))
+        }
+        location => {
+            let transport = service::ServiceTransport::open(&location, spec, Arc::clone(&progress))?;
+            let transport = Adaptive::new(transport, Arc::clone(&progress));
+            Box::new(Retry::new(transport, options.retry, progress))
+        }
     };
     Ok(match &spec.encryption {
         None => plain,
@@ -257,7 +300,8 @@ pub fn check_key(key: &str) -> bool {
 }
 
 /// As [`check_key`] for the start of a key, which may also end with `/` or be empty.
-fn check_prefix(prefix: &str) -> bool {
+#[must_use]
+pub fn check_prefix(prefix: &str) -> bool {
     prefix.is_empty() || check_key(prefix.strip_suffix('/').unwrap_or(prefix))
 }
 

@@ -3,7 +3,7 @@
 use super::{Body, PutMode, PutOutcome, Result, Transport, TransportError};
 
 /// What a remote was seen to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Capabilities {
     /// Objects can be written.
     pub writable: bool,

@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::probe::Capabilities;
 use super::sealed::KeySource;
 use crate::config::Secret;
 
@@ -24,18 +25,44 @@ pub struct RemoteSpec {
     pub name: String,
     /// Where it is; see [`Location`].
     pub url: String,
-    /// S3: another service than AWS, such as `http://127.0.0.1:9000`.
+    /// Buckets and containers: another service than the usual one, such as `http://127.0.0.1:9000`.
     pub endpoint: Option<String>,
     /// S3: the region; otherwise from the environment, the profile, or asked from AWS.
     pub region: Option<String>,
     /// S3: which profile of `~/.aws` to use, before any keys in the environment.
     pub profile: Option<String>,
-    /// S3: send requests without signature.
+    /// Buckets and containers: send requests without signature.
     pub anonymous: bool,
     /// S3: bucket in the path (`true`) or in the host name (`false`); otherwise in the host name for AWS only.
     pub path_style: Option<bool>,
-    /// S3: keys, before profile and environment.
+    /// HTTP: certificates to trust besides the system's, as a PEM file.
+    pub ca_file: Option<PathBuf>,
+    /// S3 and OSS: keys, before profile and environment.
     pub credentials: Option<Credentials>,
+    /// Azure: the storage account.
+    pub account_name: Option<String>,
+    /// Google: a file with credentials.
+    pub credential_path: Option<PathBuf>,
+    /// Servers: who asks.
+    pub user: Option<String>,
+    /// Servers: the port, unless the URL has one.
+    pub port: Option<u32>,
+    /// SSH: the private key.
+    pub keyfile: Option<PathBuf>,
+    /// SSH: the program, if it is not `ssh`.
+    pub ssh: Option<PathBuf>,
+    /// Azure: the account's key.
+    pub account_key: Option<Secret>,
+    /// Azure: a shared access signature.
+    pub sas_token: Option<Secret>,
+    /// Azure: account, key and endpoint in one.
+    pub connection_string: Option<Secret>,
+    /// WebDAV: the user's password.
+    pub password: Option<Secret>,
+    /// HTTP: the token that `modver serve` gave. WebDAV, Google Drive, Hugging Face: a bearer token; WebHDFS: a delegation token.
+    pub token: Option<Secret>,
+    /// What it was seen to do, if that was found out before.
+    pub abilities: Option<Capabilities>,
     /// Whether its content is encrypted, and with which key, if the settings name one.
     pub encryption: Option<Option<KeySource>>,
 }
@@ -47,22 +74,62 @@ pub enum UrlError {
     #[error("the URL is empty")]
     Empty,
     /// It has a scheme that is not known.
-    #[error("`{scheme}://` is not supported; supported are `s3://bucket/prefix`, `file:///path` and plain paths")]
+    #[error(
+        "`{scheme}://` is not supported; supported are plain paths, file:///path, s3://bucket/prefix, \
+         gs://bucket/prefix, azure://container/prefix, https://host/repository, \
+          ssh://user@host/path, webdavs://host/path, \
+         oss://bucket/prefix, webhdfs://host/path, gdrive://folder and hf://user/repository"
+    )]
     Scheme {
         /// The scheme.
         scheme: String,
     },
+    /// One whose driver would need Java.
+    #[error("`hdfs://` is not supported, since it needs Java; write webhdfs://host:9870/path")]
+    Hdfs,
+    /// A service this program was built without.
+    #[error("this program was built without `{scheme}://`; build it with: cargo install modver --features {feature}")]
+    NotBuilt {
+        /// The scheme.
+        scheme: String,
+        /// The feature of the build.
+        feature: &'static str,
+    },
     /// It holds credentials, which do not belong into a file that git records.
     #[error(
-        "the URL contains credentials; remove them from it and use a profile, the environment (AWS_ACCESS_KEY_ID, \
-         AWS_SECRET_ACCESS_KEY) or the local settings instead"
+        "the URL contains credentials; remove them from it and use the environment, the service's own files or the \
+         local settings instead"
     )]
     Credentials,
-    /// An `s3://` URL without a usable bucket.
-    #[error("`{bucket}` is not the name of a bucket; write s3://bucket/prefix")]
+    /// A URL without a usable bucket or container.
+    #[error("`{bucket}` is not the name of a bucket; write {scheme}://bucket/prefix")]
     Bucket {
         /// What stands in its place.
         bucket: String,
+        /// The scheme.
+        scheme: &'static str,
+    },
+    /// A URL without a usable host.
+    #[error("`{host}` is not a host; write {scheme}://host/path or {scheme}://user@host:port/path")]
+    Host {
+        /// What stands in its place.
+        host: String,
+        /// The scheme.
+        scheme: &'static str,
+    },
+    /// A URL that names no repository of the hub.
+    #[error("`{url}` names no repository; write hf://user/repository/path or hf://datasets/user/repository/path")]
+    Hub {
+        /// The URL.
+        url: String,
+    },
+    /// A setting that the service needs.
+    #[error("`{setting}` is not set: {why}")]
+    Setting {
+        /// The last part of its name.
+        setting: &'static str,
+        /// What it is needed for, and where else it is looked for.
+        why: &'static str,
     },
     /// A prefix that is not usable as the start of keys.
     #[error("`{prefix}` cannot be a prefix: empty names, `.`, `..` and control characters are not allowed")]
@@ -82,7 +149,7 @@ pub enum UrlError {
         /// The URL.
         url: String,
     },
-    /// `?` or `#` in an `s3://` URL.
+    /// `?` or `#` in a URL.
     #[error("options in the URL (`?`, `#`) are not supported; use the remote's settings")]
     Options,
     /// The service's endpoint is not an `http://` or `https://` URL.
@@ -93,25 +160,119 @@ pub enum UrlError {
     },
 }
 
-/// A parsed URL.
+/// A kind of place whose objects are in buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Buckets {
+    /// Google Cloud Storage.
+    Gcs,
+    /// Azure Blob Storage.
+    Azure,
+    /// Alibaba Cloud's OSS.
+    Oss,
+}
+
+/// A kind of server that keeps files in directories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Servers {
+    /// SFTP over SSH.
+    Sftp,
+    /// WebDAV, with or without TLS.
+    WebDav {
+        /// Whether it speaks TLS.
+        tls: bool,
+    },
+    /// HDFS by its HTTP interface, with or without TLS.
+    WebHdfs {
+        /// Whether it speaks TLS.
+        tls: bool,
+    },
+}
+
+impl Servers {
+    /// How its URLs begin.
+    #[must_use]
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Sftp => "ssh",
+            Self::WebDav { tls: true } => "webdavs",
+            Self::WebDav { tls: false } => "webdav",
+            Self::WebHdfs { tls: true } => "swebhdfs",
+            Self::WebHdfs { tls: false } => "webhdfs",
+        }
+    }
+}
+
+impl Buckets {
+    /// How its URLs begin.
+    #[must_use]
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Gcs => "gs",
+            Self::Azure => "azure",
+            Self::Oss => "oss",
+        }
+    }
+}
+
+/// A parsed URL. Prefixes and paths have no slash at either end and may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// A directory, as an absolute path if `base` was one.
     Dir(PathBuf),
-    /// A bucket and what all keys start with (without a slash at either end; may be empty).
+    /// A web server: the URL as it was given.
+    Http(String),
+    /// A bucket and what all keys start with.
     S3 {
         /// Name of the bucket.
         bucket: String,
         /// Start of the keys.
         prefix: String,
     },
+    /// A bucket or container of another service.
+    Bucket {
+        /// Which service.
+        kind: Buckets,
+        /// Name of the bucket or container.
+        bucket: String,
+        /// Start of the keys.
+        prefix: String,
+    },
+    /// A directory of a server, from its root.
+    Server {
+        /// What it speaks.
+        kind: Servers,
+        /// The user, if the URL names one.
+        user: Option<String>,
+        /// Its name or address; IPv6 addresses in brackets.
+        host: String,
+        /// The port, if the URL names one.
+        port: Option<u16>,
+        /// The directory.
+        path: String,
+    },
+    /// A folder of Google Drive, from the top of the user's own.
+    Drive {
+        /// The folder.
+        path: String,
+    },
+    /// A repository at Hugging Face.
+    Hub {
+        /// `model`, `dataset` or `space`.
+        kind: &'static str,
+        /// `user/name`.
+        repository: String,
+        /// A branch.
+        revision: Option<String>,
+        /// Start of the keys.
+        path: String,
+    },
 }
 
 impl Location {
-    /// Parses `s3://bucket/prefix`, `file:///absolute`, `/absolute` or `relative/path` (to `base`).
+    /// Parses a URL, `/absolute` or `relative/path` (to `base`).
     ///
     /// # Errors
-    /// For anything else, and for URLs with credentials in them.
+    /// For URLs of no known kind, and for those with credentials in them.
     pub fn parse(url: &str, base: &Path) -> Result<Self, UrlError> {
         if url.is_empty() {
             return Err(UrlError::Empty);
@@ -119,10 +280,29 @@ impl Location {
         let Some((scheme, rest)) = url.split_once("://") else {
             return Ok(Self::Dir(base.join(url)));
         };
+        let buckets = |kind: Buckets| {
+            let (bucket, prefix) = bucket(rest, kind.scheme())?;
+            Ok(Self::Bucket { kind, bucket, prefix })
+        };
         match scheme.to_ascii_lowercase().as_str() {
-            "s3" => Self::s3(rest),
+            "s3" => {
+                let (bucket, prefix) = bucket(rest, "s3")?;
+                Ok(Self::S3 { bucket, prefix })
+            }
             "file" => Self::file(url, rest),
+            "gs" | "gcs" => buckets(Buckets::Gcs),
+            "azure" | "az" => buckets(Buckets::Azure),
+            "oss" => buckets(Buckets::Oss),
+            "ssh" | "sftp" => Self::server(Servers::Sftp, rest),
+            "webdav" => Self::server(Servers::WebDav { tls: false }, rest),
+            "webdavs" => Self::server(Servers::WebDav { tls: true }, rest),
+            "webhdfs" => Self::server(Servers::WebHdfs { tls: false }, rest),
+            "swebhdfs" => Self::server(Servers::WebHdfs { tls: true }, rest),
+            "hdfs" => Err(UrlError::Hdfs),
+            "gdrive" => Ok(Self::Drive { path: path(rest)? }),
+            "hf" => Self::hub(url, rest),
             _ if has_credentials(rest) => Err(UrlError::Credentials),
+            "http" | "https" => Self::http(url, rest),
             // A path such as `a/b://c` is a path.
             _ if scheme.contains('/') => Ok(Self::Dir(base.join(url))),
             scheme => Err(UrlError::Scheme {
@@ -131,31 +311,85 @@ impl Location {
         }
     }
 
-    fn s3(rest: &str) -> Result<Self, UrlError> {
-        if has_credentials(rest) {
-            return Err(UrlError::Credentials);
-        }
+    fn server(kind: Servers, rest: &str) -> Result<Self, UrlError> {
         if rest.contains(['?', '#']) {
             return Err(UrlError::Options);
         }
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if bucket.is_empty() || bucket.len() > 255 || !bucket.chars().all(valid) || matches!(bucket, "." | "..") {
-            return Err(UrlError::Bucket {
-                bucket: bucket.to_owned(),
-            });
+        let (authority, directory) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, place) = match authority.rsplit_once('@') {
+            Some((user, place)) => (Some(user), place),
+            None => (None, authority),
+        };
+        if user.is_some_and(|user| user.contains(':')) {
+            return Err(UrlError::Credentials);
         }
-        let prefix = prefix.trim_end_matches('/');
-        let bad = |name: &str| matches!(name, "" | "." | "..") || name.trim() != name;
-        if !prefix.is_empty() && (prefix.split('/').any(bad) || prefix.chars().any(char::is_control)) {
-            return Err(UrlError::Prefix {
-                prefix: prefix.to_owned(),
-            });
+        let bad = || UrlError::Host {
+            host: place.to_owned(),
+            scheme: kind.scheme(),
+        };
+        let (host, port) = match place.rsplit_once(':') {
+            // The colons of an address in brackets.
+            Some((_, end)) if end.ends_with(']') => (place, None),
+            Some((host, port)) => (host, Some(port.parse().map_err(|_| bad())?)),
+            None => (place, None),
+        };
+        // Programs would take a name that starts with `-` for an option.
+        let valid = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+        let is_user = |user: &str| !user.is_empty() && !user.starts_with('-') && !user.contains(char::is_whitespace);
+        if host.is_empty() || host.starts_with('-') || !host.chars().all(valid) || !user.is_none_or(is_user) {
+            return Err(bad());
         }
-        Ok(Self::S3 {
-            bucket: bucket.to_owned(),
-            prefix: prefix.to_owned(),
+        let directory = match kind {
+            // Names of files, not a part of a URL, as SSH programs see it.
+            Servers::Sftp => directory.to_owned(),
+            _ => String::from_utf8(unescaped(rest, directory)?)
+                .map_err(|_| UrlError::Escape { url: rest.to_owned() })?,
+        };
+        Ok(Self::Server {
+            kind,
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+            path: path(directory.trim_start_matches('/'))?,
         })
+    }
+
+    fn hub(url: &str, rest: &str) -> Result<Self, UrlError> {
+        let bad = || UrlError::Hub { url: url.to_owned() };
+        let (kind, rest) = match rest.split_once('/') {
+            Some(("datasets", rest)) => ("dataset", rest),
+            Some(("spaces", rest)) => ("space", rest),
+            _ => ("model", rest.strip_prefix("models/").unwrap_or(rest)),
+        };
+        let (user, rest) = rest.split_once('/').ok_or_else(bad)?;
+        let (name, directory) = rest.split_once('/').unwrap_or((rest, ""));
+        let (name, revision) = match name.split_once('@') {
+            Some((name, revision)) => (name, Some(revision.to_owned())),
+            None => (name, None),
+        };
+        let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let named = |text: &str| !text.is_empty() && text.chars().all(valid);
+        if !named(user) || !named(name) || revision.as_deref() == Some("") {
+            return Err(bad());
+        }
+        Ok(Self::Hub {
+            kind,
+            repository: format!("{user}/{name}"),
+            revision,
+            path: path(directory)?,
+        })
+    }
+
+    fn http(url: &str, rest: &str) -> Result<Self, UrlError> {
+        if rest.contains(['?', '#']) {
+            return Err(UrlError::Options);
+        }
+        if rest.is_empty() || rest.starts_with('/') {
+            return Err(UrlError::Endpoint {
+                endpoint: url.to_owned(),
+            });
+        }
+        Ok(Self::Http(url.trim_end_matches('/').to_owned()))
     }
 
     fn file(url: &str, rest: &str) -> Result<Self, UrlError> {
@@ -163,24 +397,62 @@ impl Location {
         if !path.starts_with('/') {
             return Err(UrlError::FileHost { url: url.to_owned() });
         }
-        let mut bytes = Vec::with_capacity(path.len());
-        let mut left = path.as_bytes();
-        while let [first, rest @ ..] = left {
-            left = rest;
-            if *first == b'%' {
-                let digits = rest
-                    .get(..2)
-                    .and_then(|d| std::str::from_utf8(d).ok())
-                    .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-                let byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok());
-                bytes.push(byte.ok_or_else(|| UrlError::Escape { url: url.to_owned() })?);
-                left = &rest[2..];
-            } else {
-                bytes.push(*first);
-            }
-        }
+        let bytes = unescaped(url, path)?;
         Ok(Self::Dir(PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))))
     }
+}
+
+/// `bucket/prefix` behind the scheme.
+fn bucket(rest: &str, scheme: &'static str) -> Result<(String, String), UrlError> {
+    if has_credentials(rest) {
+        return Err(UrlError::Credentials);
+    }
+    if rest.contains(['?', '#']) {
+        return Err(UrlError::Options);
+    }
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    // Azure's root container is called `$root`.
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '$');
+    if bucket.is_empty() || bucket.len() > 255 || !bucket.chars().all(valid) || matches!(bucket, "." | "..") {
+        return Err(UrlError::Bucket {
+            bucket: bucket.to_owned(),
+            scheme,
+        });
+    }
+    Ok((bucket.to_owned(), path(prefix)?))
+}
+
+/// A prefix that can be the start of keys, without a slash at its end.
+fn path(text: &str) -> Result<String, UrlError> {
+    let prefix = text.trim_end_matches('/');
+    let bad = |name: &str| matches!(name, "" | "." | "..") || name.trim() != name;
+    if !prefix.is_empty() && (prefix.split('/').any(bad) || prefix.chars().any(char::is_control)) {
+        return Err(UrlError::Prefix {
+            prefix: prefix.to_owned(),
+        });
+    }
+    Ok(prefix.to_owned())
+}
+
+/// The bytes of a path in which `%` and two digits stand for one.
+fn unescaped(url: &str, path: &str) -> Result<Vec<u8>, UrlError> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut left = path.as_bytes();
+    while let [first, rest @ ..] = left {
+        left = rest;
+        if *first == b'%' {
+            let digits = rest
+                .get(..2)
+                .and_then(|d| std::str::from_utf8(d).ok())
+                .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+            let byte = digits.and_then(|d| u8::from_str_radix(d, 16).ok());
+            bytes.push(byte.ok_or_else(|| UrlError::Escape { url: url.to_owned() })?);
+            left = &rest[2..];
+        } else {
+            bytes.push(*first);
+        }
+    }
+    Ok(bytes)
 }
 
 /// Whether the host part has a user in front of it.
@@ -217,12 +489,70 @@ mod tests {
         assert_eq!(parse("file:///srv/a%20b"), dir("/srv/a b"));
         assert_eq!(parse("file://localhost/srv"), dir("/srv"));
         assert_eq!(parse("s3://bucket"), s3("bucket", ""));
+        assert_eq!(
+            parse("https://h:1/data/"),
+            Ok(Location::Http("https://h:1/data".into()))
+        );
         assert_eq!(parse("S3://my.bucket-1/a b/c/"), s3("my.bucket-1", "a b/c"));
     }
 
     #[test]
+    fn services_and_servers() {
+        let buckets = |kind, bucket: &str, prefix: &str| {
+            Ok(Location::Bucket {
+                kind,
+                bucket: bucket.into(),
+                prefix: prefix.into(),
+            })
+        };
+        assert_eq!(parse("gs://b/p/q/"), buckets(Buckets::Gcs, "b", "p/q"));
+        assert_eq!(parse("gcs://b"), buckets(Buckets::Gcs, "b", ""));
+        assert_eq!(parse("azure://c/p"), buckets(Buckets::Azure, "c", "p"));
+        assert_eq!(parse("az://$root"), buckets(Buckets::Azure, "$root", ""));
+        assert_eq!(parse("oss://b/p"), buckets(Buckets::Oss, "b", "p"));
+        let server = |kind, user: Option<&str>, host: &str, port, path: &str| {
+            Ok(Location::Server {
+                kind,
+                user: user.map(Into::into),
+                host: host.into(),
+                port,
+                path: path.into(),
+            })
+        };
+        let dav = |tls| Servers::WebDav { tls };
+        assert_eq!(
+            parse("ssh://me@host:2222/srv/a%20b/"),
+            server(Servers::Sftp, Some("me"), "host", Some(2222), "srv/a%20b")
+        );
+        assert_eq!(parse("sftp://[::1]/x"), server(Servers::Sftp, None, "[::1]", None, "x"));
+        assert_eq!(parse("webdavs://h/a%20b"), server(dav(true), None, "h", None, "a b"));
+        assert_eq!(parse("webdav://h:8080"), server(dav(false), None, "h", Some(8080), ""));
+        assert!(matches!(parse("ssh://-oProxyCommand=x/y"), Err(UrlError::Host { .. })));
+        assert!(matches!(parse("ssh://-x@host/y"), Err(UrlError::Host { .. })));
+        assert!(matches!(parse("ssh:///y"), Err(UrlError::Host { .. })));
+        assert!(matches!(parse("ssh://host:x/y"), Err(UrlError::Host { .. })));
+        assert_eq!(parse("ssh://u:hush@host/y"), Err(UrlError::Credentials));
+        assert!(matches!(parse("webdav://h/a/../b"), Err(UrlError::Prefix { .. })));
+        assert_eq!(parse("gdrive://a/b"), Ok(Location::Drive { path: "a/b".into() }));
+        let hub = |kind, repository: &str, revision: Option<&str>, path: &str| {
+            Ok(Location::Hub {
+                kind,
+                repository: repository.into(),
+                revision: revision.map(Into::into),
+                path: path.into(),
+            })
+        };
+        assert_eq!(parse("hf://me/model"), hub("model", "me/model", None, ""));
+        assert_eq!(
+            parse("hf://datasets/me/data@dev/store"),
+            hub("dataset", "me/data", Some("dev"), "store")
+        );
+        assert!(matches!(parse("hf://me"), Err(UrlError::Hub { .. })));
+    }
+
+    #[test]
     fn refusals_say_what_to_write() {
-        assert!(matches!(parse("gs://b/p"), Err(UrlError::Scheme { scheme }) if scheme == "gs"));
+        assert_eq!(parse("hdfs://h/p"), Err(UrlError::Hdfs));
         assert!(parse("ftp://x").unwrap_err().to_string().contains("s3://bucket/prefix"));
         assert_eq!(parse("s3://AKIA:secret@bucket/p"), Err(UrlError::Credentials));
         assert_eq!(parse("https://user:pw@host/"), Err(UrlError::Credentials));
@@ -238,6 +568,8 @@ mod tests {
         assert!(matches!(parse("file://host/x"), Err(UrlError::FileHost { .. })));
         assert!(matches!(parse("file:///x%zz"), Err(UrlError::Escape { .. })));
         assert!(matches!(parse("file:///x%+1"), Err(UrlError::Escape { .. })));
+        assert_eq!(parse("https://h/x?a=b"), Err(UrlError::Options));
+        assert!(matches!(parse("http:///x"), Err(UrlError::Endpoint { .. })));
         assert_eq!(parse(""), Err(UrlError::Empty));
     }
 
@@ -260,7 +592,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_parsed_or_refused(url in "\\PC{0,40}", scheme in "(s3://|file://|)") {
+        fn any_text_is_parsed_or_refused(url in "\\PC{0,40}", scheme in "(s3://|file://|gs://|ssh://|webdav://|hf://|)") {
             let _ = parse(&format!("{scheme}{url}"));
         }
     }

@@ -16,15 +16,9 @@ use reqwest::{Method, Response, StatusCode};
 use super::Result;
 use super::error::{Place, TransportError};
 use super::retry::RetryPolicy;
-use super::runtime::runtime;
+use super::wire::{self, IDLE, drive, request_error, retry_after};
 use crate::progress::Progress;
 
-/// How long making a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long nothing may arrive.
-const IDLE: Duration = Duration::from_secs(60);
-/// Redirects that are followed.
-const REDIRECTS: usize = 10;
 /// How often a broken connection is taken up again for one file.
 const RESUMES: u32 = 50;
 /// The longest value of a header that is kept.
@@ -106,25 +100,10 @@ impl WebReader {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(progress: Arc<Progress>, retry: RetryPolicy) -> Result<Self> {
-        let redirects = reqwest::redirect::Policy::custom(|attempt| {
-            let from_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-            if attempt.previous().len() > REDIRECTS {
-                attempt.error("too many redirects")
-            } else if from_https && attempt.url().scheme() != "https" {
-                attempt.error("a redirect from https to http")
-            } else {
-                attempt.follow()
-            }
-        });
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("modver/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .redirect(redirects)
-            .build()
-            .map_err(|error| TransportError::Failed {
-                place: place(""),
-                source: error.into(),
-            })?;
+        let client = wire::client().build().map_err(|error| TransportError::Failed {
+            place: place(""),
+            source: error.into(),
+        })?;
         Ok(Self {
             client,
             progress,
@@ -181,22 +160,12 @@ impl WebReader {
 
     /// Waits for something, but not longer than [`IDLE`] and not when the operation is asked to stop.
     fn wait<T>(&self, url: &str, work: impl Future<Output = reqwest::Result<T>>) -> Result<T> {
-        self.progress.check().map_err(|_| Self::interrupted(url))?;
-        let runtime = runtime().map_err(|error| TransportError::Failed {
-            place: place(url),
-            source: error.into(),
+        let result = drive(&self.progress, async { tokio::time::timeout(IDLE, work).await }).map_err(|error| {
+            TransportError::Failed {
+                place: place(url),
+                source: error.into(),
+            }
         })?;
-        let stop = async {
-            while self.progress.check().is_ok() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        let result = runtime.block_on(async {
-            tokio::select! {
-                result = tokio::time::timeout(IDLE, work) => Some(result),
-                () = stop => None,
-            }
-        });
         match result {
             None => Err(Self::interrupted(url)),
             Some(Err(_)) => Err(TransportError::TimedOut {
@@ -222,11 +191,7 @@ impl WebReader {
             if status.is_success() || status == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
-            let later = response
-                .headers()
-                .get(header::RETRY_AFTER)
-                .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-                .map(Duration::from_secs);
+            let later = retry_after(response.headers());
             Err(status_error(place(url), status, later))
         })
     }
@@ -254,20 +219,6 @@ fn status_error(place: Place, status: StatusCode, retry_after: Option<Duration>)
             source: reason.into(),
         },
         status => TransportError::Status { place, status, reason },
-    }
-}
-
-fn request_error(place: Place, error: reqwest::Error) -> TransportError {
-    let (connect, redirect, builder) = (error.is_connect(), error.is_redirect(), error.is_builder());
-    let source = error.without_url().into();
-    if redirect {
-        TransportError::Redirected { place, source }
-    } else if builder {
-        TransportError::Failed { place, source }
-    } else if connect {
-        TransportError::Unreachable { place, source }
-    } else {
-        TransportError::Disconnected { place, source }
     }
 }
 

@@ -67,8 +67,10 @@ impl<'a> UrlSource<'a> {
                     Err(error) if error.is_not_found() => Err(RepoError::NotFound { path }),
                     path => Ok(Place::Local(path?)),
                 },
-                Ok(Location::S3 { bucket, prefix }) => object_place(desk, &bucket, &prefix),
-                Err(transport::UrlError::Scheme { .. }) => Err(RepoError::UnknownScheme { url: shown(url) }),
+                Ok(Location::Http(_)) | Err(transport::UrlError::Scheme { .. }) => {
+                    Err(RepoError::UnknownScheme { url: shown(url) })
+                }
+                Ok(location) => object_place(desk, url, &location),
                 Err(source) => Err(TransportError::Url {
                     remote: shown(url),
                     source,
@@ -377,25 +379,29 @@ impl<R: Read> Read for Limited<'_, R> {
     }
 }
 
-/// Where an object is. The settings of a remote that is set up here and lies in the same bucket hold for it, too.
-fn object_place(desk: &Desk<'_>, bucket: &str, key: &str) -> Result<Place> {
-    if key.is_empty() {
-        return Err(RepoError::NoName {
-            url: format!("s3://{bucket}"),
-        });
+/// Where an object is. The settings of a remote that is set up here and lies at the same place hold for it, too.
+fn object_place(desk: &Desk<'_>, url: &str, location: &Location) -> Result<Place> {
+    let (parent, name) = url.trim_end_matches('/').rsplit_once('/').unwrap_or_default();
+    let named = match location {
+        Location::S3 { prefix: path, .. }
+        | Location::Bucket { prefix: path, .. }
+        | Location::Server { path, .. }
+        | Location::Drive { path }
+        | Location::Hub { path, .. } => !path.is_empty(),
+        Location::Dir(_) | Location::Http(_) => true,
+    };
+    if !named || !parent.contains("://") {
+        return Err(RepoError::NoName { url: shown(url) });
     }
     let same = desk.own_remotes().into_iter().find(|remote| {
-        let location = Location::parse(&remote.url, Path::new("/"));
-        matches!(location, Ok(Location::S3 { bucket: theirs, .. }) if theirs == bucket)
+        let theirs = Location::parse(&remote.url, Path::new("/"));
+        theirs.is_ok_and(|theirs| is_same_place(&theirs, location))
     });
-    let (parent, name) = key.rsplit_once('/').unwrap_or(("", key));
-    let url = match parent {
-        "" => format!("s3://{bucket}"),
-        parent => format!("s3://{bucket}/{parent}"),
-    };
     let spec = RemoteSpec {
-        name: bucket.to_owned(),
-        url,
+        name: parent.to_owned(),
+        url: parent.to_owned(),
+        // What is there besides the store is not encrypted.
+        encryption: None,
         ..same.as_ref().map(places::spec).unwrap_or_default()
     };
     let options = places::options(Path::new("/"), false, &desk.progress);
@@ -403,6 +409,20 @@ fn object_place(desk: &Desk<'_>, bucket: &str, key: &str) -> Result<Place> {
         transport: transport::open(&spec, &options)?,
         key: name.to_owned(),
     })
+}
+
+/// Whether both are in one bucket, or on one server.
+fn is_same_place(one: &Location, other: &Location) -> bool {
+    match (one, other) {
+        (Location::S3 { bucket: a, .. }, Location::S3 { bucket: b, .. }) => a == b,
+        (Location::Bucket { kind: k, bucket: a, .. }, Location::Bucket { kind: l, bucket: b, .. }) => {
+            k == l && a == b
+        }
+        (Location::Server { kind: k, host: a, .. }, Location::Server { kind: l, host: b, .. }) => k == l && a == b,
+        (Location::Drive { .. }, Location::Drive { .. }) => true,
+        (Location::Hub { repository: a, .. }, Location::Hub { repository: b, .. }) => a == b,
+        _ => false,
+    }
 }
 
 fn version_of(object: &ObjectMeta) -> Version {

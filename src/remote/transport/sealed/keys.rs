@@ -7,6 +7,7 @@ use aes_siv::siv::Aes256Siv;
 
 use crate::config::Secret;
 use crate::fs;
+use crate::hash::keyed;
 use crate::store::marker::{Encryption, Kdf};
 
 /// Begins a key file; 64 hexadecimal digits follow.
@@ -82,7 +83,7 @@ pub(super) fn random() -> Result<[u8; 32], KeyError> {
 /// When it cannot be written.
 pub fn make_key_file(path: &Path) -> Result<(), KeyError> {
     let key = random()?;
-    let text = format!("{KEY_FILE}{}\n", blake3::Hash::from_bytes(key).to_hex());
+    let text = format!("{KEY_FILE}{}\n", keyed::to_hex(&key));
     Ok(fs::write_private(path, text.as_bytes())?)
 }
 
@@ -90,8 +91,8 @@ fn read_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
     let bytes = fs::read(path, 4096)?;
     let text = std::str::from_utf8(&bytes).ok();
     let digits = text.and_then(|text| text.trim().strip_prefix(KEY_FILE));
-    let key = digits.and_then(|digits| blake3::Hash::from_hex(digits).ok());
-    key.map(|key| *key.as_bytes())
+    digits
+        .and_then(keyed::from_hex)
         .ok_or_else(|| KeyError::NotAKey(path.to_owned()))
 }
 
@@ -104,11 +105,11 @@ impl KeySource {
                 Self::File(_) => Kdf::KeyFile,
                 Self::Passphrase(_) => NEW,
             },
-            salt: hex(&random()?),
+            salt: keyed::to_hex(&random()?),
             check: String::new(),
         };
         let master = self.master(&encryption)?;
-        encryption.check = hex(&blake3::derive_key("modver 2026 encryption: check", &master));
+        encryption.check = keyed::to_hex(&keyed::derive("modver 2026 encryption: check", &master));
         Ok((encryption, Keys::new(&master)))
     }
 
@@ -118,21 +119,20 @@ impl KeySource {
             return Err(KeyError::Unknown);
         }
         let master = self.master(encryption)?;
-        let check = blake3::Hash::from_bytes(blake3::derive_key("modver 2026 encryption: check", &master));
-        // `Hash` compares in constant time.
-        match blake3::Hash::from_hex(&encryption.check) {
-            Ok(expected) if expected == check => Ok(Keys::new(&master)),
+        let check = keyed::derive("modver 2026 encryption: check", &master);
+        match keyed::from_hex(&encryption.check) {
+            Some(expected) if keyed::is_same(&expected, &check) => Ok(Keys::new(&master)),
             _ => Err(KeyError::Wrong),
         }
     }
 
     fn master(&self, encryption: &Encryption) -> Result<[u8; 32], KeyError> {
-        let salt = blake3::Hash::from_hex(&encryption.salt).map_err(|_| KeyError::Unknown)?;
+        let salt = keyed::from_hex(&encryption.salt).ok_or(KeyError::Unknown)?;
         match (self, &encryption.kdf) {
             (Self::File(path), Kdf::KeyFile) => {
                 let mut material = read_key_file(path)?.to_vec();
-                material.extend(salt.as_bytes());
-                Ok(blake3::derive_key("modver 2026 encryption: key file", &material))
+                material.extend(salt);
+                Ok(keyed::derive("modver 2026 encryption: key file", &material))
             }
             (
                 Self::Passphrase(passphrase),
@@ -151,7 +151,7 @@ impl KeySource {
                 let argon = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
                 let mut master = [0; 32];
                 argon
-                    .hash_password_into(passphrase.expose().as_bytes(), salt.as_bytes(), &mut master)
+                    .hash_password_into(passphrase.expose().as_bytes(), &salt, &mut master)
                     .map_err(|_| KeyError::Unknown)?;
                 Ok(master)
             }
@@ -163,10 +163,9 @@ impl KeySource {
 impl Keys {
     fn new(master: &[u8; 32]) -> Self {
         let mut names = [0; 64];
-        let mut hasher = blake3::Hasher::new_derive_key("modver 2026 encryption: names");
-        hasher.update(master).finalize_xof().fill(&mut names);
+        keyed::derive_into("modver 2026 encryption: names", master, &mut names);
         Self {
-            content: blake3::derive_key("modver 2026 encryption: content", master),
+            content: keyed::derive("modver 2026 encryption: content", master),
             names: std::sync::Mutex::new(Aes256Siv::new(&names.into())),
         }
     }

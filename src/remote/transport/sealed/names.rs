@@ -21,7 +21,7 @@ impl Keys {
                 return None;
             }
             let mut siv = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            let sealed = siv.encrypt([key[..above].as_bytes()], part.as_bytes()).ok()?;
+            let sealed = siv.encrypt([&key.as_bytes()[..above]], part.as_bytes()).ok()?;
             name = format!("{name}/{}", hex(&sealed));
             above += part.len() + 1;
         }

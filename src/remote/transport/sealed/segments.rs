@@ -7,6 +7,8 @@
 use chacha20poly1305::aead::Aead as _;
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce};
 
+use crate::hash::keyed::keyed;
+
 /// Bytes of a header: magic, salt, length of the content (little-endian).
 pub(super) const HEADER: u64 = 48;
 const MAGIC: &[u8; 8] = b"mvsealed";
@@ -39,12 +41,8 @@ impl Header {
 
     /// What seals and opens the segments of the object with this header and name.
     pub(super) fn cipher(&self, content_key: &[u8; 32], key: &str) -> Cipher {
-        let mut hasher = blake3::Hasher::new_keyed(content_key);
-        hasher
-            .update(&self.salt)
-            .update(&self.len.to_le_bytes())
-            .update(key.as_bytes());
-        Cipher(XChaCha20Poly1305::new(&(*hasher.finalize().as_bytes()).into()))
+        let parts = [&self.salt[..], &self.len.to_le_bytes(), key.as_bytes()];
+        Cipher(XChaCha20Poly1305::new(&keyed(content_key, &parts).into()))
     }
 }
 

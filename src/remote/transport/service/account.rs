@@ -1,6 +1,6 @@
 //! Who asks, and in which region: settings first, then the usual AWS places.
 //!
-//! This is the one place of the library that reads the environment (through `reqsign`): `AWS_PROFILE`, `AWS_REGION`,
+//! Of the environment it reads (through `reqsign`) `AWS_PROFILE`, `AWS_REGION`,
 //! `AWS_DEFAULT_REGION`, `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `AWS_CONFIG_FILE`, `AWS_SHARED_CREDENTIALS_FILE`,
 //! and what the credential chain reads. Order of credentials, as in the AWS command line: keys from the settings; the
 //! profile from the settings; keys in the environment; the profile of `AWS_PROFILE` or `default`; SSO; web identity;
@@ -11,11 +11,11 @@
 use std::path::PathBuf;
 
 use reqsign_aws_v4::{Credential, DefaultCredentialProvider, StaticCredentialProvider};
-use reqsign_core::{
-    CommandExecute, CommandOutput, Context, Env as _, OsEnv, ProvideCredential, ProvideCredentialChain,
-};
+use reqsign_core::{Env as _, OsEnv, ProvideCredentialChain};
 
 use super::super::url::{Credentials, RemoteSpec};
+use super::commands::WithCommands;
+use super::first_var;
 
 /// A configuration file is a few kilobytes.
 const CONFIG_LIMIT: u64 = 4 << 20;
@@ -69,13 +69,6 @@ pub(super) fn region(spec: &RemoteSpec) -> Option<String> {
         })
 }
 
-fn first_var(names: &[&str]) -> Option<String> {
-    names
-        .iter()
-        .filter_map(|name| OsEnv.var(name))
-        .find(|value| !value.is_empty())
-}
-
 /// The `region` of a profile in the text of `~/.aws/config`.
 fn profile_region(config: &str, profile: &str) -> Option<String> {
     let mut inside = false;
@@ -94,39 +87,6 @@ fn profile_region(config: &str, profile: &str) -> Option<String> {
         }
     }
     None
-}
-
-/// Lets `credential_process` of a profile run its command.
-#[derive(Debug)]
-struct WithCommands(DefaultCredentialProvider);
-
-impl ProvideCredential for WithCommands {
-    type Credential = Credential;
-
-    async fn provide_credential(&self, context: &Context) -> reqsign_core::Result<Option<Credential>> {
-        let context = context.clone().with_command_execute(Commands);
-        self.0.provide_credential(&context).await
-    }
-}
-
-#[derive(Debug)]
-struct Commands;
-
-impl CommandExecute for Commands {
-    async fn command_execute(&self, program: &str, args: &[&str]) -> reqsign_core::Result<CommandOutput> {
-        let output = tokio::process::Command::new(program)
-            .args(args)
-            .stdin(std::process::Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await
-            .map_err(|error| reqsign_core::Error::unexpected("cannot run credential_process").with_source(error))?;
-        Ok(CommandOutput {
-            status: output.status.code().unwrap_or(-1),
-            stdout: output.stdout,
-            stderr: output.stderr,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The HTTP connection under the S3 client.
+//! The HTTP connection under the clients of services.
 //!
 //! OpenDAL builds and signs requests and hands them to [`Http`], which counts them, sends files without holding
 //! them in memory, notices connections on which nothing moves, and remembers of each call what an error needs to
-//! be told apart: status, S3 error code, `Retry-After`.
+//! be told apart: status, the service's code and words, `Retry-After`.
 
 use crate::fs::File;
 use std::io;
@@ -17,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use http_body::Frame;
+use opendal::raw::Operation;
 use opendal::{Buffer, ErrorKind, HttpBody, HttpTransport};
 use tokio::time::{Instant, Sleep};
 
@@ -52,6 +53,8 @@ pub(super) enum Failure {
 pub(super) struct Seen {
     pub(super) status: Option<u16>,
     pub(super) code: Option<String>,
+    /// The service's own words about a failure.
+    pub(super) message: Option<String>,
     pub(super) retry_after: Option<Duration>,
     pub(super) region: Option<String>,
     pub(super) failure: Option<Failure>,
@@ -64,6 +67,8 @@ pub(super) struct Seen {
 pub(super) struct Call {
     pub(super) limit: Option<u64>,
     pub(super) upload: Option<Upload>,
+    /// What is added to the query of requests that write.
+    pub(super) condition: Option<&'static str>,
     seen: Mutex<Seen>,
 }
 
@@ -78,6 +83,12 @@ impl Call {
 
     pub(super) fn seen(&self) -> Seen {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes what became known during a part of this call known of the whole.
+    pub(super) fn adopt(&self, part: &Self) {
+        let seen = part.seen();
+        self.note(|own| *own = seen);
     }
 
     fn note(&self, note: impl FnOnce(&mut Seen)) {
@@ -246,17 +257,77 @@ impl Http {
         header(response.headers(), "x-amz-bucket-region")
     }
 
-    fn count(&self, method: &http::Method, uri: &http::Uri) {
-        let listing = uri.query().is_some_and(|query| query.contains("list-type="));
-        let counter = match *method {
-            http::Method::GET if listing => &self.counters.lists,
-            http::Method::GET => &self.counters.gets,
-            http::Method::HEAD => &self.counters.stats,
-            http::Method::DELETE => &self.counters.deletes,
+    /// Counts a request; those that ask for credentials, which are no operation, are not counted.
+    fn count(&self, request: &http::request::Parts) {
+        let Some(operation) = request.extensions.get::<Operation>() else {
+            return;
+        };
+        let counter = match operation {
+            Operation::List => &self.counters.lists,
+            Operation::Read => &self.counters.gets,
+            Operation::Stat => &self.counters.stats,
+            Operation::Delete => &self.counters.deletes,
             _ => &self.counters.puts,
         };
         add(counter, 1);
     }
+
+    /// Sends a request that OpenDAL has no method for; a refusal is an error.
+    pub(super) async fn ask(
+        &self,
+        operation: Operation,
+        request: http::request::Builder,
+        body: Buffer,
+    ) -> opendal::Result<Answer> {
+        let request = request.extension(operation).body(body).map_err(|error| {
+            opendal::Error::new(ErrorKind::Unexpected, "cannot build the request").set_source(error)
+        })?;
+        let (parts, mut body) = self.fetch(request).await?.into_parts();
+        let page = body.to_buffer().await?;
+        Ok(Answer {
+            status: parts.status,
+            page: page.to_bytes(),
+        })
+    }
+}
+
+/// An answer that is here wholly.
+pub(super) struct Answer {
+    pub(super) status: http::StatusCode,
+    pub(super) page: Bytes,
+}
+
+impl Answer {
+    /// Success, or what this answer says as an error.
+    pub(super) fn ok(self) -> opendal::Result<Bytes> {
+        if self.status.is_success() {
+            Ok(self.page)
+        } else {
+            Err(opendal::Error::new(
+                ErrorKind::Unexpected,
+                format!("status {}", self.status),
+            ))
+        }
+    }
+}
+
+/// Where cloud machines ask for their credentials.
+fn is_metadata(uri: &http::Uri) -> bool {
+    uri.host()
+        .is_some_and(|host| host.starts_with("169.254.") || host == "metadata.google.internal")
+}
+
+/// Adds to the query of a URL.
+fn with_query(uri: &http::Uri, parameter: &str) -> String {
+    let separator = if uri.query().is_some() { '&' } else { '?' };
+    format!("{uri}{separator}{parameter}")
+}
+
+/// What errors may show of a URL: its query may hold a signature.
+fn without_query(uri: &http::Uri) -> Option<http::Uri> {
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = uri.path().parse().ok();
+    http::Uri::from_parts(parts).ok()
 }
 
 impl HttpTransport for Http {
@@ -264,17 +335,17 @@ impl HttpTransport for Http {
         let call = CALL.try_with(Arc::clone).unwrap_or_default();
         call.note(|seen| *seen = Seen::default());
         let (parts, buffer) = request.into_parts();
-        let metadata = parts.uri.host().is_some_and(|host| host.starts_with("169.254."));
-        if !metadata {
-            self.count(&parts.method, &parts.uri);
-        }
+        let metadata = is_metadata(&parts.uri);
+        self.count(&parts);
+        let writes = matches!(parts.extensions.get(), Some(Operation::Write));
+        let url = match call.condition.filter(|_| writes) {
+            Some(condition) => with_query(&parts.uri, condition),
+            None => parts.uri.to_string(),
+        };
         let head = parts.method == http::Method::HEAD;
         let length = buffer.len() as u64;
         let sent = Arc::new(AtomicU64::new(0));
-        let mut builder = self
-            .client
-            .request(parts.method, parts.uri.to_string())
-            .headers(parts.headers);
+        let mut builder = self.client.request(parts.method, url).headers(parts.headers);
         if length > 0 {
             builder = builder.body(reqwest::Body::wrap(Sending {
                 buffer,
@@ -309,9 +380,11 @@ impl HttpTransport for Http {
         };
         let body = if failed {
             let page = receiving.page().await;
+            let (code, message) = said(&page);
             call.note(|seen| {
                 seen.status = Some(status.as_u16());
-                seen.code = between(&page, "<Code>", "</Code>");
+                seen.code = code.or_else(|| header(&headers, "x-ms-error-code"));
+                seen.message = message;
                 seen.retry_after = header(&headers, http::header::RETRY_AFTER.as_str())
                     .and_then(|text| text.trim().parse().ok())
                     .map(Duration::from_secs);
@@ -331,7 +404,9 @@ impl HttpTransport for Http {
         let mut answer = http::Response::new(body);
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
-        answer.extensions_mut().insert(parts.uri);
+        if let Some(uri) = without_query(&parts.uri) {
+            answer.extensions_mut().insert(uri);
+        }
         Ok(answer)
     }
 }
@@ -368,6 +443,28 @@ fn header(headers: &http::HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
+/// The code and the words of an error page, which is XML or JSON.
+fn said(page: &[u8]) -> (Option<String>, Option<String>) {
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(page) else {
+        return (
+            between(page, "<Code>", "</Code>"),
+            between(page, "<Message>", "</Message>"),
+        );
+    };
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let error = &json["error"];
+    let hdfs = &json["RemoteException"];
+    (
+        text(&error["errors"][0]["reason"])
+            .or_else(|| text(&hdfs["exception"]))
+            // As Google's authorization server has it.
+            .or_else(|| text(error)),
+        text(&error["message"])
+            .or_else(|| text(&hdfs["message"]))
+            .or_else(|| text(&json["error_description"])),
+    )
+}
+
 fn between(page: &[u8], begin: &str, end: &str) -> Option<String> {
     let text = String::from_utf8_lossy(page);
     let (_, rest) = text.split_once(begin)?;
@@ -394,4 +491,26 @@ fn idle(call: &Call) -> opendal::Error {
 fn too_large(call: &Call) -> opendal::Error {
     call.note(|seen| seen.failure = Some(Failure::TooLarge));
     opendal::Error::new(ErrorKind::Unexpected, "more bytes than allowed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_and_urls() {
+        let xml = b"<Error><Code>AccessDenied</Code><Message>No.</Message></Error>";
+        let (code, message) = said(xml);
+        assert_eq!(
+            (code.as_deref(), message.as_deref()),
+            (Some("AccessDenied"), Some("No."))
+        );
+        let json = br#"{"error":{"code":404,"message":"gone","errors":[{"reason":"notFound"}]}}"#;
+        let (code, message) = said(json);
+        assert_eq!((code.as_deref(), message.as_deref()), (Some("notFound"), Some("gone")));
+        assert_eq!(said(b"<html>"), (None, None));
+        let uri: http::Uri = "https://h/a%20b?sig=hush".parse().unwrap();
+        assert_eq!(without_query(&uri).unwrap().to_string(), "https://h/a%20b");
+        assert_eq!(with_query(&uri, "x=0"), "https://h/a%20b?sig=hush&x=0");
+    }
 }

@@ -1,0 +1,140 @@
+//! The access log: one line for each request.
+
+use std::fmt;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::fs::{self, AppendFile};
+
+/// Where the access log goes.
+#[derive(Default)]
+pub enum AccessLog {
+    /// Nowhere.
+    #[default]
+    None,
+    /// To a file, which is opened again when the server is told to (so that it can be rotated).
+    File(PathBuf),
+    /// Somewhere else.
+    Writer(Box<dyn Write + Send>),
+}
+
+impl fmt::Debug for AccessLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::File(path) => write!(f, "File({path:?})"),
+            Self::Writer(_) => f.write_str("Writer"),
+        }
+    }
+}
+
+/// One request.
+pub(super) struct Line<'a> {
+    pub(super) peer: SocketAddr,
+    pub(super) who: &'a str,
+    pub(super) method: &'static str,
+    pub(super) target: &'a str,
+    pub(super) status: u16,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) took: Duration,
+}
+
+enum Open {
+    None,
+    File(PathBuf, Option<AppendFile>),
+    Writer(Box<dyn Write + Send>),
+}
+
+/// The log while the server runs.
+pub(super) struct Log(Mutex<Open>);
+
+impl Log {
+    pub(super) fn open(log: AccessLog) -> fs::Result<Self> {
+        Ok(Self(Mutex::new(match log {
+            AccessLog::None => Open::None,
+            AccessLog::File(path) => {
+                let file = append(&path)?;
+                Open::File(path, file)
+            }
+            AccessLog::Writer(writer) => Open::Writer(writer),
+        })))
+    }
+
+    /// Opens the file anew.
+    pub(super) fn reopen(&self) -> fs::Result<()> {
+        if let Open::File(path, file) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            *file = None;
+            *file = append(path)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a line. A log that cannot be written is no reason not to serve.
+    pub(super) fn write(&self, line: &Line<'_>) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*open, Open::None) {
+            return;
+        }
+        let text = format!(
+            "{} {} {} \"{} {}\" {} {} {} {}\n",
+            now(),
+            line.peer.ip(),
+            line.who,
+            line.method,
+            line.target,
+            line.status,
+            line.bytes_in,
+            line.bytes_out,
+            line.took.as_millis()
+        );
+        match &mut *open {
+            Open::None | Open::File(_, None) => {}
+            Open::File(_, Some(file)) => drop(file.append(text.as_bytes())),
+            Open::Writer(writer) => drop(writer.write_all(text.as_bytes()).and_then(|()| writer.flush())),
+        }
+    }
+}
+
+fn append(path: &std::path::Path) -> fs::Result<Option<AppendFile>> {
+    match AppendFile::create(path)? {
+        Some(file) => Ok(Some(file)),
+        None => AppendFile::take_over(path),
+    }
+}
+
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    timestamp(since.as_secs())
+}
+
+/// Seconds since 1970 as `2026-01-31T12:00:00Z`.
+fn timestamp(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // http://howardhinnant.github.io/date_algorithms.html#civil_from_days
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments() {
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00Z");
+        assert_eq!(timestamp(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(timestamp(1_795_539_661), "2026-11-24T17:01:01Z");
+    }
+}

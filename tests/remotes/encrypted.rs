@@ -1,0 +1,100 @@
+//! A remote whose content is encrypted, as its users see it.
+
+use super::support::{Scratch, digest};
+use super::{commit, files, sample_in};
+
+fn encrypted() -> (Scratch, String) {
+    let s = Scratch::new();
+    s.repo().modver(["init"]).ok();
+    let key = s.root().join("vault.key");
+    let place = s.root().join("vault");
+    std::fs::create_dir(&place).unwrap();
+    let key = key.to_str().unwrap().to_owned();
+    let place = place.to_str().unwrap();
+    let none = s.repo().modver(["remote", "add", "vault", place, "--encrypt"]);
+    assert!(none.err().contains("MODVER_REMOTE_VAULT_PASSPHRASE"), "{none}");
+    none.fails(1);
+    let added = s
+        .repo()
+        .modver(["remote", "add", "vault", place, "--encrypt", "--key-file", &key]);
+    assert!(
+        added.err().contains("made the key file") && added.err().contains("keep a copy"),
+        "{added}"
+    );
+    added.ok();
+    commit(s.repo());
+    let project = String::from_utf8(s.read("mv.toml")).unwrap();
+    assert!(
+        project.contains("encryption = true") && !project.contains("vault.key"),
+        "{project}"
+    );
+    (s, key)
+}
+
+#[test]
+fn who_has_the_key_pulls_and_nobody_else() {
+    let (s, key) = encrypted();
+    sample_in(&s);
+    s.repo().modver(["push"]).ok();
+    assert_eq!(s.repo().modver(["push"]).ok(), "nothing to push to vault; 2 up to date");
+    let stored = files(&s.root().join("vault"));
+    assert!(stored.iter().all(|(path, _)| {
+        let bytes = std::fs::read(path).unwrap();
+        !bytes.windows(6).any(|window| window == b"cat 12") && !path.to_str().unwrap().contains("packs")
+    }));
+
+    let dir = s.clone_to("clone");
+    let clone = s.at(&dir);
+    let refused = clone.modver(["pull"]);
+    assert!(
+        refused.err().contains("it is encrypted, and the settings name no key"),
+        "{refused}"
+    );
+    assert!(
+        refused
+            .err()
+            .contains("modver remote modify --local NAME key-file FILE"),
+        "{refused}"
+    );
+    refused.fails(1);
+    clone
+        .modver(["remote", "modify", "--local", "vault", "passphrase", "guess"])
+        .ok();
+    let wrong = clone.modver(["pull"]);
+    assert!(
+        wrong.err().contains("its content was encrypted with another key"),
+        "{wrong}"
+    );
+    wrong.fails(1);
+    clone
+        .modver(["remote", "modify", "--local", "vault", "key-file", &key])
+        .ok();
+    clone.modver(["pull"]).ok();
+    assert_eq!(digest(&dir), digest(&s.path("")));
+    clone.modver(["verify", "--remote"]).ok();
+    assert_eq!(clone.modver(["status"]).err(), "");
+}
+
+#[test]
+fn damage_is_named_and_does_not_come_in() {
+    let (s, key) = encrypted();
+    sample_in(&s);
+    s.repo().modver(["push"]).ok();
+    let stored = files(&s.root().join("vault"));
+    let (largest, _) = stored.iter().max_by_key(|(_, len)| len).unwrap();
+    super::damage_file(largest);
+    let dir = s.clone_to("clone");
+    let clone = s.at(&dir);
+    clone
+        .modver(["remote", "modify", "--local", "vault", "key-file", &key])
+        .ok();
+    let pulled = clone.modver(["pull"]);
+    assert!(pulled.err().contains("is damaged"), "{pulled}");
+    pulled.fails(3);
+    clone.modver(["verify"]).ok();
+    let verified = clone.modver(["verify", "--remote"]);
+    verified.fails(6);
+    s.repo().modver(["verify", "--remote", "--repair"]).ok();
+    clone.modver(["pull"]).ok();
+    assert_eq!(digest(&dir), digest(&s.path("")));
+}

@@ -1,0 +1,220 @@
+//! A repository and its clone over servers that others wrote, by the real program; and what `remote add` and
+//! `doctor --remote` say of them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may panic and uses files as a user would"
+)]
+
+#[path = "support/servers.rs"]
+mod servers;
+mod support;
+
+use servers::{AZURE_ACCOUNT, AZURE_KEY, Kind, Server};
+use support::Scratch;
+
+/// Adds the remote `store` by these arguments, pushes, clones, pulls, pushes a change back and pulls it.
+fn round_trip(s: &Scratch, add: &[&str], secrets: &[(&str, &str)]) {
+    let secret = |repo: &support::Repo<'_>| {
+        for (key, value) in secrets {
+            let key = format!("remote.store.{key}");
+            repo.modver(["config", "set", "--local", &key, value]).ok();
+        }
+    };
+    let repo = s.repo();
+    secret(&repo);
+    let added = repo.modver(["remote", "add", "store"].iter().chain(add));
+    let notes = added.err();
+    assert!(!notes.contains("warning") && !notes.contains("hint"), "{notes}");
+    added.ok();
+    let probed = repo.modver(["doctor", "--remote", "store"]).ok();
+    assert!(probed.contains("list                      yes"), "{probed}");
+
+    let large: Vec<u8> = (0..3_000_000_u32)
+        .flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes())
+        .collect();
+    s.write("data/large.bin", &large);
+    for i in 0..20 {
+        s.write(format!("data/some/{i}.txt"), format!("file {i}"));
+    }
+    repo.modver(["add", "data"]).ok();
+    repo.git(["add", "-A"]).ok();
+    repo.git(["commit", "--quiet", "-m", "One"]).ok();
+    repo.modver(["push"]).ok();
+    let again = repo.modver(["push"]).ok();
+    assert!(
+        again.contains("up to date") || again.contains("nothing") || again.is_empty(),
+        "{again}"
+    );
+
+    let dir = s.clone_to("other");
+    let other = s.at(&dir);
+    secret(&other);
+    other.modver(["pull"]).ok();
+    assert!(other.read("data/large.bin") == large);
+    assert_eq!(other.read("data/some/7.txt"), b"file 7");
+    other.write("data/some/7.txt", "changed");
+    other.modver(["add", "data"]).ok();
+    other.git(["commit", "--quiet", "-am", "Two"]).ok();
+    other.modver(["push"]).ok();
+    other.modver(["verify", "--remote"]).ok();
+
+    repo.git(["pull", "--quiet", dir.to_str().unwrap()]).ok();
+    repo.modver(["pull"]).ok();
+    assert_eq!(s.read("data/some/7.txt"), b"changed");
+}
+
+fn with_sftp(server: &Server) -> Scratch {
+    let mut s = Scratch::new();
+    let bin = server.dir.path().join("bin");
+    let path = std::env::join_paths(
+        [bin]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    s.set_env("PATH", path.unwrap());
+    s
+}
+
+#[test]
+fn s3() {
+    let Some(server) = Kind::Moto.start() else { return };
+    let mut s = Scratch::new();
+    s.set_env("AWS_ACCESS_KEY_ID", "AKIDTEST");
+    s.set_env("AWS_SECRET_ACCESS_KEY", "secret");
+    let endpoint = format!("http://{}", server.address);
+    round_trip(
+        &s,
+        &["s3://bucket/trip", "--endpoint", &endpoint, "--region", "us-east-1"],
+        &[],
+    );
+}
+
+#[test]
+fn azure() {
+    let Some(server) = Kind::Azurite.start() else { return };
+    let s = Scratch::new();
+    let endpoint = format!("http://{}/{AZURE_ACCOUNT}", server.address);
+    let account = format!("account_name={AZURE_ACCOUNT}");
+    round_trip(
+        &s,
+        &["azure://bucket/trip", "--endpoint", &endpoint, "-o", &account],
+        &[("account_key", AZURE_KEY)],
+    );
+    let refused = s.repo().modver([
+        "remote",
+        "add",
+        "bad",
+        "azure://missing",
+        "--endpoint",
+        &endpoint,
+        "-o",
+        &account,
+    ]);
+    let notes = refused.err();
+    assert!(notes.contains("warning: bad could not be tried out"), "{notes}");
+    refused.ok();
+    s.repo()
+        .modver(["config", "set", "--local", "remote.bad.account_key", AZURE_KEY])
+        .ok();
+    let missing = s.repo().modver(["doctor", "--remote", "bad"]);
+    assert!(missing.out().contains("remote container does not exist"), "{missing}");
+    missing.fails(1);
+}
+
+#[test]
+fn gcs() {
+    let Some(server) = Kind::Gcs.start() else { return };
+    let s = Scratch::new();
+    let endpoint = format!("http://{}", server.address);
+    let repo = s.repo();
+    let added = repo.modver([
+        "remote",
+        "add",
+        "early",
+        "gs://bucket/early",
+        "--endpoint",
+        &endpoint,
+        "--anonymous",
+    ]);
+    // The emulator ignores conditions, which is noticed.
+    assert!(added.err().contains("it cannot create without replacing"), "{added}");
+    added.ok();
+    repo.modver(["remote", "remove", "early"]).ok();
+    round_trip(&s, &["gs://bucket/trip", "--endpoint", &endpoint, "--anonymous"], &[]);
+    let missing = repo.modver([
+        "remote",
+        "add",
+        "bad",
+        "gs://missing",
+        "--endpoint",
+        &endpoint,
+        "--anonymous",
+    ]);
+    assert!(missing.err().contains("remote bucket does not exist"), "{missing}");
+}
+
+#[test]
+fn webdav() {
+    let Some(server) = Kind::Apache.start() else { return };
+    let s = Scratch::new();
+    let url = format!("webdav://{}/dav/trip", server.address);
+    round_trip(&s, &[&url, "-o", "user=me"], &[("password", "secret")]);
+    let repo = s.repo();
+    repo.modver(["config", "set", "--local", "remote.store.password", "wrong-hush"])
+        .ok();
+    let refused = repo.modver(["doctor", "--remote", "store"]);
+    let shown = format!("{refused}");
+    assert!(
+        shown.contains("credentials were refused") && shown.contains("remote.store.password"),
+        "{shown}"
+    );
+    assert!(!shown.contains("hush"), "{shown}");
+    refused.fails(1);
+}
+
+#[test]
+fn sftp() {
+    let Some(server) = Kind::Sshd.start() else { return };
+    let s = with_sftp(server);
+    let url = format!("ssh://{}{}/trip", server.address, server.dir.path().display());
+    round_trip(&s, &[&url], &[]);
+    let repo = s.repo();
+    let key = server.dir.path().join("other");
+    // The key that the server does not know, and a server whose key is not known.
+    repo.modver(["remote", "modify", "--local", "store", "keyfile", key.to_str().unwrap()])
+        .ok();
+    let refused = repo.modver(["doctor", "--remote", "store"]);
+    // The configuration of this test names the right key, too.
+    refused.ok();
+    let unknown = url.replace("127.0.0.1", "localhost");
+    let added = repo.modver(["remote", "add", "unknown", &unknown]);
+    let notes = added.err();
+    assert!(
+        notes.contains("the key of the host is not known") && notes.contains("hint: ssh localhost"),
+        "{notes}"
+    );
+    added.ok();
+    let closed = repo.modver(["remote", "add", "closed", "ssh://127.0.0.1:1/srv"]);
+    assert!(closed.err().contains("cannot reach"), "{closed}");
+}
+
+/// What is half written does not have a key and is swept a day later.
+#[test]
+fn leftovers_of_others_are_swept() {
+    let Some(server) = Kind::Sshd.start() else { return };
+    let s = with_sftp(server);
+    let root = server.dir.path().join("swept");
+    let url = format!("ssh://{}{}", server.address, root.display());
+    std::fs::create_dir_all(root.join("tmp")).unwrap();
+    std::fs::write(root.join("tmp/old"), "x").unwrap();
+    std::fs::write(root.join("tmp/new"), "x").unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(30);
+    let file = std::fs::File::options().write(true).open(root.join("tmp/old")).unwrap();
+    file.set_modified(old).unwrap();
+    s.repo().modver(["remote", "add", "store", &url]).ok();
+    assert!(!root.join("tmp/old").exists() && root.join("tmp/new").exists());
+}
