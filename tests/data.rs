@@ -29,6 +29,8 @@ mod race;
 mod refuse;
 #[path = "data/round_trip.rs"]
 mod round_trip;
+#[path = "data/shared_cache.rs"]
+mod shared_cache;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

@@ -15,8 +15,12 @@ mod damage;
 mod encrypted;
 #[path = "remotes/gc.rs"]
 mod gc;
+#[path = "remotes/proxy.rs"]
+mod hard_network;
 #[path = "remotes/hostile.rs"]
 mod hostile;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "remotes/repair.rs"]
 mod repair;
 #[path = "remotes/requests.rs"]

@@ -32,7 +32,10 @@ impl AppendFile {
             .mode(0o666)
             .open(path);
         match opened {
-            Ok(file) => Self::lock(file, path),
+            Ok(file) => {
+                super::share::settle_file(&file, path)?;
+                Self::lock(file, path)
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
             Err(error) => Err(at(Attempt::Create, path)(error)),
         }

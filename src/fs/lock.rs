@@ -39,6 +39,7 @@ impl FileLock {
     pub fn try_acquire(path: &Path, kind: LockKind) -> Result<Option<Self>> {
         fault::pass(Attempt::Lock, path)?;
         let file = open(path, kind)?;
+        super::share::settle_file(&file, path)?;
         let operation = match kind {
             LockKind::Shared => FlockOperation::NonBlockingLockShared,
             LockKind::Exclusive => FlockOperation::NonBlockingLockExclusive,

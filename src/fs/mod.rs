@@ -17,6 +17,7 @@ pub mod fault;
 mod lock;
 mod probe;
 mod random;
+mod share;
 mod temp;
 
 use std::fs;
@@ -31,6 +32,7 @@ pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use probe::{Abilities, filesystem_type, probe};
 pub use random::random;
+pub use share::{Belongs, belongs, may_use, share};
 pub use temp::{ClosedTemp, DIRECT_ALIGN, TempFile, alone_name};
 
 /// What was being done to a path when it failed.
@@ -253,6 +255,9 @@ pub fn write_atomic_all(files: &[(PathBuf, &[u8])]) -> Result<()> {
 /// When it cannot be created.
 pub fn create_dir_all(path: &Path) -> Result<()> {
     fault::pass(Attempt::CreateDir, path)?;
+    if share::is_shared(path) {
+        return share::create_dir_all(path);
+    }
     fs::create_dir_all(path).map_err(at(Attempt::CreateDir, path))
 }
 

@@ -46,11 +46,13 @@ impl TempFile {
                 .open(&path);
             match opened {
                 Ok(file) => {
-                    return Ok(Self {
+                    let temp = Self {
                         file,
                         path,
                         persisted: false,
-                    });
+                    };
+                    super::share::settle_file(&temp.file, &temp.path)?;
+                    return Ok(temp);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(at(Attempt::Create, &path)(error)),

@@ -61,6 +61,9 @@ pub enum RemoteError {
         /// The pack that holds it.
         pack: PackId,
     },
+    /// The remote does not take something that several need.
+    #[error(transparent)]
+    NotTaken(std::sync::Arc<Self>),
     /// An upload thread has stopped; its own error was reported before.
     #[error("the upload has stopped")]
     UploaderGone,
@@ -84,6 +87,12 @@ impl RemoteError {
     #[must_use]
     pub const fn is_of_one_download(&self) -> bool {
         matches!(self, Self::Transport(TransportError::Truncated { .. })) || self.is_of_one_object()
+    }
+
+    /// Whether the remote does not take one object for good, so that others are worth trying.
+    #[must_use]
+    pub const fn is_of_one_upload(&self) -> bool {
+        matches!(self, Self::Transport(TransportError::Refused { .. }))
     }
 
     /// Whether an object on the remote is not what its name says.

@@ -461,6 +461,17 @@ fn store_hint(error: &StoreError) -> Option<String> {
             Some("modver pull".to_owned())
         }
         error if error.is_damage() => Some("modver verify --repair".to_owned()),
+        StoreError::NotShared { path, belongs } => {
+            let path = shell_word(&path.display().to_string());
+            Some(match (belongs.in_group, belongs.is_dir) {
+                (true, true) => format!("chmod g+rwxs {path}   typed by {}", belongs.owner),
+                (true, false) => format!("chmod g+rw {path}   typed by {}", belongs.owner),
+                (false, _) => format!(
+                    "chgrp -R GROUP {path} && chmod -R g+rwX {path}   typed by {}: you are not in its group, {}",
+                    belongs.owner, belongs.group
+                ),
+            })
+        }
         _ => None,
     }
 }

@@ -275,9 +275,12 @@ impl Repository {
     }
 
     fn open_cache_for(&self, access: Access) -> crate::store::Result<Cache> {
-        Cache::open(&self.cache_dir(), access, &self.progress, |holder| {
-            (self.waiting)(holder)
-        })
+        let waiting = |holder: &str| (self.waiting)(holder);
+        if self.config.cache_shared() {
+            Cache::open_shared(&self.cache_dir(), access, &self.progress, waiting)
+        } else {
+            Cache::open(&self.cache_dir(), access, &self.progress, waiting)
+        }
     }
 
     /// The local cache for removing from it; fails if this process uses it otherwise.

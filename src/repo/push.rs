@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::outputs::{pointer_root, stage_target};
-use super::transfer::{Paths, paths_of};
+use super::transfer::{Paths, in_one_line, paths_of};
 use super::{BrokenPointer, Output, RepoError, Repository, Result, Selected, Target};
 use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;
 use crate::progress::Phase;
-use crate::remote::{Incomplete, PushPlan, PushRoot, RemoteStore, Wanted};
+use crate::remote::{Incomplete, PushPlan, PushRoot, RemoteError, RemoteStore, Wanted};
 
 /// How many earlier versions of an output are looked at for what the remote has already.
 const LINEAGE: usize = 20;
@@ -78,6 +78,8 @@ pub struct PushedOutput {
     pub state: PushState,
     /// What is neither in the cache nor known to be on the remote (the first of it), or is damaged in the cache.
     pub missing: Paths,
+    /// What the remote said, if it does not take some of it.
+    pub reason: Option<String>,
 }
 
 /// What became of an output.
@@ -92,6 +94,8 @@ pub enum PushState {
     Incomplete,
     /// Some of it is damaged here.
     Damaged,
+    /// The remote does not take some of it.
+    Refused,
     /// The remote could not be used.
     Failed,
 }
@@ -150,6 +154,7 @@ impl Repository {
                     remote: name.to_owned(),
                     state: PushState::Failed,
                     missing: Paths::default(),
+                    reason: None,
                 }));
                 outcome.remotes.push(PushedTo {
                     error: Some(error),
@@ -176,6 +181,7 @@ impl Repository {
         }
         let mut sent = PushedTo::none(remote.name(), Some(remote.describe().to_owned()));
         let mut incomplete = HashMap::new();
+        let mut refused = HashMap::new();
         let mut pushed = HashSet::new();
         if !new.is_empty() {
             let roots = self.with_lineage(&new)?;
@@ -190,7 +196,7 @@ impl Repository {
             }
             let mut lacking = plan.incomplete.clone();
             (sent.files, sent.chunks, sent.bytes) = (plan.files, plan.chunks, plan.bytes);
-            pushed = self.carry_out(plan, remote, dry_run, &mut sent, &mut lacking)?;
+            pushed = self.carry_out(plan, remote, dry_run, &mut sent, &mut lacking, &mut refused)?;
             incomplete.extend(lacking.into_iter().map(|one| (one.root, one)));
         }
         for Target { output, commit, .. } in targets {
@@ -205,6 +211,7 @@ impl Repository {
                     };
                     (state, paths_of(self.cache()?, output, &[], &files)?)
                 }
+                None if refused.contains_key(&root) => (PushState::Refused, Paths::default()),
                 None if pushed.contains(&root) => {
                     sent.outputs += 1;
                     (PushState::Pushed, Paths::default())
@@ -217,6 +224,7 @@ impl Repository {
                 remote: remote.name().to_owned(),
                 state,
                 missing,
+                reason: refused.get(&root).map(|error| in_one_line(&**error)),
             });
         }
         outcome.remotes.push(sent);
@@ -252,6 +260,7 @@ impl Repository {
         dry_run: bool,
         sent: &mut PushedTo,
         lacking: &mut Vec<Incomplete>,
+        refused: &mut HashMap<Root, Arc<RemoteError>>,
     ) -> Result<HashSet<Root>> {
         if dry_run {
             return Ok(plan.new_roots().collect());
@@ -260,6 +269,7 @@ impl Repository {
         (sent.files, sent.chunks, sent.bytes) = (done.files, done.chunks, done.bytes);
         sent.packs = Some(done.packs);
         lacking.extend(done.damaged);
+        refused.extend(done.refused);
         Ok(done.pushed.into_iter().collect())
     }
 

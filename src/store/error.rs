@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::fs::FsError;
+use crate::fs::{self, Belongs, FsError};
 use crate::hash::{ChunkId, FileId, PackId, RunId, ShardId};
 use crate::progress::Interrupted;
 use crate::store::marker::MarkerError;
@@ -102,6 +102,14 @@ pub enum StoreError {
         /// What the holder wrote about itself.
         holder: String,
     },
+    /// Something in the cache is another user's, who does not let this one use it.
+    #[error("`{path}` in the cache belongs to {owner}, who does not let you use it", path = .path.display(), owner = .belongs.owner)]
+    NotShared {
+        /// Which file or directory.
+        path: PathBuf,
+        /// Whose it is.
+        belongs: Box<Belongs>,
+    },
     /// A compressor failed; only memory exhaustion can cause it.
     #[error("cannot compress a chunk of {len} bytes")]
     Compress {
@@ -122,6 +130,23 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same error, or [`StoreError::NotShared`] if it comes from what another user does not let this one do.
+    pub(super) fn explained(self) -> Self {
+        match self {
+            Self::Fs(error) if error.source.kind() == std::io::ErrorKind::PermissionDenied => {
+                let there = error.path.ancestors().find_map(|path| Some((path, fs::belongs(path)?)));
+                match there {
+                    Some((path, belongs)) if !belongs.is_ours => Self::NotShared {
+                        path: path.to_owned(),
+                        belongs: Box::new(belongs),
+                    },
+                    _ => Self::Fs(error),
+                }
+            }
+            error => error,
+        }
+    }
+
     /// Whether something stored is not what it should be.
     #[must_use]
     pub const fn is_damage(&self) -> bool {

@@ -26,6 +26,7 @@ pub struct S3Server {
     pub secret_key: String,
     requests: Arc<Mutex<Requests>>,
     root: tempfile::TempDir,
+    service: s3s::service::S3Service,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -50,6 +51,7 @@ impl S3Server {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Requests::new()));
         let counter = Arc::clone(&requests);
+        let kept = service.clone();
         runtime.spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (service, counter) = (service.clone(), Arc::clone(&counter));
@@ -74,8 +76,14 @@ impl S3Server {
             secret_key,
             requests,
             root,
+            service: kept,
             runtime: Some(runtime),
         }
+    }
+
+    /// The service itself and where it runs, for what stands in front of it.
+    pub fn parts(&self) -> (s3s::service::S3Service, tokio::runtime::Handle) {
+        (self.service.clone(), self.runtime.as_ref().unwrap().handle().clone())
     }
 
     /// What has arrived so far.

@@ -54,7 +54,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         dry_run: args.dry_run,
         no_imports: args.no_imports,
     })?;
-    let with_runs = !(args.no_run_cache || args.dry_run) && args.targets.is_empty();
+    // What runs made are outputs, too.
+    let refused = outcome.outputs.iter().any(|output| output.state == PushState::Refused);
+    let with_runs = !(args.no_run_cache || args.dry_run || refused) && args.targets.is_empty();
     let runs = if with_runs {
         push_runs(&repository, args.remote.as_deref(), None)?
     } else {
@@ -195,6 +197,19 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
             style.paint(Colour::Hint, "hint:")
         )?;
     }
+    for output in outcome
+        .outputs
+        .iter()
+        .filter(|output| output.state == PushState::Refused)
+    {
+        writeln!(
+            out,
+            "{} {} was not pushed: {}",
+            style.paint(Colour::Bad, "refused:"),
+            versioned(&output.path, output.commit.as_deref()),
+            output.reason.as_deref().unwrap_or_default()
+        )?;
+    }
     for sent in &outcome.remotes {
         if let Some(error) = &sent.error {
             let outputs = human::count(count(outcome, PushState::Failed, &sent.remote), "output", "outputs");
@@ -211,7 +226,12 @@ pub(super) fn notes(outcome: &PushOutcome, out: &mut dyn Write, style: Style) ->
 
 /// How a push ended.
 pub(super) fn exit(outcome: &PushOutcome) -> Exit {
-    let bad = |state| matches!(state, PushState::Incomplete | PushState::Damaged | PushState::Failed);
+    let bad = |state| {
+        matches!(
+            state,
+            PushState::Incomplete | PushState::Damaged | PushState::Refused | PushState::Failed
+        )
+    };
     let outputs = &outcome.outputs;
     let exit = match (
         outputs.iter().any(|output| bad(output.state)),

@@ -9,7 +9,7 @@ use crate::hash::FileId;
 use crate::object::Root;
 use crate::pipeline::error::{PipelineError, Result};
 use crate::pipeline::inputs::node_of;
-use crate::remote::PushRoot;
+use crate::remote::{PushRoot, RemoteError};
 use crate::repo::{RepoError, Repository};
 
 /// Runs that were sent or received.
@@ -65,6 +65,10 @@ pub fn push_runs(repository: &Repository, remote: Option<&str>, made: Option<&Ha
         .collect();
     let plan = remote.plan_push(cache, &roots).map_err(RepoError::from)?;
     let done = plan.execute(&remote, cache).map_err(RepoError::from)?;
+    // Records do not name what others cannot have.
+    if let Some((_, error)) = done.refused.into_iter().next() {
+        return Err(RepoError::from(RemoteError::NotTaken(error)).into());
+    }
     let mut bundle = Vec::new();
     for (_, record) in &runs {
         bundle.extend(record.to_bytes().map_err(unreadable(remote.name()))?);

@@ -8,7 +8,7 @@ use super::super::error::{RemoteError, Result};
 use super::super::store::RemoteStore;
 use super::catalog::Replace;
 use super::plan::{Incomplete, Item, PushPlan, RootPlan};
-use super::upload::Uploader;
+use super::upload::{RefusedPack, Uploader, Uploads};
 use crate::fs;
 use crate::hash::{ChunkId, FileId, PackId, RootId, ShardId};
 use crate::object::Root;
@@ -40,11 +40,13 @@ pub struct PushOutcome {
     pub packs: u64,
     /// Roots that were not completed because some of them is damaged here.
     pub damaged: Vec<Incomplete>,
+    /// Roots that were not completed because the remote does not take some of it, and what it says.
+    pub refused: Vec<(Root, Arc<RemoteError>)>,
 }
 
 impl PushPlan {
     /// Sends everything and writes the catalog. `remote` must be the one the plan was made for. A root of which a chunk
-    /// is damaged here is not named there; the others are.
+    /// is damaged here, or that needs a pack which the remote does not take, is not named there; the others are.
     ///
     /// # Errors
     /// When something cannot be sent. Nothing is visible on the remote then, but packs that arrived are remembered and
@@ -66,6 +68,7 @@ impl PushPlan {
             sent: HashMap::new(),
             drafts: Vec::new(),
             names: HashMap::new(),
+            refused: HashMap::new(),
             journal_packs: BTreeSet::new(),
             journaled: BTreeSet::new(),
             journal_files: Vec::new(),
@@ -88,7 +91,8 @@ impl PushPlan {
             // What was sent is remembered, so that it is not sent again when the rest is repaired.
             sender.seal(PackKind::Data)?;
             sender.seal(PackKind::Tree)?;
-            sender.uploader.finish()?;
+            let uploads = sender.uploader.finish()?;
+            sender.count_out(&uploads.refused);
             return Ok(sender.outcome);
         }
         sender.finish(placed)
@@ -100,6 +104,8 @@ struct Placed {
     root: Root,
     shards: BTreeSet<ShardId>,
     groups: BTreeSet<usize>,
+    /// Packs of this push that it needs, by number.
+    packs: BTreeSet<u32>,
 }
 
 struct Sender<'a> {
@@ -114,6 +120,8 @@ struct Sender<'a> {
     sent: HashMap<ChunkId, Place>,
     drafts: Vec<(FileId, u64, Draft)>,
     names: HashMap<u32, PackId>,
+    /// Packs that the remote does not take, by number.
+    refused: HashMap<u32, Arc<RemoteError>>,
     /// Packs of earlier pushes that the next shard has to describe.
     journal_packs: BTreeSet<PackId>,
     /// All of those that some shard of this push describes.
@@ -132,6 +140,7 @@ impl Sender<'_> {
             root: plan.root,
             shards: plan.shards,
             groups: BTreeSet::new(),
+            packs: BTreeSet::new(),
         };
         for (items, kind) in [(plan.files, PackKind::Data), (plan.trees, PackKind::Tree)] {
             for item in items {
@@ -190,6 +199,7 @@ impl Sender<'_> {
         let id = local.chunk.chunk;
         if let Some(&place) = self.sent.get(&id) {
             placed.groups.insert(self.group);
+            placed.packs.insert(place.0);
             if let Some(draft) = &mut draft {
                 draft.push_new(place);
             }
@@ -217,6 +227,7 @@ impl Sender<'_> {
         }
         placed.groups.insert(self.group);
         let place = self.append(local, kind)?;
+        placed.packs.insert(place.0);
         if let Some(draft) = &mut draft {
             draft.push_new(place);
         }
@@ -266,7 +277,12 @@ impl Sender<'_> {
         self.seal(PackKind::Tree)?;
         let mut uploader = std::mem::replace(&mut self.uploader, Uploader::start(self.remote));
         let mut builder = ShardBuilder::new();
-        for pack in uploader.finish()? {
+        let Uploads { there, refused } = uploader.finish()?;
+        self.count_out(&refused);
+        for pack in refused {
+            self.refused.insert(pack.number, pack.error);
+        }
+        for pack in there {
             self.names.insert(pack.number, pack.id);
             builder.add_pack(pack.id, pack.kind, pack.file_len, &pack.slots)?;
             self.journal_files.push((self.group, pack.journal));
@@ -276,10 +292,12 @@ impl Sender<'_> {
             self.journaled.insert(pack);
         }
         for (file, size, draft) in self.drafts.drain(..) {
-            let recipe = draft
-                .resolve(file, size, &self.names)
-                .ok_or(StoreError::MissingFile(file))?;
-            builder.add_recipe(recipe)?;
+            match draft.resolve(file, size, &self.names) {
+                Some(recipe) => builder.add_recipe(recipe)?,
+                // The roots that need it are not named.
+                None if !self.refused.is_empty() => {}
+                None => return Err(StoreError::MissingFile(file).into()),
+            }
         }
         self.sent.clear();
         if builder.is_empty() {
@@ -289,6 +307,15 @@ impl Sender<'_> {
         self.new_shards.push(self.remote.put_shard(bytes)?);
         self.group += 1;
         Ok(())
+    }
+
+    /// Takes what did not arrive out of what was sent.
+    fn count_out(&mut self, refused: &[RefusedPack]) {
+        for pack in refused {
+            self.outcome.packs -= 1;
+            self.outcome.bytes -= pack.bytes;
+            self.outcome.chunks -= pack.chunks;
+        }
     }
 
     /// Merges the small shards of these roots into the new one once there are many, so that a root with a long past does
@@ -323,6 +350,10 @@ impl Sender<'_> {
         let mut roots: BTreeMap<RootId, Vec<ShardId>> = BTreeMap::new();
         let mut named = BTreeSet::new();
         for list in placed {
+            if let Some(error) = list.packs.iter().find_map(|pack| self.refused.get(pack)) {
+                self.outcome.refused.push((list.root, Arc::clone(error)));
+                continue;
+            }
             let mut shards = list.shards;
             for group in list.groups {
                 named.insert(group);
@@ -331,6 +362,9 @@ impl Sender<'_> {
             }
             roots.insert(list.root.id(), shards.into_iter().collect());
             self.outcome.pushed.push(list.root);
+        }
+        if roots.is_empty() {
+            return Ok(self.outcome);
         }
         let change = |shards| shards;
         let replace = if self.plan.replace {
@@ -343,7 +377,7 @@ impl Sender<'_> {
         };
         self.remote.publish_roots(roots, &replace)?;
         // From here on the catalog says where the packs are, except those of roots that are not complete.
-        if self.outcome.damaged.is_empty() {
+        if self.outcome.damaged.is_empty() && self.outcome.refused.is_empty() {
             self.plan.known.journal.forget(&self.journaled)?;
         }
         for (_, path) in self.journal_files.iter().filter(|(group, _)| named.contains(group)) {

@@ -25,26 +25,53 @@ pub(super) struct Uploaded {
     pub(super) journal: PathBuf,
 }
 
+/// A pack that the remote does not take.
+#[derive(Debug)]
+pub(super) struct RefusedPack {
+    pub(super) number: u32,
+    /// Bytes of its bodies, and how many there are.
+    pub(super) bytes: u64,
+    pub(super) chunks: u64,
+    pub(super) error: Arc<RemoteError>,
+}
+
+/// What became of the packs of an [`Uploader`].
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    pub(super) there: Vec<Uploaded>,
+    pub(super) refused: Vec<RefusedPack>,
+}
+
 /// Threads that upload; at most a pack each, and one waiting.
 pub(super) struct Uploader {
     inbox: Option<Sender<(u32, SealedPack)>>,
-    done: Arc<Mutex<Result<Vec<Uploaded>>>>,
+    done: Arc<Mutex<Result<Uploads>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Uploader {
     pub(super) fn start(remote: &Arc<RemoteStore>) -> Self {
         let (inbox, outbox) = bounded::<(u32, SealedPack)>(0);
-        let done = Arc::new(Mutex::new(Ok(Vec::new())));
+        let done = Arc::new(Mutex::new(Ok(Uploads::default())));
         let threads = (0..remote.jobs().min(8))
             .map(|_| {
                 let (outbox, done, remote) = (outbox.clone(), Arc::clone(&done), Arc::clone(remote));
                 std::thread::spawn(move || {
                     for (number, pack) in outbox {
+                        let (chunks, bytes) = (pack.slots.len() as u64, stored_len(&pack.slots));
                         let result = upload(&remote, number, pack);
                         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                         match (result, &mut *done) {
-                            (Ok(uploaded), Ok(list)) => list.push(uploaded),
+                            (Ok(uploaded), Ok(uploads)) => uploads.there.push(uploaded),
+                            // Others may be taken.
+                            (Err(error), Ok(uploads)) if error.is_of_one_upload() => {
+                                uploads.refused.push(RefusedPack {
+                                    number,
+                                    bytes,
+                                    chunks,
+                                    error: Arc::new(error),
+                                });
+                            }
                             // The first error is the one that is reported; nothing more is sent after it.
                             (Err(error), Ok(_)) => *done = Err(error),
                             (_, Err(_)) => {}
@@ -73,7 +100,7 @@ impl Uploader {
     }
 
     /// Waits for all uploads.
-    pub(super) fn finish(&mut self) -> Result<Vec<Uploaded>> {
+    pub(super) fn finish(&mut self) -> Result<Uploads> {
         self.inbox = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -81,7 +108,7 @@ impl Uploader {
             }
         }
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *done, Ok(Vec::new()))
+        std::mem::replace(&mut *done, Ok(Uploads::default()))
     }
 }
 
@@ -90,6 +117,10 @@ impl Drop for Uploader {
         // Uploads under way are finished, so that the journal knows them.
         let _ = self.finish();
     }
+}
+
+fn stored_len(slots: &[Slot]) -> u64 {
+    slots.iter().map(|slot| u64::from(slot.stored_len)).sum()
 }
 
 fn upload(remote: &RemoteStore, number: u32, pack: SealedPack) -> Result<Uploaded> {

@@ -64,6 +64,30 @@ impl Cache {
     /// # Errors
     /// When the directory cannot be made or locked, or holds a store of another format.
     pub fn open(dir: &Path, access: Access, progress: &Progress, waiting: impl FnOnce(&str)) -> Result<Self> {
+        Self::open_as_is(dir, access, progress, waiting).map_err(StoreError::explained)
+    }
+
+    /// As [`Cache::open`], of a cache that several users share: each lets the group use what is theirs.
+    ///
+    /// # Errors
+    /// As [`Cache::open`], and when another user's directory cannot be used; nothing is changed then.
+    pub fn open_shared(dir: &Path, access: Access, progress: &Progress, waiting: impl FnOnce(&str)) -> Result<Self> {
+        for dir in [dir.to_owned(), dir.join("packs"), dir.join("shards"), dir.join("tmp")] {
+            if let Some(belongs) = fs::belongs(&dir)
+                && !belongs.is_ours
+                && !fs::may_use(&dir)
+            {
+                return Err(StoreError::NotShared {
+                    path: dir,
+                    belongs: Box::new(belongs),
+                });
+            }
+        }
+        fs::share(dir).map_err(|error| StoreError::from(error).explained())?;
+        Self::open(dir, access, progress, waiting)
+    }
+
+    fn open_as_is(dir: &Path, access: Access, progress: &Progress, waiting: impl FnOnce(&str)) -> Result<Self> {
         for sub in ["packs", "shards", "tmp"] {
             fs::create_dir_all(&dir.join(sub))?;
         }
@@ -260,7 +284,7 @@ impl Cache {
         let file = match PackFile::open(&self.pack_path(id), *id) {
             Ok(file) => Arc::new(file),
             Err(StoreError::Fs(error)) if error.is_not_found() => return Err(StoreError::MissingPack(*id)),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.explained()),
         };
         if open.files.len() >= OPEN_PACKS
             && let Some(oldest) = open.files.iter().min_by_key(|(_, (_, used))| *used).map(|(id, _)| *id)
