@@ -222,9 +222,9 @@ impl<T: Transport> Transport for Sealed<T> {
             sealed => sealed?,
         };
         let opened = Header::parse(&sealed).and_then(|header| {
-            header
-                .cipher(&keys.content, key)
-                .open(0, sealed.get(HEADER as usize..)?)
+            let segments = sealed.get(HEADER as usize..)?;
+            let (content, is_sound) = header.cipher(&keys.content, key).open(0, segments);
+            is_sound.then_some(content)
         });
         Ok(opened.unwrap_or(sealed))
     }
@@ -238,36 +238,35 @@ impl<T: Transport> Transport for Sealed<T> {
             let Some((header, remembered)) = self.about(key, self.header(&name))? else {
                 return self.about(key, self.inner.get_range(&name, range));
             };
-            if range.end > header.len && !remembered {
-                return Err(TransportError::OutOfRange {
-                    place: self.place(key),
-                    start: range.start,
-                    end: range.end,
-                });
-            }
             let first = range.start / SEGMENT;
-            let sealed = match range.end <= header.len {
+            let is_in_it = range.end <= header.len;
+            let sealed = match is_in_it {
                 true => self.about(
                     key,
                     self.inner
                         .get_range(&name, place(first, (range.end - 1) / SEGMENT, header.len)),
                 ),
-                false => Ok(Vec::new()),
+                false => Err(TransportError::OutOfRange {
+                    place: self.place(key),
+                    start: range.start,
+                    end: range.end,
+                }),
             };
-            let opened = match &sealed {
-                Ok(sealed) => header.cipher(&keys.content, key).open(first, sealed),
-                Err(TransportError::OutOfRange { .. }) => None,
-                Err(_) => return sealed,
+            let (opened, is_sound) = match sealed {
+                Ok(sealed) => header.cipher(&keys.content, key).open(first, &sealed),
+                Err(TransportError::OutOfRange { .. }) if remembered => (Vec::new(), false),
+                Err(error) => return Err(error),
             };
+            if !is_sound && remembered {
+                // It may have been replaced since its header was read.
+                self.headers().remove(&name);
+                continue;
+            }
+            // As many bytes as were asked for; those that could not be opened are no content.
             let skip = (range.start - first * SEGMENT) as usize;
             let len = (range.end - range.start) as usize;
-            match opened.as_ref().and_then(|opened| opened.get(skip..skip + len)) {
-                Some(bytes) => return Ok(bytes.to_vec()),
-                // It may have been replaced since its header was read.
-                None if remembered => drop(self.headers().remove(&name)),
-                // As many bytes as were asked for, which are no content.
-                None => return Ok(sealed?.into_iter().chain(std::iter::repeat(0)).take(len).collect()),
-            }
+            let zeros = std::iter::repeat(0);
+            return Ok(opened.into_iter().skip(skip).chain(zeros).take(len).collect());
         }
     }
 

@@ -87,14 +87,22 @@ impl Cipher {
         self.0.encrypt(&Self::nonce(number), content).ok()
     }
 
-    /// Opens sealed segments, of which the first has this number; `None` if one of them is not what was sealed.
-    pub(super) fn open(&self, first: u64, sealed: &[u8]) -> Option<Vec<u8>> {
+    /// Opens sealed segments, of which the first has this number, and whether each was what was sealed. One that was not is
+    /// zeros, so that damage is no larger than it is.
+    pub(super) fn open(&self, first: u64, sealed: &[u8]) -> (Vec<u8>, bool) {
         let mut content = Vec::with_capacity(sealed.len());
+        let mut is_sound = true;
         let pieces = sealed.chunks((SEGMENT + TAG) as usize);
         for (number, piece) in (first..).zip(pieces) {
-            content.extend(self.0.decrypt(&Self::nonce(number), piece).ok()?);
+            match self.0.decrypt(&Self::nonce(number), piece) {
+                Ok(segment) => content.extend(segment),
+                Err(_) => {
+                    is_sound = false;
+                    content.resize(content.len() + piece.len().saturating_sub(TAG as usize), 0);
+                }
+            }
         }
-        Some(content)
+        (content, is_sound)
     }
 }
 
@@ -132,7 +140,8 @@ mod tests {
             prop_assert_eq!(sealed.len() as u64, sealed_len(len as u64));
             let open = |sealed: &[u8], name| {
                 let header = Header::parse(sealed)?;
-                header.cipher(&[7; 32], name).open(0, &sealed[HEADER as usize..])
+                let (content, is_sound) = header.cipher(&[7; 32], name).open(0, &sealed[HEADER as usize..]);
+                is_sound.then_some(content)
             };
             prop_assert!(open(&sealed, "packs/x") == Some(content));
             prop_assert_eq!(open(&sealed, "packs/y"), None);
