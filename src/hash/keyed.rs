@@ -6,7 +6,7 @@ pub fn derive(context: &str, material: &[u8]) -> [u8; 32] {
     blake3::derive_key(context, material)
 }
 
-/// As [`derive`], of any length.
+/// As [`fn@derive`], of any length.
 pub fn derive_into(context: &str, material: &[u8], key: &mut [u8]) {
     let mut hasher = blake3::Hasher::new_derive_key(context);
     hasher.update(material).finalize_xof().fill(key);
