@@ -191,22 +191,6 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     file.persist(path)
 }
 
-/// Writes a file that does not exist yet and that nobody but its owner may read.
-///
-/// # Errors
-/// When it exists, or cannot be written.
-pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    fault::pass(Attempt::Create, path)?;
-    let mut options = std::fs::OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(0o600).open(path);
-    let mut file = opened.map_err(at(Attempt::Create, path))?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    written.map_err(at(Attempt::Write, path))?;
-    sync_parent(path)
-}
-
 /// As [`write_atomic`], for a caller whose lock keeps others from writing this file: a run that was killed leaves a
 /// temporary file that the next one replaces.
 ///

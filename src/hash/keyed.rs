@@ -21,21 +21,3 @@ pub fn keyed(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     }
     *hasher.finalize().as_bytes()
 }
-
-/// As 64 hexadecimal digits.
-#[must_use]
-pub fn to_hex(bytes: &[u8; 32]) -> String {
-    blake3::Hash::from_bytes(*bytes).to_hex().to_string()
-}
-
-/// From 64 hexadecimal digits.
-#[must_use]
-pub fn from_hex(digits: &str) -> Option<[u8; 32]> {
-    blake3::Hash::from_hex(digits).ok().map(|hash| *hash.as_bytes())
-}
-
-/// Whether both are equal; how long that takes says nothing about where they differ.
-#[must_use]
-pub fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
-    blake3::Hash::from_bytes(*one) == blake3::Hash::from_bytes(*other)
-}

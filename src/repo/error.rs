@@ -181,8 +181,11 @@ pub enum RepoError {
     /// A remote is to be encrypted, and there is no key.
     #[error("remote `{name}` is to be encrypted, and there is no key")]
     NoKey { name: RemoteName },
-    /// A key file cannot be made.
-    #[error("cannot make the key file `{}`", .path.display())]
+    /// A key file would be where git sees it.
+    #[error("the key file `{}` would be in the repository", .path.display())]
+    KeyFileInside { path: PathBuf },
+    /// A key file cannot be made, or is none.
+    #[error("cannot use the key file `{}`", .path.display())]
     KeyFile { path: PathBuf, source: Box<KeyError> },
     /// A stage that runs now makes it.
     #[error("`{path}` is being made: its stage runs now")]
@@ -380,6 +383,7 @@ impl RepoError {
                 "modver commit {path}   to keep it as it is, or modver stage remove {stage}"
             )),
             Self::AnotherOutput { path } => Some(format!("modver remove {path}")),
+            Self::KeyFileInside { .. } => Some("--key-file FILE, outside of the repository".to_owned()),
             Self::NoKey { name } => Some(format!(
                 "--key-file FILE, outside of the repository; or set MODVER_REMOTE_{}_PASSPHRASE",
                 name.as_str().to_ascii_uppercase().replace(['-', '.'], "_")

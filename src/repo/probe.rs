@@ -3,17 +3,20 @@
 //! What was seen belongs to this clone and to the place, not to the remote's name: it is kept beside the copies of the
 //! place's metadata. A record that is missing or damaged means that everything is tried as it comes.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::transfer::in_one_line;
 use super::{FOLDER, Repository, Result, Settings, places};
 use crate::config::{RemoteConfig, RemoteName};
 use crate::fs;
 use crate::git::GitRepo;
 use crate::progress::Progress;
-use crate::remote::transport::{self, Capabilities, Location, OpenOptions, RemoteSpec, RetryPolicy, Transport};
+use crate::remote::transport::{
+    self, Body, Capabilities, Location, OpenOptions, PutMode, RemoteSpec, RetryPolicy, Transport,
+};
+use crate::store::marker;
 
 /// The name of a record.
 const RECORD: &str = "abilities.json";
@@ -69,6 +72,29 @@ impl Settings {
         let root = self.git.as_ref().map_or(self.cwd.as_path(), GitRepo::root);
         let copies = self.git.as_ref().map(copies);
         probe(config, root, copies.as_deref(), progress)
+    }
+}
+
+impl Settings {
+    /// Sets a place that is to be encrypted up, or sees whether the key fits it: of all who use it, one has to choose the
+    /// salt, and not every service could decide between two who do at the same time.
+    pub(super) fn set_up(&self, config: &RemoteConfig, probed: Probed, progress: &Arc<Progress>) -> Probed {
+        if !config.encryption || !probed.abilities.is_some_and(|seen| seen.writable) {
+            return probed;
+        }
+        let root = self.git.as_ref().map_or(self.cwd.as_path(), GitRepo::root);
+        let marker = Body::from(marker::text().into_bytes());
+        let done = places::transport(config, root, false, progress)
+            .and_then(|place| Ok(place.put(marker::NAME, &marker, PutMode::IfAbsent)?));
+        match done {
+            Ok(_) => probed,
+            Err(error) => Probed {
+                abilities: None,
+                hint: error.hint_for(config.name.as_str()),
+                error: Some(in_one_line(&error)),
+                ..probed
+            },
+        }
     }
 }
 
@@ -136,7 +162,7 @@ fn probe(config: &RemoteConfig, root: &Path, copies: Option<&Path>, progress: &A
         place,
         abilities,
         hint: error.as_ref().and_then(|error| error.hint_for(config.name.as_str())),
-        error: error.map(|error| with_causes(&error)),
+        error: error.map(|error| in_one_line(&error)),
     }
 }
 
@@ -160,19 +186,4 @@ fn tidy(url: &str, base: &Path) {
             let _ = fs::remove_empty_dir(&root.join(name));
         }
     }
-}
-
-/// An error and what lies beneath it, in one line.
-fn with_causes(error: &super::RepoError) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !message.ends_with(&text) {
-            message.push_str(": ");
-            message.push_str(text.lines().next().unwrap_or_default());
-        }
-        cause = error.source();
-    }
-    message
 }

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use super::{Probed, RepoError, Result, Settings, SettingsEdit, places};
 use crate::config::{Config, ConfigError, FileLayer, Key, Layer, RemoteConfig, RemoteName};
 use crate::fs;
+use crate::git::GitRepo;
 use crate::progress::Progress;
-use crate::remote::transport::{self, Location, RemoteSpec, Transport, TransportError, make_key_file};
+use crate::remote::transport::{
+    self, Location, RemoteSpec, Transport, TransportError, check_key_file, make_key_file,
+};
 
 /// A remote to add.
 #[derive(Debug, Clone, Default)]
@@ -149,7 +152,7 @@ impl Settings {
         let directory = make_directory(&location);
         let usable = !new.no_probe && directory.as_ref().is_none_or(|directory| directory.made);
         let probe = match config.remote(name.as_str()) {
-            Ok(remote) if usable => Some(self.probe(&remote, progress)),
+            Ok(remote) if usable => Some(self.set_up(&remote, self.probe(&remote, progress), progress)),
             _ => None,
         };
         Ok(RemoteAdded {
@@ -200,13 +203,19 @@ impl Settings {
         let text = file.to_string_lossy().into_owned();
         Self::check(&key, &text)?;
         local.push((key, text));
-        if fs::stat(&file)?.is_some() {
-            return Ok(None);
+        let root = self.git.as_ref().map(GitRepo::root);
+        if root.is_some_and(|root| file.starts_with(root)) {
+            return Err(RepoError::KeyFileInside { path: file });
         }
-        make_key_file(&file).map_err(|source| RepoError::KeyFile {
+        let unusable = |source| RepoError::KeyFile {
             path: file.clone(),
             source: Box::new(source),
-        })?;
+        };
+        if fs::stat(&file)?.is_some() {
+            check_key_file(&file).map_err(unusable)?;
+            return Ok(None);
+        }
+        make_key_file(&file).map_err(unusable)?;
         Ok(Some(file))
     }
 

@@ -11,6 +11,12 @@ fn encrypted() -> (Scratch, String) {
     std::fs::create_dir(&place).unwrap();
     let key = key.to_str().unwrap().to_owned();
     let place = place.to_str().unwrap();
+    let inside = s
+        .repo()
+        .modver(["remote", "add", "vault", place, "--encrypt", "--key-file", "vault.key"]);
+    assert!(inside.err().contains("would be in the repository"), "{inside}");
+    inside.fails(1);
+    assert!(!s.repo().has("vault.key"));
     let none = s.repo().modver(["remote", "add", "vault", place, "--encrypt"]);
     assert!(none.err().contains("MODVER_REMOTE_VAULT_PASSPHRASE"), "{none}");
     none.fails(1);

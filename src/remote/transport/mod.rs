@@ -66,7 +66,7 @@ pub use http::{COMPLETE_HEADER, HttpTransport, LENGTH_HEADER, MODIFIED_HEADER, O
 pub use object::ObjectReader;
 pub use probe::{Capabilities, probe};
 pub use retry::{Retry, RetryPolicy};
-pub use sealed::{KeyError, KeySource, Sealed, make_key_file};
+pub use sealed::{KeyError, KeySource, Sealed, check_key_file, make_key_file};
 pub use traffic::Traffic;
 pub use url::{Buckets, Credentials, Location, RemoteSpec, Servers, UrlError};
 pub use web::{Version, WebReader, WebStream, shown_url};

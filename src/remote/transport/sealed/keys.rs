@@ -7,7 +7,8 @@ use aes_siv::siv::Aes256Siv;
 
 use crate::config::Secret;
 use crate::fs;
-use crate::hash::keyed;
+use crate::fs::TempFile;
+use crate::hash::{SecretId, keyed};
 use crate::store::marker::{Encryption, Kdf};
 
 /// Begins a key file; 64 hexadecimal digits follow.
@@ -51,9 +52,6 @@ pub enum KeyError {
     /// A key file cannot be read or made.
     #[error(transparent)]
     File(#[from] fs::FsError),
-    /// The system gives no random bytes.
-    #[error("the system gives no random bytes")]
-    NoRandom,
 }
 
 /// The keys of one store.
@@ -70,21 +68,29 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-/// Random bytes.
-pub(super) fn random() -> Result<[u8; 32], KeyError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|_| KeyError::NoRandom)?;
-    Ok(bytes)
-}
-
 /// Writes a new key into a file that does not exist yet and that only its owner may read.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn make_key_file(path: &Path) -> Result<(), KeyError> {
-    let key = random()?;
-    let text = format!("{KEY_FILE}{}\n", keyed::to_hex(&key));
-    Ok(fs::write_private(path, text.as_bytes())?)
+    let text = format!("{KEY_FILE}{}\n", SecretId::from_bytes(fs::random()?));
+    let mut file = TempFile::create_beside(path)?;
+    file.set_mode(0o600)?;
+    file.write_all(text.as_bytes())?;
+    match file.persist_new(path)? {
+        true => Ok(()),
+        false => {
+            Err(fs::at(fs::Attempt::Create, path)(std::io::Error::from(std::io::ErrorKind::AlreadyExists)).into())
+        }
+    }
+}
+
+/// Whether a file is a key file.
+///
+/// # Errors
+/// When it is none, or cannot be read.
+pub fn check_key_file(path: &Path) -> Result<(), KeyError> {
+    read_key_file(path).map(drop)
 }
 
 fn read_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
@@ -92,8 +98,17 @@ fn read_key_file(path: &Path) -> Result<[u8; 32], KeyError> {
     let text = std::str::from_utf8(&bytes).ok();
     let digits = text.and_then(|text| text.trim().strip_prefix(KEY_FILE));
     digits
-        .and_then(keyed::from_hex)
+        .and_then(bytes_of)
         .ok_or_else(|| KeyError::NotAKey(path.to_owned()))
+}
+
+fn bytes_of(digits: &str) -> Option<[u8; 32]> {
+    digits.parse::<SecretId>().ok().map(|id| *id.as_bytes())
+}
+
+/// What only the right key gives.
+fn check_of(master: &[u8; 32]) -> SecretId {
+    SecretId::from_bytes(keyed::derive("modver 2026 encryption: check", master))
 }
 
 impl KeySource {
@@ -105,11 +120,11 @@ impl KeySource {
                 Self::File(_) => Kdf::KeyFile,
                 Self::Passphrase(_) => NEW,
             },
-            salt: keyed::to_hex(&random()?),
+            salt: SecretId::from_bytes(fs::random()?).to_string(),
             check: String::new(),
         };
         let master = self.master(&encryption)?;
-        encryption.check = keyed::to_hex(&keyed::derive("modver 2026 encryption: check", &master));
+        encryption.check = check_of(&master).to_string();
         Ok((encryption, Keys::new(&master)))
     }
 
@@ -119,15 +134,14 @@ impl KeySource {
             return Err(KeyError::Unknown);
         }
         let master = self.master(encryption)?;
-        let check = keyed::derive("modver 2026 encryption: check", &master);
-        match keyed::from_hex(&encryption.check) {
-            Some(expected) if keyed::is_same(&expected, &check) => Ok(Keys::new(&master)),
+        match encryption.check.parse::<SecretId>() {
+            Ok(expected) if expected.matches(&check_of(&master)) => Ok(Keys::new(&master)),
             _ => Err(KeyError::Wrong),
         }
     }
 
     fn master(&self, encryption: &Encryption) -> Result<[u8; 32], KeyError> {
-        let salt = keyed::from_hex(&encryption.salt).ok_or(KeyError::Unknown)?;
+        let salt = bytes_of(&encryption.salt).ok_or(KeyError::Unknown)?;
         match (self, &encryption.kdf) {
             (Self::File(path), Kdf::KeyFile) => {
                 let mut material = read_key_file(path)?.to_vec();

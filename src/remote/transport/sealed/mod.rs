@@ -14,8 +14,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use self::keys::{KeyError, KeySource, make_key_file};
-use self::keys::{Keys, random};
+use self::keys::Keys;
+pub use self::keys::{KeyError, KeySource, check_key_file, make_key_file};
 use self::segments::{HEADER, Header, SEGMENT, count, place, plain_len, sealed_len};
 use super::error::{Place, TransportError};
 use super::traffic::Traffic;
@@ -155,7 +155,7 @@ impl<T: Transport> Sealed<T> {
             place: self.place(key),
             source: error.into(),
         };
-        let salt = random().map_err(|problem| self.failed(key, problem))?;
+        let salt = fs::random().map_err(|problem| self.failed(key, problem.into()))?;
         match body {
             Body::Bytes(bytes) => {
                 let header = Header {
