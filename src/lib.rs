@@ -43,4 +43,5 @@ pub mod repo;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod store;
+pub mod time;
 pub mod workspace;

@@ -29,6 +29,16 @@ fn encrypted() -> (Scratch, String) {
     );
     added.ok();
     commit(s.repo());
+    // The place is set up with this key: another one is told so at once.
+    let other = s.root().join("other.key");
+    let other = other.to_str().unwrap();
+    let another = ["remote", "add", "again", place, "--encrypt", "--key-file", other];
+    let wrong = s.repo().modver(another);
+    assert!(
+        wrong.err().contains("its content was encrypted with another key"),
+        "{wrong}"
+    );
+    s.repo().modver(["remote", "remove", "again"]).ok();
     let project = String::from_utf8(s.read("mv.toml")).unwrap();
     assert!(
         project.contains("encryption = true") && !project.contains("vault.key"),

@@ -284,6 +284,19 @@ fn shown(scheme: &str, bucket: &str, prefix: &str, endpoint: Option<&str>) -> St
     }
 }
 
+/// `scheme://user@host/path` of a server at `address`, with the scheme for TLS or the one without.
+#[cfg(any(feature = "webdav", feature = "webhdfs"))]
+fn shown_server((with_tls, without): (&str, &str), address: &str, user: Option<&str>, path: &str) -> String {
+    let scheme = if address.starts_with("https:") {
+        with_tls
+    } else {
+        without
+    };
+    let host = address.split_once("://").map_or("", |(_, host)| host);
+    let user = user.map_or_else(String::new, |user| format!("{user}@"));
+    format!("{scheme}://{user}{host}/{path}")
+}
+
 /// A client that sends its requests by `http`.
 fn operator(builder: impl opendal::Builder, http: &Http) -> opendal::Result<Operator> {
     let context = OperationContext::new().with_http_transport(HttpTransporter::new(http.clone()));

@@ -12,7 +12,7 @@ use opendal::{Buffer, Operator, services};
 
 use super::super::url::{RemoteSpec, UrlError};
 use super::http::{Answer, Http};
-use super::{Listing, Move, Service, Work, Writes, operator};
+use super::{Listing, Move, Service, Work, Writes, operator, shown_server};
 use crate::config::Secret;
 
 /// How often more a move over an object is tried.
@@ -181,14 +181,7 @@ fn may_miss_collection(status: StatusCode) -> bool {
 
 impl Service for WebDav {
     fn describe(&self) -> String {
-        let scheme = if self.server.starts_with("https:") {
-            "webdavs"
-        } else {
-            "webdav"
-        };
-        let host = self.server.split_once("://").map_or("", |(_, host)| host);
-        let user = self.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
-        format!("{scheme}://{user}{host}/{}", self.path)
+        shown_server(("webdavs", "webdav"), &self.server, self.user.as_deref(), &self.path)
     }
 
     fn container(&self) -> &'static str {

@@ -10,7 +10,7 @@ use opendal::{Buffer, Operator, services};
 
 use super::super::url::RemoteSpec;
 use super::http::Http;
-use super::{Listing, Move, Service, Work, Writes, first_var, operator};
+use super::{Listing, Move, Service, Work, Writes, first_var, operator, shown_server};
 use crate::config::Secret;
 
 /// A directory.
@@ -91,14 +91,7 @@ impl WebHdfs {
 
 impl Service for WebHdfs {
     fn describe(&self) -> String {
-        let scheme = if self.server.starts_with("https:") {
-            "swebhdfs"
-        } else {
-            "webhdfs"
-        };
-        let host = self.server.split_once("://").map_or("", |(_, host)| host);
-        let user = self.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
-        format!("{scheme}://{user}{host}/{}", self.path)
+        shown_server(("swebhdfs", "webhdfs"), &self.server, self.user.as_deref(), &self.path)
     }
 
     fn container(&self) -> &'static str {
