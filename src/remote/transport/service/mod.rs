@@ -11,6 +11,7 @@
 
 #[cfg(feature = "s3")]
 mod account;
+mod address;
 #[cfg(feature = "azure")]
 mod azure;
 #[cfg(any(feature = "azure", feature = "s3"))]
@@ -44,12 +45,15 @@ use opendal::options::{ListOptions, ReadOptions, WriteOptions};
 use opendal::{Buffer, HttpTransporter, OperationContext, Operator};
 use reqsign_core::{Env as _, OsEnv};
 
+#[cfg(any(feature = "webdav", feature = "webhdfs"))]
+use self::address::shown_server;
+use self::address::{address, check_endpoint, shown};
 use self::http::{Call, Failure, Http, Upload};
 use super::error::{Place, TransportError};
 use super::probe::Capabilities;
 use super::runtime::runtime;
 use super::traffic::{Counters, Traffic};
-use super::url::{Buckets, Location, RemoteSpec, Servers, UrlError, has_credentials};
+use super::url::{Buckets, Location, RemoteSpec, Servers, UrlError};
 use super::{Body, ObjectMeta, PutMode, PutOutcome, Result, Transport, check_key, check_prefix};
 use crate::progress::Progress;
 
@@ -239,62 +243,12 @@ fn service(location: &Location, spec: &RemoteSpec) -> std::result::Result<Box<dy
     }
 }
 
-/// A server's address.
-fn address(tls: bool, host: &str, port: Option<u16>, spec: &RemoteSpec) -> String {
-    let scheme = if tls { "https" } else { "http" };
-    match port.map(u32::from).or(spec.port) {
-        Some(port) => format!("{scheme}://{host}:{port}"),
-        None => format!("{scheme}://{host}"),
-    }
-}
-
-/// An endpoint that is a URL without credentials.
-fn check_endpoint(endpoint: &str) -> std::result::Result<String, UrlError> {
-    let host = endpoint
-        .strip_prefix("http://")
-        .or_else(|| endpoint.strip_prefix("https://"));
-    let Some(host) = host.filter(|host| !host.is_empty() && !host.contains(['?', '#', ' '])) else {
-        return Err(UrlError::Endpoint {
-            endpoint: endpoint.rsplit('@').next().unwrap_or_default().to_owned(),
-        });
-    };
-    if has_credentials(host) {
-        return Err(UrlError::Credentials);
-    }
-    Ok(endpoint.to_owned())
-}
-
 /// The first of these environment variables that says anything.
 fn first_var(names: &[&str]) -> Option<String> {
     names
         .iter()
         .filter_map(|name| OsEnv.var(name))
         .find(|value| !value.is_empty())
-}
-
-/// `scheme://bucket/prefix at endpoint`.
-fn shown(scheme: &str, bucket: &str, prefix: &str, endpoint: Option<&str>) -> String {
-    let mut name = format!("{scheme}://{bucket}");
-    if !prefix.is_empty() {
-        name = format!("{name}/{prefix}");
-    }
-    match endpoint {
-        Some(endpoint) => format!("{name} at {endpoint}"),
-        None => name,
-    }
-}
-
-/// `scheme://user@host/path` of a server at `address`, with the scheme for TLS or the one without.
-#[cfg(any(feature = "webdav", feature = "webhdfs"))]
-fn shown_server((with_tls, without): (&str, &str), address: &str, user: Option<&str>, path: &str) -> String {
-    let scheme = if address.starts_with("https:") {
-        with_tls
-    } else {
-        without
-    };
-    let host = address.split_once("://").map_or("", |(_, host)| host);
-    let user = user.map_or_else(String::new, |user| format!("{user}@"));
-    format!("{scheme}://{user}{host}/{path}")
 }
 
 /// A client that sends its requests by `http`.
