@@ -129,7 +129,7 @@ impl<T: Transport> Retry<T> {
 }
 
 /// The standard library's random hash keys are the only randomness that back-off needs.
-fn random() -> u64 {
+pub(super) fn random() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 

@@ -436,9 +436,12 @@ impl Transport for ServiceTransport {
 
     fn get(&self, key: &str, limit: u64) -> Result<Vec<u8>> {
         let key = self.valid(key)?;
-        self.run(key, Call::limited(limit), async |operator, _| operator.read(key).await)?
-            .map(|buffer| buffer.to_vec())
-            .map_err(|failed| self.error(key, failed))
+        let get = || {
+            self.run(key, Call::limited(limit), async |operator, _| operator.read(key).await)?
+                .map(|buffer| buffer.to_vec())
+                .map_err(|failed| self.error(key, failed))
+        };
+        self.beside_a_move(get)
     }
 
     fn get_range(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>> {

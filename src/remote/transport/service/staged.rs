@@ -7,13 +7,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use super::super::error::TransportError;
+use super::super::retry::random;
 use super::super::unique::unique;
 use super::super::{Body, PutMode, PutOutcome, Result, Transport as _};
 use super::http::Call;
-use super::{Move, ServiceTransport, listing};
+use super::{Move, ServiceTransport, Writes, listing};
 
 /// What is older was left by somebody who is gone.
 pub(in super::super) const LEFT: Duration = Duration::from_hours(24);
+/// How often more a read is tried that is denied.
+const READS: u64 = 3;
+/// The wait before that is a random part of this, and of as much more each time, in milliseconds.
+const READ_WAIT: u64 = 40;
 /// More bytes are not sent before it is known that the object does not exist.
 pub(in super::super) const WORTH_ASKING: u64 = 1 << 20;
 
@@ -64,6 +69,20 @@ impl ServiceTransport {
                 }
             }
         }
+    }
+
+    /// Reads an object that somebody may be replacing: a server that finds the name and not the file any more may say
+    /// that it is forbidden.
+    pub(super) fn beside_a_move<R>(&self, read: impl Fn() -> Result<R>) -> Result<R> {
+        for attempt in 1..=READS {
+            match read() {
+                Err(TransportError::Denied { .. }) if self.service.writes() == Writes::Staged => {
+                    std::thread::sleep(Duration::from_millis(random() % (READ_WAIT * attempt)));
+                }
+                done => return done,
+            }
+        }
+        read()
     }
 
     /// Removes a temporary object; one that stays is swept later.

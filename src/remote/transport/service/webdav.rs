@@ -10,13 +10,16 @@ use http::{Request, StatusCode};
 use opendal::raw::{Operation, format_authorization_by_basic, format_authorization_by_bearer, percent_encode_path};
 use opendal::{Buffer, Operator, services};
 
+use super::super::retry::random;
 use super::super::url::{RemoteSpec, UrlError};
 use super::http::{Answer, Http};
 use super::{Listing, Move, Service, Work, Writes, operator, shown_server};
 use crate::config::Secret;
 
 /// How often more a move over an object is tried.
-const MOVES: u64 = 4;
+const MOVES: u64 = 10;
+/// The wait before it is tried again is a random part of this, and of as much more each time, in milliseconds.
+const WAIT: u64 = 40;
 
 /// A collection of a server.
 pub(super) struct WebDav {
@@ -161,7 +164,8 @@ impl WebDav {
             if !order.replace || answer.status.is_success() || answer.status == StatusCode::UNAUTHORIZED {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(20 * attempt)).await;
+            // At random, so that those who met once do not meet again.
+            tokio::time::sleep(Duration::from_millis(random() % (WAIT * attempt))).await;
             answer = go().await?;
         }
         if answer.status == StatusCode::PRECONDITION_FAILED && !order.replace {
