@@ -33,7 +33,7 @@ use std::time::Duration;
 pub use edit::{ConfigEdit, ConfigFile, without_entry};
 pub use error::{ConfigError, ConfigWarning, Result};
 pub use file::MAX_FILE;
-pub use keys::Key;
+pub use keys::{Key, Kind};
 pub use name::{MAX_REMOTE_NAME, RemoteName, RemoteNameError};
 pub use nearest::nearest;
 pub use origin::{FileLayer, Layer, Origin, Setting};

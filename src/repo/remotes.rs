@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Probed, RepoError, Result, Settings, SettingsEdit, places};
-use crate::config::{Config, ConfigError, FileLayer, Key, Layer, RemoteConfig, RemoteName};
+use crate::config::{Config, ConfigError, FileLayer, Key, Kind, Layer, RemoteConfig, RemoteName};
 use crate::fs;
 use crate::git::GitRepo;
 use crate::progress::Progress;
@@ -199,6 +199,11 @@ impl Settings {
             };
         };
         let file = self.cwd.join(file);
+        // Without `..` in it: it is compared, and kept.
+        let file = match (file.parent(), file.file_name()) {
+            (Some(dir), Some(last)) => fs::canonicalize(dir)?.join(last),
+            _ => file,
+        };
         let key = remote_key(name, "key_file")?;
         let text = file.to_string_lossy().into_owned();
         Self::check(&key, &text)?;
@@ -267,6 +272,10 @@ impl Settings {
                     source,
                 })?;
                 self.put(&key, &url, layer)
+            }
+            // What is typed starts where the user stands; in a file that others have, too, it stays relative to that.
+            Some(path) if key.spec().kind == Kind::Path && layer != FileLayer::Project => {
+                self.put(&key, &self.cwd.join(path).to_string_lossy(), layer)
             }
             Some(value) => self.put(&key, value, layer),
         }

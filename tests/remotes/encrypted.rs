@@ -20,9 +20,15 @@ fn encrypted() -> (Scratch, String) {
     let none = s.repo().modver(["remote", "add", "vault", place, "--encrypt"]);
     assert!(none.err().contains("MODVER_REMOTE_VAULT_PASSPHRASE"), "{none}");
     none.fails(1);
-    let added = s
-        .repo()
-        .modver(["remote", "add", "vault", place, "--encrypt", "--key-file", &key]);
+    let added = s.repo().modver([
+        "remote",
+        "add",
+        "vault",
+        place,
+        "--encrypt",
+        "--key-file",
+        "../vault.key",
+    ]);
     assert!(
         added.err().contains("made the key file") && added.err().contains("keep a copy"),
         "{added}"
@@ -83,7 +89,7 @@ fn who_has_the_key_pulls_and_nobody_else() {
     );
     wrong.fails(1);
     clone
-        .modver(["remote", "modify", "--local", "vault", "key-file", &key])
+        .modver(["remote", "modify", "--local", "vault", "key-file", "../vault.key"])
         .ok();
     clone.modver(["pull"]).ok();
     assert_eq!(digest(&dir), digest(&s.path("")));
