@@ -6,7 +6,7 @@ something, is held back for so long: one wait for each request of HTTP/1.1, and 
 "100 Continue". Making a connection costs nothing more. When its standard input ends, it prints how many requests of each
 kind it saw and how many waits that were, and ends.
 """
-import asyncio, json, sys
+import asyncio, json, os, sys
 
 KINDS = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ")
 PIECE = 1 << 20
@@ -27,7 +27,7 @@ async def main(port, delay):
                     starts, turn = False, "client"
                     kind = next((kind for kind in KINDS if data.startswith(kind)), None)
                     if kind is not None:
-                        listing = b"list-type=" in data[: data.find(b"\r\n")]
+                        listing = kind == b"GET " and b"prefix=" in data[: data.find(b"\r\n")]
                         name = "LIST" if listing else kind.decode().strip()
                         seen[name] = seen.get(name, 0) + 1
                     seen["waits"] += 1
@@ -56,6 +56,8 @@ async def main(port, delay):
     print(listener.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     print(json.dumps(seen), flush=True)
+    # Connections that clients keep open need no farewell.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -375,7 +375,7 @@ def versions(options, env):
     for name, args in [("modver", ["--version"]), ("dvc", ["--version"]), ("rclone", ["version"]), ("aws", ["--version"]), ("garage", ["--version"])]:
         if getattr(options, name):
             text = run([getattr(options, name), *args], options.work, env)[2].split("\n")[0].split(" [")[0]
-            found.append(text.split(" Python")[0] if name == "aws" else f"DVC {text}" if name == "dvc" else text)
+            found.append(text.split(" Python")[0] if name == "aws" else f"DVC {text}" if name == "dvc" else text.replace("cargo:", ""))
     return ", ".join(found)
 
 
