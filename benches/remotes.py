@@ -107,7 +107,7 @@ class Tool:
     def start(self, source, port):
         drop_dir(self.repo)
         os.makedirs(self.repo)
-        run(["cp", "-r", source, f"{self.repo}/data"], self.repo)
+        run(["cp", "-r", f"{source}/.", f"{self.repo}/data"], self.repo)
         self.connect(port)
         run(["sync"], self.repo)
 
