@@ -7,6 +7,8 @@
     reason = "a test may panic and uses files as a user would"
 )]
 
+#[path = "remotes/collect.rs"]
+mod collect;
 #[path = "remotes/crash.rs"]
 mod crash;
 #[path = "remotes/damage.rs"]

@@ -410,6 +410,12 @@ impl RepoError {
             Self::OldClone { .. } => Some("git fetch --all --tags, then the same again".to_owned()),
             Self::ShallowHistory => Some("git fetch --unshallow, then the same again".to_owned()),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
+            Self::Remote(RemoteError::CannotCollect { remote, .. }) => {
+                Some(format!("modver verify --remote {remote} --repair"))
+            }
+            Self::Remote(RemoteError::LeaseLost { .. } | RemoteError::Unsettled { .. }) => {
+                Some("the same again".to_owned())
+            }
             Self::Remote(RemoteError::Store(StoreError::DamagedShard { .. } | StoreError::DamagedRun { .. })) => {
                 Some("modver verify --remote".to_owned())
             }

@@ -111,7 +111,7 @@ fn hostile_runs_are_named() {
     let clone = s.clone_to("clone");
     let clone = s.at(&clone);
     let good = only_run(&store).bytes().to_vec();
-    for at in [8, 12, 16, 20, 64, 1084, good.len() - 4, good.len() - 12] {
+    for at in [8, 12, 16, 64, 1084, good.len() - 4, good.len() - 12] {
         let mut bad = good.clone();
         bad[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         set_run(&store, &bad);

@@ -109,3 +109,48 @@ fn a_pack_that_is_refused_for_good_keeps_only_those_back_who_need_it() {
     assert_eq!(digest(&clone), digest(&s.path("")));
     s.repo().modver(["verify", "--remote"]).ok();
 }
+
+#[test]
+fn a_collection_through_a_bad_network_loses_nothing() {
+    let server = S3Server::start();
+    let s = with_s3_remote(&server);
+    let bucket = server.files();
+    let age = |folder: &str, days: u32| {
+        let find = format!(
+            "find '{}' -path '*{folder}*' -type f -exec touch -d '{days} days ago' {{}} +",
+            bucket.display()
+        );
+        s.sh(&find).ok();
+    };
+    let gc = ["gc", "--remote", "origin", "--all-branches", "--yes"];
+    for seed in 1..=4 {
+        let proxy = Proxy::start(&server, seed, 20);
+        // A version that goes, and one that stays and shares half of it.
+        for i in 0..8 {
+            s.write(format!("data/{i}"), noise(seed * 100 + i, 40_000));
+        }
+        add(s.repo(), &["data"]);
+        until_done(&proxy, s.repo(), &["push"], || ());
+        for i in 0..5 {
+            s.write(format!("data/{i}"), noise(seed * 1000 + i, 40_000));
+        }
+        s.repo().modver(["add", "--quiet", "data"]).ok();
+        s.sh("git commit --quiet -a --amend -m again").ok();
+        until_done(&proxy, s.repo(), &["push"], || ());
+        age("refs/", 100);
+        age("packs/", 100);
+        until_done(&proxy, s.repo(), &gc, || ());
+        age("tombstones/", 8);
+        // One that comes between, and relies on what is there.
+        s.write("data/more", noise(seed, 3_000));
+        s.repo().modver(["add", "--quiet", "data"]).ok();
+        s.sh("git commit --quiet -a -m more").ok();
+        until_done(&proxy, s.repo(), &["push"], || ());
+        until_done(&proxy, s.repo(), &gc, || ());
+        let fresh = s.clone_to("fresh");
+        s.at(&fresh).modver(["pull"]).ok();
+        assert_eq!(digest(&fresh), digest(&s.path("")), "{seed}");
+        remove(&s, &fresh);
+        s.repo().modver(["verify", "--remote"]).ok();
+    }
+}

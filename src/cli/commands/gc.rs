@@ -83,7 +83,7 @@ struct OnRemote {
     /// Answer for this repository, too, by its name or id: for one that was moved or is gone; may be given more than once
     #[arg(long = "repository", value_name = "NAME", requires = "remote")]
     repositories: Vec<String>,
-    /// Also take what no repository ever claimed: pushed by a version of modver before 0.2
+    /// Also take what no repository ever claimed, as what was pushed before there were claims
     #[arg(long, requires = "remote")]
     unclaimed: bool,
     /// Leave packs as they are, however little of them is needed

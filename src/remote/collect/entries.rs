@@ -102,7 +102,7 @@ impl RemoteStore {
     }
 
     fn look_at(&self, entry: &[ShardId], condemned: &Condemned, there: &There) -> Result<Look> {
-        let mut look = Look::Clean;
+        let mut look = if entry.is_empty() { Look::Swept } else { Look::Clean };
         for id in entry {
             let is_marked = condemned.shards.contains(id);
             if !there.shards.contains_key(id) {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::super::error::Result;
 use super::super::moved::{self, Moved};
-use super::super::store::RemoteStore;
+use super::super::store::{RemoteStore, of_one_object};
 use super::claim::{Claim, repository_id};
 use super::entries::{Snapshot, There};
 use super::lease::Lease;
@@ -243,28 +243,46 @@ impl RemoteStore {
         condemned: &Condemned,
         used_shards: &HashSet<ShardId>,
         used_packs: &HashSet<PackId>,
-        (options, now): (&CollectOptions, SystemTime),
+        old: Age,
         text: &mut TombstoneText,
-    ) {
+    ) -> Result<()> {
+        // What roots needed that are dead: nobody is about to say what it is for.
         let named: HashSet<ShardId> = snapshot.roots.values().flatten().flatten().copied().collect();
-        let least = ORPHANS.min(options.grace);
-        let is_old = |since: Option<SystemTime>| {
-            since.is_some_and(|since| now.duration_since(since).is_ok_and(|age| age >= least))
-        };
+        let mut described: HashSet<PackId> = HashSet::new();
+        for id in named.difference(used_shards).filter(|id| there.shards.contains_key(id)) {
+            if let Some(shard) = of_one_object(self.shard(*id))? {
+                described.extend(shard.packs().map(|pack| pack.id));
+            }
+        }
         for (id, listed) in &there.shards {
-            let settled = named.contains(id) || is_old(listed.since);
+            let settled = named.contains(id) || old.is_reached(listed.since);
             if !used_shards.contains(id) && !condemned.shards.contains(id) && settled {
                 text.shards.push(*id);
             }
         }
         for (id, listed) in &there.packs {
-            if !used_packs.contains(id) && !condemned.packs.contains(id) && is_old(listed.since) {
+            let settled = described.contains(id) || old.is_reached(listed.since);
+            if !used_packs.contains(id) && !condemned.packs.contains(id) && settled {
                 text.packs.push(*id);
                 text.bytes += listed.len;
             }
         }
         text.shards.sort_unstable();
         text.packs.sort_unstable();
+        Ok(())
+    }
+}
+
+/// An age, and as of when.
+#[derive(Clone, Copy)]
+struct Age {
+    now: SystemTime,
+    least: Duration,
+}
+
+impl Age {
+    fn is_reached(self, since: Option<SystemTime>) -> bool {
+        since.is_some_and(|since| self.now.duration_since(since).is_ok_and(|age| age >= self.least))
     }
 }
 

@@ -30,6 +30,11 @@ impl RemoteStore {
         roots: &HashSet<Root>,
         work: &mut dyn FnMut() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
+        match self.is_settled(claimant, roots) {
+            Ok(false) | Err(RemoteError::Transport(TransportError::Unsupported { .. })) => {}
+            Ok(true) => return work(),
+            Err(error) => return Err(error.into()),
+        }
         for _ in 0..ATTEMPTS {
             let Some(lease) = self.begin(claimant, roots)? else {
                 return work();
@@ -53,8 +58,11 @@ impl RemoteStore {
         self.create()?;
         let lease = match self.take_lease(&claimant.holder) {
             Ok(lease) => lease,
-            // No service that does not say when: no collection there, so nothing to be safe from.
-            Err(RemoteError::NoTimes { .. }) => return Ok(None),
+            // No service that does not say when: no collection there, so nothing to be safe from. Where nothing can be
+            // written, the work says so, if there is any.
+            Err(RemoteError::NoTimes { .. } | RemoteError::Transport(TransportError::ReadOnly { .. })) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let heed = || -> Result<()> {
@@ -120,7 +128,8 @@ impl RemoteStore {
                 return Ok(false);
             }
         }
-        Ok(true)
+        // One of no shards restores nothing.
+        Ok(!entry.is_empty())
     }
 
     /// The same of one shard.
