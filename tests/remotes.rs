@@ -19,6 +19,8 @@ mod gc;
 mod hard_network;
 #[path = "remotes/hostile.rs"]
 mod hostile;
+#[path = "remotes/limits.rs"]
+mod limits;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "remotes/repair.rs"]

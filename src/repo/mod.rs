@@ -157,6 +157,13 @@ impl OpenOptions {
             (jobs, _) => jobs,
         }
     }
+
+    /// The limits of transfers, for all who share the progress.
+    fn set_limits(&self, config: &Config) {
+        let limits = self.progress.limits();
+        limits.rate.set_rate(config.limit_rate());
+        limits.set_idle(config.transfer_timeout());
+    }
 }
 
 /// An open repository.
@@ -189,6 +196,7 @@ impl Repository {
         let sources = settings::with_repository(&options.config, &git)?;
         let config = Config::load(&sources)?;
         let jobs = options.jobs(&config);
+        options.set_limits(&config);
         Ok(Self {
             git,
             cwd,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::pipeline::runs::{SharedRuns, fetch_runs};
@@ -36,11 +37,14 @@ pub(crate) struct Args {
     #[arg(long)]
     no_run_cache: bool,
     #[command(flatten)]
+    rate: RateArgs,
+    #[command(flatten)]
     scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let repository = context.repository_or_bare()?;
     let outcome = repository.fetch(&FetchOptions {
         scope: args.scope.scope(true),

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::ui::{Colour, Render, Style, human};
 use crate::repo::{VerifyOptions, VerifyOutcome};
 
@@ -28,10 +29,13 @@ pub(crate) struct Args {
     /// Check sizes and indexes only, not every byte
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    rate: RateArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let outcome = context.repository()?.verify(&VerifyOptions {
         remote: args.remote.clone(),
         quick: args.quick,
