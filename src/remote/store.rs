@@ -187,15 +187,20 @@ impl RemoteStore {
 
     /// Names of the runs on the remote now.
     pub(super) fn list_runs(&self) -> Result<BTreeSet<RunId>> {
+        Ok(self.run_sizes()?.into_keys().collect())
+    }
+
+    /// The runs on the remote now, and their lengths where these can be had without asking for each.
+    pub(super) fn run_sizes(&self) -> Result<HashMap<RunId, Option<u64>>> {
         let objects = match self.transport.list("catalog/") {
-            Err(TransportError::Unsupported { .. }) => return self.current_runs(),
+            Err(TransportError::Unsupported { .. }) => {
+                return Ok(self.current_runs()?.into_iter().map(|id| (id, None)).collect());
+            }
             listed => listed?,
         };
         // Other names (`current`, leftovers of other programs) are not runs.
-        Ok(objects
-            .iter()
-            .filter_map(|object| object.key.strip_prefix("catalog/")?.parse().ok())
-            .collect())
+        let run = |object: &ObjectMeta| Some((object.key.strip_prefix("catalog/")?.parse().ok()?, Some(object.size)));
+        Ok(objects.iter().filter_map(run).collect())
     }
 
     /// The runs that `catalog/current` names, where objects cannot be listed. What pushed last has written it.
@@ -361,13 +366,18 @@ impl RemoteStore {
         Ok(ids_of(&self.transport.list("packs/")?))
     }
 
+    /// Every shard on the remote and its bytes.
+    pub(super) fn shard_sizes(&self) -> Result<HashMap<ShardId, u64>> {
+        Ok(ids_of(&self.transport.list("shards/")?))
+    }
+
     /// The shards in force that can be used and are listed in full length: a copy here is no proof that others can
     /// have them.
     ///
     /// # Errors
     /// When the remote cannot be asked.
     pub fn shards_there(&self) -> Result<Vec<Arc<Shard>>> {
-        let listed: HashMap<ShardId, u64> = ids_of(&self.transport.list("shards/")?);
+        let listed = self.shard_sizes()?;
         let mut shards = self.sound_shards()?;
         shards.retain(|shard| listed.get(&shard.id()) == Some(&(shard.bytes().len() as u64)));
         Ok(shards)

@@ -22,7 +22,9 @@ fn a_rate_limit_loses_nothing_and_what_is_no_rate_is_refused() {
             .ok();
         clone_of.modver(["pull"]).ok();
         assert_eq!(digest(&clone), digest(&s.path("")));
-        clone_of.modver(["verify", "--remote", "--limit-rate", "0"]).ok();
+        clone_of
+            .modver(["verify", "--remote", "--deep", "--limit-rate", "0"])
+            .ok();
         for bad in ["fast", "5", "-1"] {
             let refused = clone_of.modver(["pull", &format!("--limit-rate={bad}")]);
             assert!(refused.err().contains("invalid value"), "{refused}");
@@ -73,7 +75,7 @@ fn a_slow_push_waits_without_timing_out_and_can_be_stopped() {
     let put = || server.requests().get("PUT").copied().unwrap_or(0);
     // The marker is the first.
     stopped(&s, || put() >= 2).ok();
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
     // Nothing was tried twice: the marker, the pack that was stopped, then pack, shard, run and list of runs.
     assert!(put() <= 6, "{:?}", server.requests());
 }

@@ -58,7 +58,7 @@ fn what_a_push_says_is_stored_can_be_pulled_whatever_the_network_does() {
         remove(&s, &other);
         faults.extend(proxy.seen().into_keys());
     }
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
     // Otherwise it shows little.
     assert!(faults.len() >= 10, "{faults:?}");
 }
@@ -107,5 +107,5 @@ fn a_pack_that_is_refused_for_good_keeps_only_those_back_who_need_it() {
     let clone = s.clone_to("clone");
     s.at(&clone).modver(["pull"]).ok();
     assert_eq!(digest(&clone), digest(&s.path("")));
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
 }

@@ -176,7 +176,7 @@ impl Render for Shown {
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
-            "modver verify --remote --repair, on a machine that has it"
+            "modver verify --remote --deep --repair, on a machine that has it"
         } else {
             return Ok(());
         };
