@@ -256,6 +256,11 @@ pub static KEYS: &[KeySpec] = &[
         "The token that `modver serve token add` printed, for `http(s)://` remotes; a bearer token for WebDAV, Google Drive or Hugging Face, a delegation token for WebHDFS.",
     ),
     remote(
+        "push",
+        Kind::Bool,
+        "Whether a push that names no remote sends there, too, besides the default remote.",
+    ),
+    remote(
         "limit_rate",
         Kind::Rate,
         "How many bytes per second requests to this remote may move together, such as `5MiB`; 0 is no limit. `transfer.limit_rate` holds besides.",

@@ -166,6 +166,8 @@ pub struct RemoteConfig {
     pub password: Option<Secret>,
     /// A bearer or delegation token.
     pub token: Option<Secret>,
+    /// Whether a push that names no remote sends there, too.
+    pub push: bool,
     /// Bytes per second that may be moved; `None` is no limit of its own.
     pub limit_rate: Option<u64>,
     /// Whether what it has is encrypted.
@@ -460,6 +462,7 @@ impl Config {
             connection_string: secret("connection_string"),
             password: secret("password"),
             token: secret("token"),
+            push: flag("push").unwrap_or(false),
             limit_rate: text("limit_rate").and_then(|text| rate_of(&text)),
             encryption: flag("encryption").unwrap_or(false),
             key_file: match self.of_remote(name, "key_file").map(|setting| &setting.value) {

@@ -128,10 +128,9 @@ impl Repository {
         };
         let imports = self.imports_without_remote(options.remote.as_deref(), &mut targets)?;
         let others = targets.clone();
+        let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
         let asked = self.with_remotes(
-            options.remote.as_deref(),
-            targets,
-            |target| &target.output,
+            groups,
             &mut outcome,
             |remote, targets, outcome| self.fetch_from(remote, targets, options.dry_run, outcome),
             |(name, url), targets, error, outcome| {
