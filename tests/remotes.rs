@@ -29,6 +29,8 @@ mod repair;
 mod requests;
 #[path = "support/s3.rs"]
 mod s3;
+#[path = "remotes/several.rs"]
+mod several;
 #[path = "remotes/share.rs"]
 mod share;
 mod support;
