@@ -25,6 +25,8 @@ mod limits;
 mod proxy;
 #[path = "remotes/repair.rs"]
 mod repair;
+#[path = "remotes/replicate.rs"]
+mod replicate;
 #[path = "remotes/requests.rs"]
 mod requests;
 #[path = "support/s3.rs"]

@@ -27,13 +27,15 @@ pub enum Phase {
     Pushing,
     /// Receiving packs.
     Fetching,
+    /// Copying from one remote to another.
+    Replicating,
     /// Reading stored chunks back.
     Verifying,
     /// Removing what is not needed.
     Collecting,
 }
 
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 10] = [
     Phase::Scanning,
     Phase::Adding,
     Phase::Hashing,
@@ -41,6 +43,7 @@ const PHASES: [Phase; 9] = [
     Phase::Comparing,
     Phase::Pushing,
     Phase::Fetching,
+    Phase::Replicating,
     Phase::Verifying,
     Phase::Collecting,
 ];

@@ -5,9 +5,11 @@
 
 mod error;
 mod fetch;
+mod parallel;
 mod push;
 mod records;
 mod repair;
+mod replicate;
 mod store;
 pub mod transport;
 mod verify;
@@ -16,5 +18,6 @@ pub use error::{RemoteError, Result};
 pub use fetch::{FetchOutcome, FetchPlan, Wanted};
 pub use push::{Incomplete, PushOutcome, PushPlan, PushRoot};
 pub use repair::RemoteRepair;
+pub use replicate::{NotCopied, ReplicaOutcome, ReplicaPlan};
 pub use store::RemoteStore;
 pub use verify::{RemoteDamage, RemoteFinding, RemoteReport};

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::{RemoteError, Result};
@@ -23,6 +24,8 @@ pub(super) const MAX_META: u64 = 1 << 30;
 pub(super) const CURRENT: &str = "catalog/current";
 /// The longest such list that is accepted, in bytes.
 const MAX_CURRENT: u64 = 1 << 20;
+/// Uploads in a row that a server may fail for ever before it is believed to fail all.
+const MOST_FAILING: u32 = 3;
 /// Lists again this often when a run vanished because somebody merged it.
 const LIST_ATTEMPTS: usize = 4;
 
@@ -34,6 +37,8 @@ pub struct RemoteStore {
     jobs: usize,
     pub(super) progress: Arc<Progress>,
     state: Mutex<State>,
+    /// Packs in a row that the server failed for a reason that may pass, but did not.
+    failing: AtomicU32,
 }
 
 /// The runs in force.
@@ -81,6 +86,7 @@ impl RemoteStore {
             jobs: jobs.max(1),
             progress,
             state: Mutex::default(),
+            failing: AtomicU32::new(0),
         }
     }
 
@@ -483,6 +489,27 @@ impl RemoteStore {
     }
 }
 
+impl RemoteStore {
+    /// What became of an upload: done, or (inside) why the remote does not take this one object, so that others are worth
+    /// trying. A server that fails one object for ever may take others; one that fails several in a row fails all.
+    ///
+    /// # Errors
+    /// When no other is worth trying.
+    pub(super) fn judge_upload<T>(&self, result: Result<T>) -> Result<std::result::Result<T, RemoteError>> {
+        match result {
+            Ok(done) => {
+                self.failing.store(0, Relaxed);
+                Ok(Ok(done))
+            }
+            Err(error) if error.is_of_one_upload() => Ok(Err(error)),
+            Err(error) if error.is_of_the_server() && self.failing.fetch_add(1, Relaxed) + 1 < MOST_FAILING => {
+                Ok(Err(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Objects by the ids at the end of their keys, with their sizes.
 fn ids_of<I: std::str::FromStr + Eq + std::hash::Hash>(objects: &[ObjectMeta]) -> HashMap<I, u64> {
     objects
@@ -517,4 +544,40 @@ pub(super) fn pack_key(id: PackId) -> String {
 
 fn object_key(folder: &str, id: &str) -> String {
     format!("{folder}/{}/{id}", &id[..2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::{DirTransport, Place};
+    use super::*;
+
+    #[test]
+    fn a_server_that_fails_several_in_a_row_fails_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let transport = Arc::new(DirTransport::open(dir.path(), false).unwrap());
+        let remote = RemoteStore::new("r", transport, dir.path().to_owned(), 1, Arc::default());
+        let place = || Place {
+            remote: "r".into(),
+            key: "k".into(),
+        };
+        let failing = || -> Result<()> {
+            Err(RemoteError::from(TransportError::Server {
+                place: place(),
+                status: 500,
+                retry_after: None,
+                source: "no".into(),
+            }))
+        };
+        for _ in 0..3 {
+            assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+            assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+            // Others are taken.
+            assert!(matches!(remote.judge_upload(Ok(())), Ok(Ok(()))));
+        }
+        assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+        assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+        assert!(remote.judge_upload(failing()).is_err());
+        let lost = TransportError::Interrupted(place());
+        assert!(remote.judge_upload::<()>(Err(lost.into())).is_err());
+    }
 }

@@ -97,6 +97,21 @@ fn a_pack_that_is_refused_for_good_keeps_only_those_back_who_need_it() {
     let output = through(&proxy, s.repo(), &["push", "c.bin"]);
     assert!(output.err().contains("refused: c.bin was not pushed: "), "{output}");
     output.fails(1);
+    // One that the server fails for ever, while it takes others.
+    proxy.refuse(|method, path, len| {
+        (method == http::Method::PUT && path.contains("/packs/") && len > 32 << 20).then_some(500)
+    });
+    let output = through(&proxy, s.repo(), &["push"]);
+    let err = output.err();
+    assert!(
+        err.contains("refused: a.bin was not pushed: ") && err.contains("500"),
+        "{output}"
+    );
+    assert!(!err.contains("c.bin"), "{output}");
+    output.fails(3);
+    let clone = s.clone_to("clone");
+    s.at(&clone).modver(["pull", "b.bin", "c.bin"]).ok();
+    remove(&s, &clone);
     // What concerns the whole remote stops at once.
     proxy.refuse(|method, path, _| (method == http::Method::PUT && path.contains("/packs/")).then_some(403));
     let output = through(&proxy, s.repo(), &["push"]);
