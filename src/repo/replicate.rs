@@ -63,7 +63,11 @@ impl Repository {
     pub fn replicate(&self, options: &ReplicateOptions) -> Result<ReplicateOutcome> {
         let from = self.remote(Some(&options.from))?;
         let to = self.remote(Some(&options.to))?;
-        if from.describe() == to.describe() {
+        let service = |name: &str| {
+            let config = self.config.remote(name)?;
+            Ok::<_, RepoError>((config.endpoint, config.account_name))
+        };
+        if from.describe() == to.describe() && service(&options.from)? == service(&options.to)? {
             return Err(RepoError::SameRemote {
                 from: options.from.clone(),
                 to: options.to.clone(),

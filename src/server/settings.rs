@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{Result, ServerError};
+use crate::config::parse_size;
 use crate::fs;
 
 /// The longest file that is read, in bytes.

@@ -6,7 +6,7 @@ use super::support::{Scratch, digest};
 use super::{add, damage_file, files, sample_in};
 
 /// A repository with the remotes `a`, `b` and `c` in directories beside it; `a` is the default.
-pub fn with_remotes() -> Scratch {
+pub(super) fn with_remotes() -> Scratch {
     let s = Scratch::new();
     let mut text = "[core]\nremote = \"a\"\n".to_owned();
     for name in ["a", "b", "c"] {
