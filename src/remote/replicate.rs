@@ -4,10 +4,14 @@
 //! them holds there, too. Either side may be encrypted; that is a matter of transports. Of the catalog only what is
 //! said of roots that the other side lacks goes there, as a push would write it.
 //!
-//! Order: packs → shards that describe them → one catalog run → records. What is stopped on the way is not visible, and
+//! Order: claims → packs → shards that describe them → one catalog run → records. What is stopped on the way is not visible, and
 //! is not sent again: what the other side lists in full length is believed to be there, as `verify --deep` can tell.
 //! Each pack is in a temporary file between its two ways and goes on only if it has the hash that is its name, so at most
 //! [`AT_ONCE`] packs are on the disk, and a piece of each in memory.
+//!
+//! Beside collectors on the other side: its tombstones are heeded as by a push, within a lease that the caller holds
+//! ([`RemoteStore::write_beside_collectors`]); who needs the roots here is claimed there, for the same repositories. An
+//! object whose name is marked there cannot be copied under it; what needs it waits until that is collected.
 //!
 //! Not promised: that shards and packs which only roots need that both sides have are copied; that something pushed
 //! to the first side meanwhile is.
@@ -25,6 +29,7 @@ use crate::fs::TempFile;
 use crate::hash::{FileId, Hasher, PackId, RootId, ShardId};
 use crate::progress::Phase;
 use crate::store::StoreError;
+use crate::store::shard::PackInfo;
 
 /// Packs that are on their way at the same time.
 const AT_ONCE: usize = 8;
@@ -47,9 +52,11 @@ pub struct NotCopied {
 pub struct ReplicaPlan {
     from: Arc<RemoteStore>,
     to: Arc<RemoteStore>,
-    /// Roots that are lacking there, each with what the runs here say of it.
-    roots: BTreeMap<RootId, Vec<Vec<ShardId>>>,
-    /// Shards that these need and that can be read, with the packs they describe.
+    /// Roots that are lacking there and can be restored from here, each with shards that do.
+    roots: BTreeMap<RootId, Vec<ShardId>>,
+    /// Roots that are lacking there and cannot.
+    hopeless: u64,
+    /// The packs that these shards describe.
     shards: BTreeMap<ShardId, Vec<PackId>>,
     new_shards: Vec<ShardId>,
     new_packs: Vec<(PackId, u64)>,
@@ -89,7 +96,8 @@ pub struct ReplicaOutcome {
 }
 
 impl RemoteStore {
-    /// Finds what `to` lacks of what this remote's catalog names.
+    /// Finds what `to` lacks of what this remote's catalog names. What must not be relied on there was read before
+    /// ([`RemoteStore::write_beside_collectors`]), unless nothing is to be copied.
     ///
     /// # Errors
     /// When one of the remotes cannot be asked. What is wrong with single objects is in the plan.
@@ -99,6 +107,7 @@ impl RemoteStore {
             from: Arc::clone(self),
             to: Arc::clone(to),
             roots: BTreeMap::new(),
+            hopeless: 0,
             shards: BTreeMap::new(),
             new_shards: Vec::new(),
             new_packs: Vec::new(),
@@ -113,8 +122,7 @@ impl RemoteStore {
                 is_damage: true,
             });
         }
-        plan.find_roots()?;
-        plan.find_objects()?;
+        plan.find()?;
         let there: HashSet<FileId> = to.list_records()?.into_iter().collect();
         plan.new_records = self.list_records()?;
         plan.new_records.retain(|id| !there.contains(id));
@@ -122,55 +130,113 @@ impl RemoteStore {
     }
 }
 
+/// A shard of the first remote.
+enum Found {
+    /// It can be copied: its length, the packs that it describes.
+    Whole(u64, Vec<PackInfo>),
+    /// It or a pack cannot.
+    Broken(Vec<NotCopied>),
+}
+
 impl ReplicaPlan {
-    fn find_roots(&mut self) -> Result<()> {
+    fn find(&mut self) -> Result<()> {
+        let mut lacking: BTreeMap<RootId, Vec<Vec<ShardId>>> = BTreeMap::new();
         let mut there = HashSet::new();
         for run in self.from.runs()? {
             for (root, shards) in run.roots() {
-                if self.to.has(&root)? {
-                    there.insert(root);
+                if there.contains(&root) {
                     continue;
                 }
-                let known = self.roots.entry(root).or_default();
-                if !known.contains(&shards) {
-                    known.push(shards);
+                match lacking.get_mut(&root) {
+                    Some(known) if known.contains(&shards) => {}
+                    Some(known) => known.push(shards),
+                    None if self.to.keeps(&root)? => drop(there.insert(root)),
+                    None => drop(lacking.insert(root, vec![shards])),
                 }
             }
         }
         self.up_to_date = there.len() as u64;
-        Ok(())
-    }
-
-    fn find_objects(&mut self) -> Result<()> {
-        let ids: BTreeSet<ShardId> = self.roots.values().flatten().flatten().copied().collect();
+        let ids: BTreeSet<ShardId> = lacking.values().flatten().flatten().copied().collect();
         if ids.is_empty() {
             return Ok(());
         }
         let exists = self.to.exists()?;
-        let there = if exists { self.to.packs()? } else { HashMap::new() };
+        let packs_there = if exists { self.to.packs()? } else { HashMap::new() };
         let shards_there = if exists { self.to.shard_sizes()? } else { HashMap::new() };
-        let mut seen = HashSet::new();
+        let packs_here = match self.from.packs() {
+            Ok(packs) => Some(packs),
+            // Plain files: it will be seen.
+            Err(RemoteError::Transport(TransportError::Unsupported { .. })) => None,
+            Err(error) => return Err(error),
+        };
+        let is_there = |pack: &PackInfo| packs_there.get(&pack.id) == Some(&pack.file_len);
+        let mut found = HashMap::new();
         for id in ids {
             self.from.progress.check()?;
             let shard = match self.from.shard(id) {
                 Ok(shard) => shard,
                 Err(error) if error.is_of_one_download() => {
-                    self.not_copied.push(not_copied(shard_key(id), &error, true));
+                    found.insert(id, Found::Broken(vec![not_copied(shard_key(id), &error, true)]));
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            if shards_there.get(&id) != Some(&(shard.bytes().len() as u64)) {
-                self.new_shards.push(id);
+            let mut broken = Vec::new();
+            if self.to.condemned().shards.contains(&id) {
+                broken.push(condemned(shard_key(id)));
             }
-            let mut packs = Vec::new();
-            for pack in shard.packs() {
-                packs.push(pack.id);
-                if there.get(&pack.id) != Some(&pack.file_len) && seen.insert(pack.id) {
-                    self.new_packs.push((pack.id, pack.file_len));
+            let packs: Vec<PackInfo> = shard.packs().collect();
+            for pack in &packs {
+                let is_lost = packs_here.as_ref().is_some_and(|here| !here.contains_key(&pack.id));
+                if self.to.is_condemned_pack(&pack.id) {
+                    broken.push(condemned(pack_key(pack.id)));
+                } else if is_lost && !is_there(pack) {
+                    broken.push(NotCopied {
+                        key: pack_key(pack.id),
+                        problem: "it is not there".to_owned(),
+                        is_damage: true,
+                    });
                 }
             }
-            self.shards.insert(id, packs);
+            found.insert(
+                id,
+                match broken.is_empty() {
+                    true => Found::Whole(shard.bytes().len() as u64, packs),
+                    false => Found::Broken(broken),
+                },
+            );
+        }
+        let mut seen = HashSet::new();
+        let mut broken = BTreeSet::new();
+        for (root, lists) in lacking {
+            let is_whole = |shard: &ShardId| matches!(found.get(shard), Some(Found::Whole(..)));
+            let Some(shards) = lists.iter().find(|list| list.iter().all(is_whole)) else {
+                self.hopeless += 1;
+                broken.extend(lists.into_iter().flatten());
+                continue;
+            };
+            for id in shards {
+                let Some(Found::Whole(len, packs)) = found.get(id) else {
+                    continue;
+                };
+                if self.shards.contains_key(id) {
+                    continue;
+                }
+                if shards_there.get(id) != Some(len) {
+                    self.new_shards.push(*id);
+                }
+                let new = packs.iter().filter(|pack| !is_there(pack) && seen.insert(pack.id));
+                self.new_packs.extend(new.map(|pack| (pack.id, pack.file_len)));
+                self.shards.insert(*id, packs.iter().map(|pack| pack.id).collect());
+            }
+            self.roots.insert(root, shards.clone());
+        }
+        let mut told = HashSet::new();
+        for id in broken {
+            if let Some(Found::Broken(troubles)) = found.remove(&id) {
+                let new = troubles.into_iter().filter(|trouble| told.insert(trouble.key.clone()));
+                self.not_copied.extend(new);
+            }
         }
         Ok(())
     }
@@ -178,26 +244,15 @@ impl ReplicaPlan {
     /// What carrying it out would come to.
     #[must_use]
     pub fn outlook(&self) -> ReplicaOutcome {
-        let ready: BTreeSet<ShardId> = self.shards.keys().copied().collect();
-        let roots = self.restorable(&ready).len() as u64;
         ReplicaOutcome {
-            roots,
+            roots: self.roots.len() as u64,
             packs: self.new_packs.len() as u64,
             bytes: self.new_packs.iter().map(|(_, len)| len).sum(),
             shards: self.new_shards.len() as u64,
             records: self.new_records.len() as u64,
-            left_out: self.roots.len() as u64 - roots,
+            left_out: self.hopeless,
             not_copied: self.not_copied.clone(),
         }
-    }
-
-    /// The roots that these shards restore, with the shards of each.
-    fn restorable(&self, shards: &BTreeSet<ShardId>) -> BTreeMap<RootId, Vec<ShardId>> {
-        let whole = |list: &&Vec<ShardId>| list.iter().all(|shard| shards.contains(shard));
-        self.roots
-            .iter()
-            .filter_map(|(root, lists)| Some((*root, lists.iter().find(whole)?.clone())))
-            .collect()
     }
 
     /// Copies everything; packs are in files in `tmp` on their way. What cannot be copied keeps back only the roots whose
@@ -213,8 +268,15 @@ impl ReplicaPlan {
             return Ok(expected);
         }
         self.to.create()?;
+        let mut not_copied_yet = self.not_copied.clone();
+        let claims = self.from.pass_claims(&self.to, |root| self.roots.contains_key(root))?;
+        not_copied_yet.extend(claims.into_iter().map(|(key, problem)| NotCopied {
+            key,
+            problem,
+            is_damage: true,
+        }));
         let jobs = self.from.jobs().min(AT_ONCE);
-        let troubles = Mutex::new(self.not_copied.clone());
+        let troubles = Mutex::new(not_copied_yet);
         let note = |trouble: NotCopied| troubles.lock().unwrap_or_else(PoisonError::into_inner).push(trouble);
         let lost = Mutex::new(HashSet::new());
         let sent = Mutex::new((0, 0));
@@ -246,7 +308,8 @@ impl ReplicaPlan {
             self.to.put_shard(self.from.shard(shard)?.bytes().to_vec())?;
             Ok(())
         })?;
-        let roots = self.restorable(&ready);
+        let mut roots = self.roots.clone();
+        roots.retain(|_, shards| shards.iter().all(|shard| ready.contains(shard)));
         let published = roots.len() as u64;
         progress.check()?;
         if !roots.is_empty() {
@@ -274,7 +337,7 @@ impl ReplicaPlan {
             bytes,
             shards: new_shards.len() as u64,
             records: records.into_inner().unwrap_or_else(PoisonError::into_inner),
-            left_out: self.roots.len() as u64 - published,
+            left_out: self.hopeless + self.roots.len() as u64 - published,
             not_copied,
         })
     }
@@ -323,6 +386,14 @@ impl ReplicaPlan {
 /// Makes the roots of a replica visible: everything that restores them is there.
 fn publish_replica(to: &RemoteStore, roots: BTreeMap<RootId, Vec<ShardId>>) -> Result<()> {
     to.publish_roots(roots, &Replace::Small)
+}
+
+fn condemned(key: String) -> NotCopied {
+    NotCopied {
+        key,
+        problem: "it is marked to be deleted there; it can be copied after a collection".to_owned(),
+        is_damage: false,
+    }
 }
 
 fn not_copied(key: String, error: &RemoteError, is_damage: bool) -> NotCopied {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::collect::{Condemned, There};
 use super::error::{RemoteError, Result};
 use super::transport::{Body, ObjectMeta, PutMode, PutOutcome, Transport, TransportError};
 use crate::fs;
@@ -16,7 +17,7 @@ use crate::progress::Progress;
 use crate::store::StoreError;
 use crate::store::marker;
 use crate::store::run::CatalogRun;
-use crate::store::shard::Shard;
+use crate::store::shard::{self, Shard};
 
 /// The largest run or shard that is accepted, in bytes.
 pub(super) const MAX_META: u64 = 1 << 30;
@@ -58,6 +59,10 @@ struct State {
     distrusted: HashSet<String>,
     /// Whether no pack is believed in for its name and length alone, as while damage is repaired.
     distrusts_all: bool,
+    /// What must not be relied on, as of the begin of writing.
+    condemned: Arc<Condemned>,
+    /// What was listed since.
+    there: Option<Arc<There>>,
 }
 
 impl std::fmt::Debug for RemoteStore {
@@ -189,6 +194,27 @@ impl RemoteStore {
     /// Asks for the runs again next time.
     pub fn refresh(&self) {
         self.state().catalog = None;
+    }
+
+    /// What must not be relied on; nothing before [`RemoteStore::condemn`].
+    pub(super) fn condemned(&self) -> Arc<Condemned> {
+        Arc::clone(&self.state().condemned)
+    }
+
+    pub(super) fn condemn(&self, condemned: Arc<Condemned>) {
+        let mut state = self.state();
+        state.condemned = condemned;
+        state.there = None;
+    }
+
+    /// The packs and shards that are there, listed once since [`RemoteStore::condemn`].
+    pub(super) fn there(&self) -> Result<Arc<There>> {
+        if let Some(there) = &self.state().there {
+            return Ok(Arc::clone(there));
+        }
+        let there = Arc::new(self.list_there()?);
+        self.state().there = Some(Arc::clone(&there));
+        Ok(there)
     }
 
     /// Names of the runs on the remote now.
@@ -422,7 +448,11 @@ impl RemoteStore {
     }
 
     /// Uploads a shard and keeps a copy.
-    pub(super) fn put_shard(&self, bytes: Vec<u8>) -> Result<Arc<Shard>> {
+    pub(super) fn put_shard(&self, mut bytes: Vec<u8>) -> Result<Arc<Shard>> {
+        if self.condemned().shards.contains(&ShardId::of(&bytes)) {
+            // Somebody may delete that name, now or later.
+            shard::salt(&mut bytes, fs::random()?);
+        }
         let id = ShardId::of(&bytes);
         let path = self.meta_dir("shards")?.join(id.to_string());
         fs::write_atomic(&path, &bytes)?;

@@ -135,6 +135,10 @@ pub enum RepoError {
     NotRemoved { path: RepoPath, source: Box<FailureReason> },
     #[error("nothing says what is still needed")]
     NoGcScope,
+    #[error("this clone does not have the whole history, and what it does not have may be needed")]
+    ShallowHistory,
+    #[error("this clone was last brought up to date {days} days ago, and what others pushed since may be needed")]
+    OldClone { days: u64 },
     #[error("cannot ask remote `{remote}` what it has")]
     CannotAsk { remote: String, source: Box<Self> },
     #[error("the listing of `{path}` is not in the cache")]
@@ -406,6 +410,8 @@ impl RepoError {
             Self::NoName { .. } => Some("-o OUT names the file".to_owned()),
             Self::NoUserCache => Some("export XDG_CACHE_HOME=DIR".to_owned()),
             Self::NotAnImport { .. } => Some("modver import URL PATH, or modver import-url URL".to_owned()),
+            Self::OldClone { .. } => Some("git fetch --all --tags, then the same again".to_owned()),
+            Self::ShallowHistory => Some("git fetch --unshallow, then the same again".to_owned()),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Remote(RemoteError::Store(StoreError::DamagedShard { .. } | StoreError::DamagedRun { .. })) => {
                 Some("modver verify --remote".to_owned())

@@ -173,9 +173,28 @@ impl Repository {
         dry_run: bool,
         outcome: &mut PushOutcome,
     ) -> Result<()> {
+        let (sent, outputs) = if dry_run {
+            self.send(remote, targets, true)?
+        } else {
+            let roots = targets.iter().map(|target| target.output.root()).collect();
+            let mut send = || self.send(remote, targets, false);
+            remote.write_beside_collectors(&self.claimant()?, &roots, &mut send)?
+        };
+        outcome.remotes.push(sent);
+        outcome.outputs.extend(outputs);
+        Ok(())
+    }
+
+    /// Sends what a remote does not keep of these.
+    fn send(
+        &self,
+        remote: &Arc<RemoteStore>,
+        targets: &[Target],
+        dry_run: bool,
+    ) -> Result<(PushedTo, Vec<PushedOutput>)> {
         let mut new = Vec::new();
         for target in targets {
-            if !remote.has(&target.output.root().id())? {
+            if !remote.keeps(&target.output.root().id())? {
                 new.push(&target.output);
             }
         }
@@ -199,6 +218,7 @@ impl Repository {
             pushed = self.carry_out(plan, remote, dry_run, &mut sent, &mut lacking, &mut refused)?;
             incomplete.extend(lacking.into_iter().map(|one| (one.root, one)));
         }
+        let mut outputs = Vec::with_capacity(targets.len());
         for Target { output, commit, .. } in targets {
             let root = output.root();
             let (state, missing) = match incomplete.get(&root) {
@@ -218,7 +238,7 @@ impl Repository {
                 }
                 None => (PushState::UpToDate, Paths::default()),
             };
-            outcome.outputs.push(PushedOutput {
+            outputs.push(PushedOutput {
                 path: output.path.clone(),
                 commit: commit.clone(),
                 remote: remote.name().to_owned(),
@@ -227,8 +247,7 @@ impl Repository {
                 reason: refused.get(&root).map(|error| in_one_line(&**error)),
             });
         }
-        outcome.remotes.push(sent);
-        Ok(())
+        Ok((sent, outputs))
     }
 
     /// Has the listings of the newest earlier versions that the remote has in the cache; whether any may be new there.

@@ -1,5 +1,7 @@
 //! `replicate`: what one remote has, to another.
 
+use std::collections::HashSet;
+
 use super::{RepoError, Repository, Result};
 use crate::remote::{NotCopied, ReplicaOutcome};
 
@@ -74,11 +76,17 @@ impl Repository {
                 url: to.describe().to_owned(),
             });
         }
-        let plan = from.plan_replica(&to)?;
-        let up_to_date = plan.up_to_date;
-        let done = match options.dry_run {
-            true => plan.outlook(),
-            false => plan.execute(&self.cache()?.tmp_dir())?,
+        let (up_to_date, done) = if options.dry_run {
+            let plan = from.plan_replica(&to)?;
+            (plan.up_to_date, plan.outlook())
+        } else {
+            let tmp = self.cache()?.tmp_dir();
+            let mut copy = || -> Result<(u64, ReplicaOutcome)> {
+                let plan = from.plan_replica(&to)?;
+                Ok((plan.up_to_date, plan.execute(&tmp)?))
+            };
+            // The roots are claimed for those who claim them on the first one.
+            to.write_beside_collectors(&self.claimant()?, &HashSet::new(), &mut copy)?
         };
         let ReplicaOutcome {
             roots,

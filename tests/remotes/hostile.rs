@@ -82,7 +82,10 @@ fn hostile_shards_lead_nowhere() {
             let dir = store.join("shards").join(&name[..2]);
             fs::create_dir_all(&dir).unwrap();
             fs::write(dir.join(&name), &bad).unwrap();
-            set_run(&store, &run::build(roots.iter().map(|root| (*root, vec![id]))).unwrap());
+            set_run(
+                &store,
+                &run::build(roots.iter().map(|root| (*root, vec![id])), Default::default()).unwrap(),
+            );
             let what = format!("{value:x} at {at} of {}", good.len());
             clone.sh("rm -rf .git/modver data big.bin").ok();
             let pulled = clone.modver(["pull"]);
@@ -119,7 +122,7 @@ fn hostile_runs_are_named() {
     for shards in [vec![ShardId::of(b"nothing")], vec![]] {
         set_run(
             &store,
-            &run::build(roots.iter().map(|root| (*root, shards.clone()))).unwrap(),
+            &run::build(roots.iter().map(|root| (*root, shards.clone())), Default::default()).unwrap(),
         );
         pull_fails(&s, clone, "strange shards");
         clone.modver(["verify", "--remote", "--deep"]).fails(6);

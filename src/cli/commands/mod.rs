@@ -16,6 +16,7 @@ mod fetch;
 mod filter_process;
 mod freeze;
 mod gc;
+mod gc_remote;
 mod get;
 mod help;
 mod hook;

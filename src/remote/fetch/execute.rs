@@ -1,6 +1,6 @@
 //! Fetching ranges of packs in parallel; each chunk is verified before it enters the cache.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use super::super::error::{RemoteError, Result};
 use super::super::parallel::in_parallel;
 use super::super::store::{RemoteStore, pack_key};
 use super::plan::FetchPlan;
-use crate::hash::FileId;
+use crate::hash::{FileId, PackId};
 use crate::progress::Phase;
 use crate::store::{Cache, PackKind, StoreError, Stored, Transaction, chunk_ids};
 
@@ -56,7 +56,7 @@ impl FetchPlan {
         let requests = self.requests()?;
         outcome.requests = requests.len() as u64;
         let transaction = cache.transaction(&remote.progress)?;
-        let (received, failed) = match self.receive(remote, &transaction, &requests) {
+        let (received, failed) = match self.receive_from_anywhere(remote, cache, &transaction, &requests) {
             Ok(done) => done,
             Err(RemoteError::Store(error)) => return Err(transaction.cause(error).into()),
             Err(error) => {
@@ -99,6 +99,47 @@ impl FetchPlan {
             }
         }
         Ok(requests)
+    }
+
+    /// As [`FetchPlan::receive`]; chunks that are not where they should be are looked for in all packs that are there. An
+    /// entry of the catalog may be of a push that slept while what it relied on was collected, and another one be whole.
+    fn receive_from_anywhere(
+        &self,
+        remote: &RemoteStore,
+        cache: &Cache,
+        transaction: &Transaction,
+        requests: &[Request],
+    ) -> Result<(u64, Failed)> {
+        let (mut received, mut failed) = self.receive(remote, transaction, requests)?;
+        if failed.is_empty() {
+            return Ok((received, failed));
+        }
+        let mut chunks = HashMap::new();
+        for &need in failed.keys() {
+            chunks.insert(self.needs.location(need)?.chunk.chunk.as_file(), need);
+        }
+        let wanted: Vec<FileId> = chunks.keys().copied().collect();
+        let Ok(again) = remote.plan_fetch_elsewhere(cache, &wanted, &self.failed_packs(&failed)) else {
+            // Why it failed in the first place is what matters.
+            return Ok((received, failed));
+        };
+        let (more, missing) = again.receive(remote, transaction, &again.requests()?)?;
+        received += more;
+        for (chunk, pack, slot) in &again.singles {
+            if !missing.contains_key(&(*pack, *slot))
+                && let Some(need) = chunks.get(chunk)
+            {
+                failed.remove(need);
+            }
+        }
+        Ok((received, failed))
+    }
+
+    fn failed_packs(&self, failed: &Failed) -> HashSet<PackId> {
+        failed
+            .keys()
+            .map(|(pack, _)| self.needs.packs[*pack as usize].1.id)
+            .collect()
     }
 
     fn receive(

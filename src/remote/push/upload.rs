@@ -10,6 +10,7 @@ use super::super::error::{RemoteError, Result};
 use super::super::store::{RemoteStore, pack_key};
 use super::super::transport::Body;
 use super::journal::Journal;
+use crate::fs;
 use crate::hash::PackId;
 use crate::store::pack::SealedPack;
 use crate::store::{PackKind, Slot};
@@ -125,6 +126,12 @@ fn stored_len(slots: &[Slot]) -> u64 {
 
 fn upload(remote: &RemoteStore, number: u32, pack: SealedPack) -> Result<Uploaded> {
     remote.progress.check()?;
+    // A pack of this name may be deleted, now or later: it gets another one.
+    let pack = if remote.is_condemned_pack(&pack.id) {
+        pack.salted(fs::random()?)?
+    } else {
+        pack
+    };
     let body = Body::file(pack.path());
     remote.put_named(&pack_key(pack.id), &body, pack.file_len)?;
     remote.progress.advance(0, pack.file_len);
