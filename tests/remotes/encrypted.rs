@@ -55,7 +55,7 @@ fn encrypted() -> (Scratch, String) {
 
 #[test]
 fn who_has_the_key_pulls_and_nobody_else() {
-    let (s, key) = encrypted();
+    let (s, _) = encrypted();
     sample_in(&s);
     s.repo().modver(["push"]).ok();
     assert_eq!(s.repo().modver(["push"]).ok(), "nothing to push to vault; 2 up to date");

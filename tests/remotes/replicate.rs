@@ -51,6 +51,22 @@ fn everything_that_anybody_pushed_is_there_and_nothing_twice() {
     assert!(again.out().starts_with("nothing to copy to b; "), "{again}");
     again.ok();
 
+    // Who needs it is known there, too: somebody else's collection takes nothing away.
+    s.sh("git init --quiet ../stranger && cd ../stranger && printf '[remote.b]\\nurl = \"../b\"\\n' > mv.toml && git add -A && git commit --quiet -m other").ok();
+    let stranger = s.root().join("stranger");
+    let collect = [
+        "gc",
+        "--remote",
+        "b",
+        "--all-commits",
+        "--unclaimed",
+        "--grace",
+        "0",
+        "--yes",
+    ];
+    s.at(&stranger).modver(collect).ok();
+    assert_eq!(store(&s, "a"), store(&s, "b"));
+
     // Without the first one, and what it was copied by.
     fs::remove_dir_all(s.root().join("a")).unwrap();
     for branch in ["main", "other"] {
@@ -130,7 +146,7 @@ fn what_was_stopped_goes_on_where_it_was() {
             .count()
     );
     run(&["pull", "--force", "--remote", "s"]).ok();
-    let json = run(&["status", "--remote", "s", "--json"]).json();
+    let json = run(&["status", "--remote=s", "--json"]).json();
     assert!(
         json["outputs"]
             .as_array()
