@@ -135,6 +135,12 @@ impl RemoteError {
         matches!(self, Self::Transport(TransportError::Refused { .. }))
     }
 
+    /// Whether the server failed, however often it was asked.
+    #[must_use]
+    pub const fn is_of_the_server(&self) -> bool {
+        matches!(self, Self::Transport(TransportError::Server { .. }))
+    }
+
     /// Whether an object on the remote is not what its name says.
     #[must_use]
     pub const fn is_damage(&self) -> bool {

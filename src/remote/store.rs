@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::collect::{Condemned, There};
@@ -24,6 +25,8 @@ pub(super) const MAX_META: u64 = 1 << 30;
 pub(super) const CURRENT: &str = "catalog/current";
 /// The longest such list that is accepted, in bytes.
 const MAX_CURRENT: u64 = 1 << 20;
+/// Uploads in a row that a server may fail for ever before it is believed to fail all.
+const MOST_FAILING: u32 = 3;
 /// Lists again this often when a run vanished because somebody merged it.
 const LIST_ATTEMPTS: usize = 4;
 
@@ -35,6 +38,8 @@ pub struct RemoteStore {
     jobs: usize,
     pub(super) progress: Arc<Progress>,
     state: Mutex<State>,
+    /// Packs in a row that the server failed for a reason that may pass, but did not.
+    failing: AtomicU32,
 }
 
 /// The runs in force.
@@ -86,6 +91,7 @@ impl RemoteStore {
             jobs: jobs.max(1),
             progress,
             state: Mutex::default(),
+            failing: AtomicU32::new(0),
         }
     }
 
@@ -213,15 +219,20 @@ impl RemoteStore {
 
     /// Names of the runs on the remote now.
     pub(super) fn list_runs(&self) -> Result<BTreeSet<RunId>> {
+        Ok(self.run_sizes()?.into_keys().collect())
+    }
+
+    /// The runs on the remote now, and their lengths where these can be had without asking for each.
+    pub(super) fn run_sizes(&self) -> Result<HashMap<RunId, Option<u64>>> {
         let objects = match self.transport.list("catalog/") {
-            Err(TransportError::Unsupported { .. }) => return self.current_runs(),
+            Err(TransportError::Unsupported { .. }) => {
+                return Ok(self.current_runs()?.into_iter().map(|id| (id, None)).collect());
+            }
             listed => listed?,
         };
         // Other names (`current`, leftovers of other programs) are not runs.
-        Ok(objects
-            .iter()
-            .filter_map(|object| object.key.strip_prefix("catalog/")?.parse().ok())
-            .collect())
+        let run = |object: &ObjectMeta| Some((object.key.strip_prefix("catalog/")?.parse().ok()?, Some(object.size)));
+        Ok(objects.iter().filter_map(run).collect())
     }
 
     /// The runs that `catalog/current` names, where objects cannot be listed. What pushed last has written it.
@@ -387,13 +398,18 @@ impl RemoteStore {
         Ok(ids_of(&self.transport.list("packs/")?))
     }
 
+    /// Every shard on the remote and its bytes.
+    pub(super) fn shard_sizes(&self) -> Result<HashMap<ShardId, u64>> {
+        Ok(ids_of(&self.transport.list("shards/")?))
+    }
+
     /// The shards in force that can be used and are listed in full length: a copy here is no proof that others can
     /// have them.
     ///
     /// # Errors
     /// When the remote cannot be asked.
     pub fn shards_there(&self) -> Result<Vec<Arc<Shard>>> {
-        let listed: HashMap<ShardId, u64> = ids_of(&self.transport.list("shards/")?);
+        let listed = self.shard_sizes()?;
         let mut shards = self.sound_shards()?;
         shards.retain(|shard| listed.get(&shard.id()) == Some(&(shard.bytes().len() as u64)));
         Ok(shards)
@@ -503,6 +519,27 @@ impl RemoteStore {
     }
 }
 
+impl RemoteStore {
+    /// What became of an upload: done, or (inside) why the remote does not take this one object, so that others are worth
+    /// trying. A server that fails one object for ever may take others; one that fails several in a row fails all.
+    ///
+    /// # Errors
+    /// When no other is worth trying.
+    pub(super) fn judge_upload<T>(&self, result: Result<T>) -> Result<std::result::Result<T, RemoteError>> {
+        match result {
+            Ok(done) => {
+                self.failing.store(0, Relaxed);
+                Ok(Ok(done))
+            }
+            Err(error) if error.is_of_one_upload() => Ok(Err(error)),
+            Err(error) if error.is_of_the_server() && self.failing.fetch_add(1, Relaxed) + 1 < MOST_FAILING => {
+                Ok(Err(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Objects by the ids at the end of their keys, with their sizes.
 fn ids_of<I: std::str::FromStr + Eq + std::hash::Hash>(objects: &[ObjectMeta]) -> HashMap<I, u64> {
     objects
@@ -537,4 +574,40 @@ pub(super) fn pack_key(id: PackId) -> String {
 
 fn object_key(folder: &str, id: &str) -> String {
     format!("{folder}/{}/{id}", &id[..2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::{DirTransport, Place};
+    use super::*;
+
+    #[test]
+    fn a_server_that_fails_several_in_a_row_fails_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let transport = Arc::new(DirTransport::open(dir.path(), false).unwrap());
+        let remote = RemoteStore::new("r", transport, dir.path().to_owned(), 1, Arc::default());
+        let place = || Place {
+            remote: "r".into(),
+            key: "k".into(),
+        };
+        let failing = || -> Result<()> {
+            Err(RemoteError::from(TransportError::Server {
+                place: place(),
+                status: 500,
+                retry_after: None,
+                source: "no".into(),
+            }))
+        };
+        for _ in 0..3 {
+            assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+            assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+            // Others are taken.
+            assert!(matches!(remote.judge_upload(Ok(())), Ok(Ok(()))));
+        }
+        assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+        assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+        assert!(remote.judge_upload(failing()).is_err());
+        let lost = TransportError::Interrupted(place());
+        assert!(remote.judge_upload::<()>(Err(lost.into())).is_err());
+    }
 }

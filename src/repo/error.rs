@@ -63,6 +63,8 @@ pub enum RepoError {
     NoRemote,
     #[error("there are several remotes and none is the default")]
     NoDefaultRemote { first: RemoteName },
+    #[error("remotes `{from}` and `{to}` are the same place: {url}")]
+    SameRemote { from: String, to: String, url: String },
     #[error("there is a remote `{name}` already: {url}")]
     RemoteExists { name: RemoteName, url: String },
     #[error("`{path}` cannot be kept in a settings file: it is not UTF-8 text", path = .path.display())]
@@ -332,6 +334,7 @@ impl RepoError {
             Self::NotTracked { path, .. } => Some(format!("modver add {path}")),
             Self::NoRemote => Some("modver remote add origin s3://bucket/prefix".to_owned()),
             Self::NoDefaultRemote { first } => Some(format!("modver remote default {first}")),
+            Self::SameRemote { .. } => Some("modver remote list".to_owned()),
             Self::RemoteExists { name, .. } => Some(format!("modver remote modify {name} url URL")),
             Self::NotSet { key, .. } => Some(format!("modver config set {key} VALUE")),
             Self::TrackedByGit { path, .. } => Some(format!("git rm -r --cached {path} && modver add {path}")),

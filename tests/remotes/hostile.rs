@@ -97,7 +97,7 @@ fn hostile_shards_lead_nowhere() {
             }
         }
     }
-    let repaired = s.repo().modver(["verify", "--remote", "--repair"]);
+    let repaired = s.repo().modver(["verify", "--remote", "--deep", "--repair"]);
     assert_eq!(repaired.code, 0, "{repaired}");
     clone.sh("rm -rf .git/modver data big.bin").ok();
     clone.modver(["pull", "--quiet"]).ok();
@@ -125,9 +125,9 @@ fn hostile_runs_are_named() {
             &run::build(roots.iter().map(|root| (*root, shards.clone())), Default::default()).unwrap(),
         );
         pull_fails(&s, clone, "strange shards");
-        clone.modver(["verify", "--remote"]).fails(6);
+        clone.modver(["verify", "--remote", "--deep"]).fails(6);
     }
-    s.repo().modver(["verify", "--remote", "--repair"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--repair"]).ok();
     clone.modver(["pull", "--quiet"]).ok();
     assert_eq!(digest(&s.root().join("clone")), digest(&s.path("")));
 }

@@ -58,7 +58,7 @@ fn what_a_push_says_is_stored_can_be_pulled_whatever_the_network_does() {
         remove(&s, &other);
         faults.extend(proxy.seen().into_keys());
     }
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
     // Otherwise it shows little.
     assert!(faults.len() >= 10, "{faults:?}");
 }
@@ -97,6 +97,21 @@ fn a_pack_that_is_refused_for_good_keeps_only_those_back_who_need_it() {
     let output = through(&proxy, s.repo(), &["push", "c.bin"]);
     assert!(output.err().contains("refused: c.bin was not pushed: "), "{output}");
     output.fails(1);
+    // One that the server fails for ever, while it takes others.
+    proxy.refuse(|method, path, len| {
+        (method == http::Method::PUT && path.contains("/packs/") && len > 32 << 20).then_some(500)
+    });
+    let output = through(&proxy, s.repo(), &["push"]);
+    let err = output.err();
+    assert!(
+        err.contains("refused: a.bin was not pushed: ") && err.contains("500"),
+        "{output}"
+    );
+    assert!(!err.contains("c.bin"), "{output}");
+    output.fails(3);
+    let clone = s.clone_to("clone");
+    s.at(&clone).modver(["pull", "b.bin", "c.bin"]).ok();
+    remove(&s, &clone);
     // What concerns the whole remote stops at once.
     proxy.refuse(|method, path, _| (method == http::Method::PUT && path.contains("/packs/")).then_some(403));
     let output = through(&proxy, s.repo(), &["push"]);
@@ -107,7 +122,7 @@ fn a_pack_that_is_refused_for_good_keeps_only_those_back_who_need_it() {
     let clone = s.clone_to("clone");
     s.at(&clone).modver(["pull"]).ok();
     assert_eq!(digest(&clone), digest(&s.path("")));
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
 }
 
 #[test]

@@ -17,7 +17,11 @@ fn s3_round_trip() {
     let clone = s.clone_to("clone");
     s.at(&clone).modver(["pull"]).ok();
     assert_eq!(digest(&clone), digest(&s.path("")));
+    s.at(&clone).modver(["verify", "--remote", "--deep"]).ok();
+    // The marker, and lists of runs (twice), shards and packs.
+    let before = server.total();
     s.at(&clone).modver(["verify", "--remote"]).ok();
+    assert!(server.total() - before <= 6, "{:?}", server.requests());
 }
 
 #[test]

@@ -142,7 +142,7 @@ fn writers_remove_only_what_is_said_elsewhere() {
     assert_eq!(status(&format!("DELETE /r/catalog/{small}"), &ann), 204);
     let current = std::fs::read_to_string(serve.path("r/catalog/current")).unwrap();
     assert_eq!(current, format!("{run}\n"));
-    s.repo().modver(["verify", "--remote", "--quiet"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--quiet"]).ok();
     assert_eq!(status(&format!("DELETE /r/packs/{pack}"), &admin), 204);
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::ui::{Colour, Render, Style, human};
 use crate::git::Scope;
 use crate::pipeline::runs::{forget_runs, kept_files, old_runs};
@@ -65,6 +66,8 @@ pub(crate) struct Args {
     /// Also remove content that exists on this machine only and would be lost for good
     #[arg(long, conflicts_with_all = ["not_in_remote", "remote"])]
     delete_data_that_exists_nowhere_else: bool,
+    #[command(flatten)]
+    rate: RateArgs,
 }
 
 /// What there is to say with --remote only.
@@ -93,6 +96,7 @@ struct OnRemote {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let repository = context.repository_or_bare()?;
     let scope = Scope {
         workspace: args.workspace,

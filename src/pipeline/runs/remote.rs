@@ -21,7 +21,18 @@ pub struct SharedRuns {
     pub bytes: u64,
 }
 
-/// Sends the runs that a remote does not have: records, logs, and outputs as far as they are in the cache. With `made`,
+impl SharedRuns {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, more: Self) -> Self {
+        Self {
+            runs: self.runs + more.runs,
+            bytes: self.bytes + more.bytes,
+        }
+    }
+}
+
+/// Sends the runs that a remote (or else the default one, if there is one) does not have: records, logs, and outputs as far as they are in the cache. With `made`,
 /// only those that made something of it.
 ///
 /// # Errors

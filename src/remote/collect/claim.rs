@@ -1,14 +1,15 @@
 //! Claims: which roots repositories need, as those who pushed said it. `refs/<repository>/<claim>`; each push that has
 //! something new to say adds one, collection takes old ones back.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use super::super::error::{RemoteError, Result};
 use super::super::store::RemoteStore;
-use crate::hash::{FileId, TreeId};
+use super::super::transport::TransportError;
+use crate::hash::{FileId, RootId, TreeId};
 use crate::object::Root;
 
 /// Where claims are.
@@ -145,6 +146,51 @@ impl RemoteStore {
             self.put_note(&folder, &text)?;
         }
         Ok(())
+    }
+
+    /// Claims on another remote what repositories need of these roots, as it is claimed here. Returns the claims that cannot
+    /// be read: key, why. Whoever calls this holds a lease there.
+    ///
+    /// # Errors
+    /// When one of the remotes cannot be asked or written.
+    pub(in crate::remote) fn pass_claims(
+        &self,
+        to: &Self,
+        is_meant: impl Fn(&RootId) -> bool,
+    ) -> Result<Vec<(String, String)>> {
+        let claims = match self.transport().list(FOLDER) {
+            // Plain files: what nobody claims stays.
+            Err(TransportError::Unsupported { .. }) => return Ok(Vec::new()),
+            listed => listed?,
+        };
+        let mut unread = Vec::new();
+        let mut passed: HashMap<String, HashSet<Root>> = HashMap::new();
+        for object in claims {
+            self.progress.check()?;
+            let id = object.key.rsplit('/').next().and_then(|id| id.parse().ok());
+            let text = match id.map(|id| self.get_note::<ClaimText>(&object.key, id)) {
+                Some(Ok(text)) => text,
+                // Taken back since it was listed.
+                Some(Err(RemoteError::Transport(TransportError::NotFound(_)))) => continue,
+                Some(Err(error @ RemoteError::BadNote { .. })) => {
+                    unread.push((object.key, error.to_string()));
+                    continue;
+                }
+                Some(Err(error)) => return Err(error),
+                None => continue,
+            };
+            let passed = passed.entry(text.repository.clone()).or_default();
+            let roots: HashSet<Root> = text
+                .roots()
+                .filter(|root| is_meant(&root.id()) && passed.insert(*root))
+                .collect();
+            let claimant = Claimant {
+                repository: text.repository,
+                holder: text.holder,
+            };
+            to.put_claims(&claimant, &roots)?;
+        }
+        Ok(unread)
     }
 
     /// The claims of all repositories. One that cannot be read is an error: it may name anything.

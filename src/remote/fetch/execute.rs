@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::error::{RemoteError, Result};
+use super::super::parallel::in_parallel;
 use super::super::store::{RemoteStore, pack_key};
 use super::plan::FetchPlan;
 use crate::hash::{FileId, PackId};
@@ -147,30 +148,13 @@ impl FetchPlan {
         transaction: &Transaction,
         requests: &[Request],
     ) -> Result<(u64, Failed)> {
-        let next = AtomicUsize::new(0);
         let received = AtomicU64::new(0);
         let failed = Mutex::new(Failed::new());
-        let fatal = Mutex::new(None);
-        std::thread::scope(|scope| {
-            for _ in 0..remote.jobs().min(requests.len()) {
-                scope.spawn(|| {
-                    while let Some(request) = requests.get(next.fetch_add(1, Relaxed)) {
-                        match self.receive_one(remote, transaction, request, &failed) {
-                            Ok(bytes) => drop(received.fetch_add(bytes, Relaxed)),
-                            Err(error) => {
-                                // Nobody takes another request.
-                                next.store(requests.len(), Relaxed);
-                                *fatal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                                break;
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
+        in_parallel(remote.jobs(), requests, |request| {
+            let bytes = self.receive_one(remote, transaction, request, &failed)?;
+            received.fetch_add(bytes, Relaxed);
+            Ok(())
+        })?;
         let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok((received.into_inner(), failed))
     }

@@ -60,12 +60,12 @@ impl Uploader {
                 std::thread::spawn(move || {
                     for (number, pack) in outbox {
                         let (chunks, bytes) = (pack.slots.len() as u64, stored_len(&pack.slots));
-                        let result = upload(&remote, number, pack);
+                        let result = remote.judge_upload(upload(&remote, number, pack));
                         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                         match (result, &mut *done) {
-                            (Ok(uploaded), Ok(uploads)) => uploads.there.push(uploaded),
+                            (Ok(Ok(uploaded)), Ok(uploads)) => uploads.there.push(uploaded),
                             // Others may be taken.
-                            (Err(error), Ok(uploads)) if error.is_of_one_upload() => {
+                            (Ok(Err(error)), Ok(uploads)) => {
                                 uploads.refused.push(RefusedPack {
                                     number,
                                     bytes,
