@@ -110,15 +110,11 @@ impl RemoteStore {
             roots: verdict.dead.into_iter().collect(),
             ..TombstoneText::default()
         };
-        self.find_unused(
-            &snapshot,
-            &there,
-            &condemned,
-            &used_shards,
-            &used_packs,
-            (options, now),
-            &mut text,
-        );
+        let old = Age {
+            now,
+            least: ORPHANS.min(options.grace),
+        };
+        self.find_unused(&snapshot, &there, &condemned, &used_shards, &used_packs, old, &mut text)?;
         text.roots.sort_unstable();
         (marked.shards, marked.packs) = (text.shards.len() as u64, text.packs.len() as u64);
         marked.bytes = text.bytes;
