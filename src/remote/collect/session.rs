@@ -18,6 +18,25 @@ use crate::store::shard::Shard;
 const ATTEMPTS: usize = 3;
 
 impl RemoteStore {
+    /// As [`RemoteStore::write_beside_collectors`], of work that sends what the remote lacks of `roots` and nothing else: when
+    /// it lacks nothing, nothing is written.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn push_beside_collectors<T, E: From<RemoteError>>(
+        &self,
+        claimant: &Claimant,
+        roots: &HashSet<Root>,
+        work: &mut dyn FnMut() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        match self.is_settled(claimant, roots) {
+            Ok(false) | Err(RemoteError::Transport(TransportError::Unsupported { .. })) => {}
+            Ok(true) => return work(),
+            Err(error) => return Err(error.into()),
+        }
+        self.write_beside_collectors(claimant, roots, work)
+    }
+
     /// Does `work`, which writes to this remote, and claims `roots` for a repository before. The remote becomes a store if
     /// it is none. When a collector took this process for dead meanwhile, the work is done again: it must ask the remote
     /// afresh what is there ([`RemoteStore::keeps`]).
@@ -30,11 +49,6 @@ impl RemoteStore {
         roots: &HashSet<Root>,
         work: &mut dyn FnMut() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        match self.is_settled(claimant, roots) {
-            Ok(false) | Err(RemoteError::Transport(TransportError::Unsupported { .. })) => {}
-            Ok(true) => return work(),
-            Err(error) => return Err(error.into()),
-        }
         for _ in 0..ATTEMPTS {
             let Some(lease) = self.begin(claimant, roots)? else {
                 return work();

@@ -237,7 +237,7 @@ impl Process {
             let done = done.execute(&remote, cache)?;
             Ok(present || done.pushed.contains(&root))
         };
-        let done = remote.write_beside_collectors(&self.claimant(), &HashSet::from([root]), &mut work);
+        let done = remote.push_beside_collectors(&self.claimant(), &HashSet::from([root]), &mut work);
         if self.world.revive(self.actor) {
             self.say("is another process");
             return;
