@@ -7,6 +7,8 @@
     reason = "a test may panic and uses files as a user would"
 )]
 
+#[path = "remotes/collect.rs"]
+mod collect;
 #[path = "remotes/crash.rs"]
 mod crash;
 #[path = "remotes/damage.rs"]
@@ -19,14 +21,20 @@ mod gc;
 mod hard_network;
 #[path = "remotes/hostile.rs"]
 mod hostile;
+#[path = "remotes/limits.rs"]
+mod limits;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "remotes/repair.rs"]
 mod repair;
+#[path = "remotes/replicate.rs"]
+mod replicate;
 #[path = "remotes/requests.rs"]
 mod requests;
 #[path = "support/s3.rs"]
 mod s3;
+#[path = "remotes/several.rs"]
+mod several;
 #[path = "remotes/share.rs"]
 mod share;
 mod support;

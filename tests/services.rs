@@ -60,7 +60,7 @@ fn round_trip(s: &Scratch, add: &[&str], secrets: &[(&str, &str)]) {
     other.modver(["add", "data"]).ok();
     other.git(["commit", "--quiet", "-am", "Two"]).ok();
     other.modver(["push"]).ok();
-    other.modver(["verify", "--remote"]).ok();
+    other.modver(["verify", "--remote", "--deep"]).ok();
 
     repo.git(["pull", "--quiet", dir.to_str().unwrap()]).ok();
     repo.modver(["pull"]).ok();

@@ -55,7 +55,7 @@ impl Env {
 }
 
 /// What a command knows of the process it runs in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Context {
     /// Where relative paths of the command line start: absolute, after `-C`.
     pub(crate) cwd: PathBuf,

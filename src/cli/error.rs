@@ -43,6 +43,8 @@ pub(crate) enum CliError {
     Panicked,
     #[error("a merge driver takes five arguments: base, ours, theirs, length of markers, path")]
     HookArguments,
+    #[error("`--quick` is about the cache; a remote is only measured unless `--deep` is given")]
+    QuickRemote,
     #[error("cannot read the input")]
     Input(#[source] std::io::Error),
     #[error("cannot write the output")]
@@ -85,6 +87,7 @@ impl CliError {
             | Self::UnknownTopic(_)
             | Self::NoJson(_)
             | Self::HookArguments
+            | Self::QuickRemote
             | Self::Ambiguous(_)
             | Self::NeitherRevisionNorPath(_)
             | Self::TooManyRevisions => Exit::Usage,
@@ -127,6 +130,7 @@ impl CliError {
                 shell_word(word)
             )),
             Self::TooManyRevisions => Some("modver diff A B -- TARGET".to_owned()),
+            Self::QuickRemote => Some("modver verify --remote".to_owned()),
             Self::Repo(error) => error.hint(),
             Self::Experiment(error) => error.hint(),
             #[cfg(feature = "server")]

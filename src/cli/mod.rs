@@ -17,6 +17,7 @@ mod exit;
 mod faults;
 mod names;
 mod panics;
+mod rate;
 mod reference;
 mod scope;
 mod signals;

@@ -26,6 +26,8 @@ pub enum Kind {
     Url,
     /// An `http://` or `https://` URL without credentials in it.
     Endpoint,
+    /// Bytes per second, such as `5MiB`; 0 is no limit.
+    Rate,
     /// Text that is never shown, and never kept in a file that git shares.
     Secret,
 }
@@ -41,6 +43,7 @@ impl Kind {
             Self::Path => "a path (a string)",
             Self::RemoteName => "the name of a remote (a string)",
             Self::Url => "a URL or path (a string)",
+            Self::Rate => "bytes per second, such as 5MiB (a string)",
             Self::Endpoint => "an http:// or https:// URL (a string)",
         }
     }
@@ -160,6 +163,20 @@ pub static KEYS: &[KeySpec] = &[
         "Whether the cache's directories are writable for the group, so that several users can share it.",
     ),
     plain(
+        "transfer",
+        "limit_rate",
+        Kind::Rate,
+        Some("0"),
+        "How many bytes per second all requests to remotes may move together, up and down, such as `5MiB` or `800K`; 0 is no limit.",
+    ),
+    plain(
+        "transfer",
+        "timeout",
+        Kind::Count,
+        Some("60"),
+        "How many seconds nothing may move on a connection to a remote before the request is given up and tried again; 0 is 60.",
+    ),
+    plain(
         "repro",
         "grace",
         Kind::Count,
@@ -237,6 +254,16 @@ pub static KEYS: &[KeySpec] = &[
         "token",
         Kind::Secret,
         "The token that `modver serve token add` printed, for `http(s)://` remotes; a bearer token for WebDAV, Google Drive or Hugging Face, a delegation token for WebHDFS.",
+    ),
+    remote(
+        "push",
+        Kind::Bool,
+        "Whether a push that names no remote sends there, too, besides the default remote.",
+    ),
+    remote(
+        "limit_rate",
+        Kind::Rate,
+        "How many bytes per second requests to this remote may move together, such as `5MiB`; 0 is no limit. `transfer.limit_rate` holds besides.",
     ),
     remote(
         "encryption",

@@ -17,6 +17,7 @@ pub mod keys;
 mod name;
 mod nearest;
 mod origin;
+mod size;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use keys::{Key, Kind};
 pub use name::{MAX_REMOTE_NAME, RemoteName, RemoteNameError};
 pub use nearest::nearest;
 pub use origin::{FileLayer, Layer, Origin, Setting};
+pub use size::{parse_rate, parse_size};
 pub use template::{MVIGNORE_TEMPLATE, PROJECT_TEMPLATE};
 pub use value::{Secret, Value, ValueDefect, has_credentials as url_has_credentials};
 pub use variables::OTHER_VARIABLES;
@@ -164,6 +166,10 @@ pub struct RemoteConfig {
     pub password: Option<Secret>,
     /// A bearer or delegation token.
     pub token: Option<Secret>,
+    /// Whether a push that names no remote sends there, too.
+    pub push: bool,
+    /// Bytes per second that may be moved; `None` is no limit of its own.
+    pub limit_rate: Option<u64>,
     /// Whether what it has is encrypted.
     pub encryption: bool,
     /// The file with the key, as an absolute path.
@@ -325,6 +331,24 @@ impl Config {
         }
     }
 
+    /// `transfer.limit_rate` in bytes per second; `None` is no limit.
+    #[must_use]
+    pub fn limit_rate(&self) -> Option<u64> {
+        match &self.settings.get("transfer.limit_rate")?.value {
+            Value::Text(text) => rate_of(text),
+            _ => None,
+        }
+    }
+
+    /// `transfer.timeout` in seconds; 0 is the built-in time.
+    #[must_use]
+    pub fn transfer_timeout(&self) -> u32 {
+        match self.settings.get("transfer.timeout").map(|setting| &setting.value) {
+            Some(Value::Count(seconds)) => *seconds,
+            _ => 0,
+        }
+    }
+
     /// `core.large_file` in bytes; `None` is no limit.
     #[must_use]
     pub fn large_file(&self) -> Option<u64> {
@@ -438,6 +462,8 @@ impl Config {
             connection_string: secret("connection_string"),
             password: secret("password"),
             token: secret("token"),
+            push: flag("push").unwrap_or(false),
+            limit_rate: text("limit_rate").and_then(|text| rate_of(&text)),
             encryption: flag("encryption").unwrap_or(false),
             key_file: match self.of_remote(name, "key_file").map(|setting| &setting.value) {
                 Some(Value::Path(path)) => Some(path.clone()),
@@ -458,6 +484,11 @@ impl Config {
             _ => None,
         }
     }
+}
+
+/// The rate that a checked text stands for; `None` is no limit.
+fn rate_of(text: &str) -> Option<u64> {
+    parse_rate(text).ok().filter(|rate| *rate > 0)
 }
 
 fn readable_by_others(path: &Path) -> Result<bool> {

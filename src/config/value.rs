@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::keys::Kind;
 use super::name::{RemoteName, RemoteNameError};
 use super::origin::shown;
+use super::size::parse_rate;
 
 /// Text that shows as `***` in every output; only [`Secret::expose`] gives it away.
 #[derive(Clone, PartialEq, Eq)]
@@ -76,6 +77,9 @@ pub enum ValueDefect {
     /// It is not a remote's name.
     #[error("is not the name of a remote: {0}")]
     RemoteName(RemoteNameError),
+    /// It is not a number of bytes per second.
+    #[error("must be bytes per second, such as 800K or 5MiB and at least 1KiB, or 0 for no limit")]
+    NotRate,
     /// It is a URL with a password, key or token in it.
     #[error("has credentials in the URL")]
     Credentials,
@@ -128,6 +132,7 @@ impl Value {
             Kind::Path | Kind::Url if text == "~" || text.starts_with("~/") => return Err(ValueDefect::Tilde),
             Kind::Url | Kind::Endpoint if has_credentials(text) => return Err(ValueDefect::Credentials),
             Kind::Endpoint if !is_http(text) => return Err(ValueDefect::NotHttp),
+            Kind::Rate if parse_rate(text).is_err() => return Err(ValueDefect::NotRate),
             Kind::RemoteName => {
                 RemoteName::new(text).map_err(ValueDefect::RemoteName)?;
             }
@@ -298,6 +303,8 @@ mod tests {
         assert_eq!(Value::from_text(Kind::Count, "4294967295"), Ok(Value::Count(u32::MAX)));
         assert_eq!(Value::from_text(Kind::Count, "4294967296"), Err(ValueDefect::NotCount));
         assert_eq!(Value::from_text(Kind::Path, "~/x"), Err(ValueDefect::Tilde));
+        assert_eq!(Value::from_text(Kind::Rate, "5M"), Ok(Value::Text("5M".into())));
+        assert_eq!(Value::from_text(Kind::Rate, "5"), Err(ValueDefect::NotRate));
         assert_eq!(Value::from_text(Kind::Text, ""), Err(ValueDefect::Empty));
         assert_eq!(
             Value::from_text(Kind::Secret, "a\nb"),

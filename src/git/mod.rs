@@ -41,6 +41,7 @@ mod lock_merge;
 mod log;
 mod migrate;
 mod named;
+mod origin;
 mod partial;
 mod pointer;
 mod program;

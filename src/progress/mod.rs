@@ -1,9 +1,13 @@
-//! Counters and cancellation as data.
+//! Counters, limits and cancellation as data.
 //!
 //! An operation writes what it has done; whoever draws a progress line reads it at its own pace from another
 //! thread. Nothing here knows a terminal. All methods are cheap and may be called from any thread.
 
+mod limits;
+
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+
+pub use limits::{Bucket, Limits};
 
 /// What an operation is doing now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +27,15 @@ pub enum Phase {
     Pushing,
     /// Receiving packs.
     Fetching,
+    /// Copying from one remote to another.
+    Replicating,
     /// Reading stored chunks back.
     Verifying,
     /// Removing what is not needed.
     Collecting,
 }
 
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 10] = [
     Phase::Scanning,
     Phase::Adding,
     Phase::Hashing,
@@ -37,6 +43,7 @@ const PHASES: [Phase; 9] = [
     Phase::Comparing,
     Phase::Pushing,
     Phase::Fetching,
+    Phase::Replicating,
     Phase::Verifying,
     Phase::Collecting,
 ];
@@ -71,6 +78,7 @@ pub struct Progress {
     /// Commands that are running on the operation's behalf.
     commands: AtomicU64,
     hurried: AtomicBool,
+    limits: Limits,
 }
 
 /// While it lives, [`Progress::check`] lets everything go on: for what has to be put in order before an operation may end.
@@ -98,6 +106,12 @@ impl Progress {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How much may be moved, and how long is waited; whoever loads the settings sets them.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Starts a phase with totals known so far (0 = unknown); resets what was done.

@@ -28,6 +28,46 @@ pub enum RemoteError {
         /// The remote's name.
         remote: String,
     },
+    /// A claim or tombstone cannot be read. It may name anything, so nothing is collected.
+    #[error("cannot read `{key}` on remote `{remote}`: {problem}")]
+    BadNote {
+        /// The remote's name.
+        remote: String,
+        /// The object.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A folder changed each time it was listed.
+    #[error("`{folder}` on remote `{remote}` changes all the time")]
+    Unsettled {
+        /// The remote's name.
+        remote: String,
+        /// The folder.
+        folder: String,
+    },
+    /// The service does not say when an object was written.
+    #[error("remote `{remote}` does not say when `{key}` was written: nothing can be collected there")]
+    NoTimes {
+        /// The remote's name.
+        remote: String,
+        /// The object.
+        key: String,
+    },
+    /// The lease of this writer was taken for a dead one's, again and again.
+    #[error("a collection on remote `{remote}` took this process for dead")]
+    LeaseLost {
+        /// The remote's name.
+        remote: String,
+    },
+    /// Something that is needed is missing or damaged, so that nobody can say what else it needs.
+    #[error("nothing was collected on remote `{remote}`: {object} is missing or damaged, and may need anything")]
+    CannotCollect {
+        /// The remote's name.
+        remote: String,
+        /// The key of the object.
+        object: String,
+    },
     /// The remote could not be spoken to, or refused.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -93,6 +133,12 @@ impl RemoteError {
     #[must_use]
     pub const fn is_of_one_upload(&self) -> bool {
         matches!(self, Self::Transport(TransportError::Refused { .. }))
+    }
+
+    /// Whether the server failed, however often it was asked.
+    #[must_use]
+    pub const fn is_of_the_server(&self) -> bool {
+        matches!(self, Self::Transport(TransportError::Server { .. }))
     }
 
     /// Whether an object on the remote is not what its name says.

@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::collect::{Condemned, There};
 use super::error::{RemoteError, Result};
-use super::transport::{Body, ObjectMeta, PutMode, PutOutcome, Transport, TransportError};
+use super::transport::{ObjectMeta, Transport, TransportError};
 use crate::fs;
 use crate::hash::{PackId, RootId, RunId, ShardId};
 use crate::progress::Progress;
@@ -34,6 +36,8 @@ pub struct RemoteStore {
     jobs: usize,
     pub(super) progress: Arc<Progress>,
     state: Mutex<State>,
+    /// Packs in a row that the server failed for a reason that may pass, but did not.
+    failing: AtomicU32,
 }
 
 /// The runs in force.
@@ -45,14 +49,18 @@ struct Catalog {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     marker_seen: bool,
     catalog: Option<Catalog>,
     shards: HashMap<ShardId, Arc<Shard>>,
     /// Keys of objects that are known to be damaged although their length may be right.
-    distrusted: HashSet<String>,
+    pub(super) distrusted: HashSet<String>,
     /// Whether no pack is believed in for its name and length alone, as while damage is repaired.
-    distrusts_all: bool,
+    pub(super) distrusts_all: bool,
+    /// What must not be relied on, as of the begin of writing.
+    condemned: Arc<Condemned>,
+    /// What was listed since.
+    there: Option<Arc<There>>,
 }
 
 impl std::fmt::Debug for RemoteStore {
@@ -81,6 +89,7 @@ impl RemoteStore {
             jobs: jobs.max(1),
             progress,
             state: Mutex::default(),
+            failing: AtomicU32::new(0),
         }
     }
 
@@ -102,6 +111,11 @@ impl RemoteStore {
         self.jobs
     }
 
+    /// Packs in a row that the server failed.
+    pub(super) const fn failing(&self) -> &AtomicU32 {
+        &self.failing
+    }
+
     pub(super) fn transport(&self) -> &Arc<dyn Transport> {
         &self.transport
     }
@@ -112,7 +126,7 @@ impl RemoteStore {
         Ok(dir)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -185,17 +199,43 @@ impl RemoteStore {
         self.state().catalog = None;
     }
 
+    /// What must not be relied on; nothing before [`RemoteStore::condemn`].
+    pub(super) fn condemned(&self) -> Arc<Condemned> {
+        Arc::clone(&self.state().condemned)
+    }
+
+    pub(super) fn condemn(&self, condemned: Arc<Condemned>) {
+        let mut state = self.state();
+        state.condemned = condemned;
+        state.there = None;
+    }
+
+    /// The packs and shards that are there, listed once since [`RemoteStore::condemn`].
+    pub(super) fn there(&self) -> Result<Arc<There>> {
+        if let Some(there) = &self.state().there {
+            return Ok(Arc::clone(there));
+        }
+        let there = Arc::new(self.list_there()?);
+        self.state().there = Some(Arc::clone(&there));
+        Ok(there)
+    }
+
     /// Names of the runs on the remote now.
     pub(super) fn list_runs(&self) -> Result<BTreeSet<RunId>> {
+        Ok(self.run_sizes()?.into_keys().collect())
+    }
+
+    /// The runs on the remote now, and their lengths where these can be had without asking for each.
+    pub(super) fn run_sizes(&self) -> Result<HashMap<RunId, Option<u64>>> {
         let objects = match self.transport.list("catalog/") {
-            Err(TransportError::Unsupported { .. }) => return self.current_runs(),
+            Err(TransportError::Unsupported { .. }) => {
+                return Ok(self.current_runs()?.into_iter().map(|id| (id, None)).collect());
+            }
             listed => listed?,
         };
         // Other names (`current`, leftovers of other programs) are not runs.
-        Ok(objects
-            .iter()
-            .filter_map(|object| object.key.strip_prefix("catalog/")?.parse().ok())
-            .collect())
+        let run = |object: &ObjectMeta| Some((object.key.strip_prefix("catalog/")?.parse().ok()?, Some(object.size)));
+        Ok(objects.iter().filter_map(run).collect())
     }
 
     /// The runs that `catalog/current` names, where objects cannot be listed. What pushed last has written it.
@@ -306,10 +346,17 @@ impl RemoteStore {
     /// When a run names it but a shard is missing or damaged.
     pub fn shards_of(&self, root: &RootId) -> Result<Option<Vec<Arc<Shard>>>> {
         let mut failed = None;
-        for ids in self.lookup(root)? {
-            match ids.into_iter().map(|id| self.shard(id)).collect::<Result<Vec<_>>>() {
-                Ok(shards) => return Ok(Some(shards)),
-                Err(error) => failed = Some(error),
+        for _ in 0..2 {
+            for ids in self.lookup(root)? {
+                match ids.into_iter().map(|id| self.shard(id)).collect::<Result<Vec<_>>>() {
+                    Ok(shards) => return Ok(Some(shards)),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            match &failed {
+                // A collection may have put others in their place since the catalog was read.
+                Some(RemoteError::Transport(TransportError::NotFound(_))) => self.refresh(),
+                _ => break,
             }
         }
         match failed {
@@ -361,13 +408,18 @@ impl RemoteStore {
         Ok(ids_of(&self.transport.list("packs/")?))
     }
 
+    /// Every shard on the remote and its bytes.
+    pub(super) fn shard_sizes(&self) -> Result<HashMap<ShardId, u64>> {
+        Ok(ids_of(&self.transport.list("shards/")?))
+    }
+
     /// The shards in force that can be used and are listed in full length: a copy here is no proof that others can
     /// have them.
     ///
     /// # Errors
     /// When the remote cannot be asked.
     pub fn shards_there(&self) -> Result<Vec<Arc<Shard>>> {
-        let listed: HashMap<ShardId, u64> = ids_of(&self.transport.list("shards/")?);
+        let listed = self.shard_sizes()?;
         let mut shards = self.sound_shards()?;
         shards.retain(|shard| listed.get(&shard.id()) == Some(&(shard.bytes().len() as u64)));
         Ok(shards)
@@ -403,73 +455,6 @@ impl RemoteStore {
             }
         }
         Ok(kept)
-    }
-
-    /// Uploads a shard and keeps a copy.
-    pub(super) fn put_shard(&self, bytes: Vec<u8>) -> Result<Arc<Shard>> {
-        let id = ShardId::of(&bytes);
-        let path = self.meta_dir("shards")?.join(id.to_string());
-        fs::write_atomic(&path, &bytes)?;
-        self.put_meta(&shard_key(id), bytes)?;
-        self.shard(id)
-    }
-
-    /// Removes an object, if that is allowed here.
-    pub(super) fn delete_if_allowed(&self, key: &str) -> Result<()> {
-        match self.transport.delete(key) {
-            Ok(())
-            | Err(
-                TransportError::NotFound(_)
-                | TransportError::Denied { .. }
-                | TransportError::Refused { .. }
-                | TransportError::Unsupported { .. },
-            ) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Uploads a run or shard. What has its name already is compared: with a damaged one, nobody would see what was
-    /// pushed.
-    pub(super) fn put_meta(&self, key: &str, bytes: Vec<u8>) -> Result<()> {
-        let len = bytes.len() as u64;
-        let body = Body::from(bytes);
-        if self.transport.put(key, &body, PutMode::IfAbsent)? == PutOutcome::Existed {
-            let there = match self.transport.get(key, len) {
-                Ok(there) => Some(there),
-                Err(TransportError::NotFound(_) | TransportError::TooLarge { .. }) => None,
-                Err(error) => return Err(error.into()),
-            };
-            if !matches!((&body, there), (Body::Bytes(bytes), Some(there)) if *bytes == there) {
-                self.transport.put(key, &body, PutMode::Overwrite)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// From now on, a pack that is uploaded is written over what has its name.
-    pub(super) fn distrust_all(&self) {
-        self.state().distrusts_all = true;
-    }
-
-    /// The same of one object.
-    pub(super) fn distrust(&self, key: String) {
-        self.state().distrusted.insert(key);
-    }
-
-    /// Uploads an object that is named by its content. One that has the name and not the length is a wreck of the same
-    /// object, and is replaced, as is one that is [distrusted](Self::distrust).
-    pub(super) fn put_named(&self, key: &str, body: &Body, len: u64) -> Result<()> {
-        let distrusted = {
-            let state = self.state();
-            state.distrusts_all || state.distrusted.contains(key)
-        };
-        let is_wreck = distrusted
-            || self.transport.put(key, body, PutMode::IfAbsent)? == PutOutcome::Existed
-                && self.transport.stat(key)?.is_none_or(|object| object.size != len);
-        if is_wreck {
-            self.transport.put(key, body, PutMode::Overwrite)?;
-        }
-        Ok(())
     }
 }
 
@@ -507,4 +492,40 @@ pub(super) fn pack_key(id: PackId) -> String {
 
 fn object_key(folder: &str, id: &str) -> String {
     format!("{folder}/{}/{id}", &id[..2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::{DirTransport, Place};
+    use super::*;
+
+    #[test]
+    fn a_server_that_fails_several_in_a_row_fails_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let transport = Arc::new(DirTransport::open(dir.path(), false).unwrap());
+        let remote = RemoteStore::new("r", transport, dir.path().to_owned(), 1, Arc::default());
+        let place = || Place {
+            remote: "r".into(),
+            key: "k".into(),
+        };
+        let failing = || -> Result<()> {
+            Err(RemoteError::from(TransportError::Server {
+                place: place(),
+                status: 500,
+                retry_after: None,
+                source: "no".into(),
+            }))
+        };
+        for _ in 0..3 {
+            assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+            assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+            // Others are taken.
+            assert!(matches!(remote.judge_upload(Ok(())), Ok(Ok(()))));
+        }
+        assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+        assert!(matches!(remote.judge_upload(failing()), Ok(Err(_))));
+        assert!(remote.judge_upload(failing()).is_err());
+        let lost = TransportError::Interrupted(place());
+        assert!(remote.judge_upload::<()>(Err(lost.into())).is_err());
+    }
 }

@@ -1,6 +1,7 @@
 //! Whether a remote has what its catalog says.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::error::{RemoteError, Result};
 use super::push::Known;
@@ -9,7 +10,7 @@ use super::transport::TransportError;
 use crate::hash::{FileId, Hasher, PackId, RunId, ShardId};
 use crate::object::{Node, ObjectError, Root, Trees as _};
 use crate::progress::Phase;
-use crate::store::Cache;
+use crate::store::{Cache, StoreError};
 
 /// Bytes of a pack that are read at once.
 const PIECE: u64 = 8 << 20;
@@ -62,25 +63,21 @@ pub struct RemoteReport {
 }
 
 impl RemoteStore {
-    /// Checks the marker, all runs, the shards that any of them names for `roots`, and that every pack these describe is there in full length;
-    /// unless `quick`, also reads all of these packs and compares them with their names.
+    /// Checks the marker, all runs, the shards that any of them names for `roots`, and that every pack these describe is
+    /// there in full length. If `quick`, runs and shards of which there is a copy here are only measured; or else all of
+    /// these objects are read and compared with their names.
     ///
     /// # Errors
     /// When the remote cannot be asked.
     pub fn verify(&self, roots: &[Root], quick: bool) -> Result<RemoteReport> {
         let mut report = RemoteReport::default();
-        let mut find = |damage, problem: String| report.findings.push(RemoteFinding { damage, problem });
-        if self.exists()? {
-            for id in self.list_runs()? {
-                // A local copy says nothing about the remote's.
-                match self.run_again(id) {
-                    // Merged into another one since it was listed.
-                    Ok(_) | Err(RemoteError::Transport(TransportError::NotFound(_))) => {}
-                    Err(error) if error.is_of_one_object() => find(RemoteDamage::Run(id), error.to_string()),
-                    Err(error) => return Err(error),
-                }
-            }
+        self.refresh();
+        if quick {
+            self.measure_runs(&mut report)?;
+        } else {
+            self.read_runs(&mut report)?;
         }
+        let mut find = |damage, problem: String| report.findings.push(RemoteFinding { damage, problem });
         let mut ids = BTreeSet::new();
         for root in roots {
             let named = self.lookup(&root.id())?;
@@ -89,10 +86,25 @@ impl RemoteStore {
             }
             ids.extend(named.into_iter().flatten());
         }
+        let listed = if quick && !ids.is_empty() {
+            Some(self.shard_sizes()?)
+        } else {
+            None
+        };
         let mut packs: BTreeMap<PackId, (u64, u64)> = BTreeMap::new();
         for id in ids {
-            match self.shard_again(id) {
+            let shard = match &listed {
+                // A local copy says nothing about the remote's.
+                None => self.shard_again(id).map(Arc::new),
+                Some(_) => self.shard(id),
+            };
+            match shard {
                 Ok(shard) => {
+                    let len = shard.bytes().len() as u64;
+                    let problem = listed.as_ref().and_then(|listed| measured(listed.get(&id), len));
+                    if let Some(problem) = problem {
+                        find(RemoteDamage::Shard(id), problem);
+                    }
                     let sizes = shard
                         .packs()
                         .map(|pack| (pack.id, (pack.file_len, u64::from(pack.slots))));
@@ -120,11 +132,9 @@ impl RemoteStore {
             report.packs += 1;
             report.chunks += chunks;
             report.bytes += len;
-            let problem = match there.get(&id) {
-                None => Some("it is not there".to_owned()),
-                Some(size) if *size != len => Some(format!("it has {size} bytes instead of {len}")),
-                Some(_) if quick => None,
-                Some(_) => self.check_pack(id, len)?.then(|| "its content is damaged".to_owned()),
+            let problem = match measured(there.get(&id), len) {
+                None if !quick => self.check_pack(id, len)?.then(|| "its content is damaged".to_owned()),
+                problem => problem,
             };
             if let Some(problem) = problem {
                 find(RemoteDamage::Pack(id), problem);
@@ -132,6 +142,53 @@ impl RemoteStore {
             self.progress.advance(1, 0);
         }
         Ok(report)
+    }
+
+    /// Looks at every run in force: of those that were fetched before, whether they are listed in full length.
+    fn measure_runs(&self, report: &mut RemoteReport) -> Result<()> {
+        let mut found = Vec::new();
+        for (id, defect) in self.damaged_runs()? {
+            found.push((id, StoreError::DamagedRun { run: id, defect }.to_string()));
+        }
+        let runs = self.runs()?;
+        let listed = if runs.is_empty() {
+            HashMap::new()
+        } else {
+            self.run_sizes()?
+        };
+        for run in runs {
+            // One that is not listed any more was merged into another one.
+            let size = listed.get(&run.id()).filter(|size| size.is_some());
+            let problem = size.and_then(|size| measured(size.as_ref(), run.bytes().len() as u64));
+            found.extend(problem.map(|problem| (run.id(), problem)));
+        }
+        report
+            .findings
+            .extend(found.into_iter().map(|(id, problem)| RemoteFinding {
+                damage: RemoteDamage::Run(id),
+                problem,
+            }));
+        Ok(())
+    }
+
+    /// Reads every run again.
+    fn read_runs(&self, report: &mut RemoteReport) -> Result<()> {
+        if !self.exists()? {
+            return Ok(());
+        }
+        for id in self.list_runs()? {
+            // A local copy says nothing about the remote's.
+            match self.run_again(id) {
+                // Merged into another one since it was listed.
+                Ok(_) | Err(RemoteError::Transport(TransportError::NotFound(_))) => {}
+                Err(error) if error.is_of_one_object() => report.findings.push(RemoteFinding {
+                    damage: RemoteDamage::Run(id),
+                    problem: error.to_string(),
+                }),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Files and trees of a root of which one of the catalog's entries for it does not say where they are. Looks as far
@@ -204,5 +261,14 @@ impl RemoteStore {
             at = end;
         }
         Ok(PackId::from_bytes(hasher.finish()) != id)
+    }
+}
+
+/// What is wrong with an object that should have `len` bytes, as far as a list tells.
+fn measured(size: Option<&u64>, len: u64) -> Option<String> {
+    match size {
+        None => Some("it is not there".to_owned()),
+        Some(size) if *size != len => Some(format!("it has {size} bytes instead of {len}")),
+        Some(_) => None,
     }
 }

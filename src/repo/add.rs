@@ -120,7 +120,7 @@ impl Repository {
             let push = PushOptions {
                 scope: Scope::workspace(),
                 targets: targets.collect(),
-                remote: options.remote.clone(),
+                remotes: options.remote.clone().into_iter().collect(),
                 dry_run: false,
                 no_imports: false,
             };

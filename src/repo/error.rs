@@ -63,6 +63,8 @@ pub enum RepoError {
     NoRemote,
     #[error("there are several remotes and none is the default")]
     NoDefaultRemote { first: RemoteName },
+    #[error("remotes `{from}` and `{to}` are the same place: {url}")]
+    SameRemote { from: String, to: String, url: String },
     #[error("there is a remote `{name}` already: {url}")]
     RemoteExists { name: RemoteName, url: String },
     #[error("`{path}` cannot be kept in a settings file: it is not UTF-8 text", path = .path.display())]
@@ -133,6 +135,10 @@ pub enum RepoError {
     NotRemoved { path: RepoPath, source: Box<FailureReason> },
     #[error("nothing says what is still needed")]
     NoGcScope,
+    #[error("this clone does not have the whole history, and what it does not have may be needed")]
+    ShallowHistory,
+    #[error("this clone was last brought up to date {days} days ago, and what others pushed since may be needed")]
+    OldClone { days: u64 },
     #[error("cannot ask remote `{remote}` what it has")]
     CannotAsk { remote: String, source: Box<Self> },
     #[error("the listing of `{path}` is not in the cache")]
@@ -328,6 +334,7 @@ impl RepoError {
             Self::NotTracked { path, .. } => Some(format!("modver add {path}")),
             Self::NoRemote => Some("modver remote add origin s3://bucket/prefix".to_owned()),
             Self::NoDefaultRemote { first } => Some(format!("modver remote default {first}")),
+            Self::SameRemote { .. } => Some("modver remote list".to_owned()),
             Self::RemoteExists { name, .. } => Some(format!("modver remote modify {name} url URL")),
             Self::NotSet { key, .. } => Some(format!("modver config set {key} VALUE")),
             Self::TrackedByGit { path, .. } => Some(format!("git rm -r --cached {path} && modver add {path}")),
@@ -403,7 +410,15 @@ impl RepoError {
             Self::NoName { .. } => Some("-o OUT names the file".to_owned()),
             Self::NoUserCache => Some("export XDG_CACHE_HOME=DIR".to_owned()),
             Self::NotAnImport { .. } => Some("modver import URL PATH, or modver import-url URL".to_owned()),
+            Self::OldClone { .. } => Some("git fetch --all --tags, then the same again".to_owned()),
+            Self::ShallowHistory => Some("git fetch --unshallow, then the same again".to_owned()),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
+            Self::Remote(RemoteError::CannotCollect { remote, .. }) => {
+                Some(format!("modver verify --remote {remote} --repair"))
+            }
+            Self::Remote(RemoteError::LeaseLost { .. } | RemoteError::Unsettled { .. }) => {
+                Some("the same again".to_owned())
+            }
             Self::Remote(RemoteError::Store(StoreError::DamagedShard { .. } | StoreError::DamagedRun { .. })) => {
                 Some("modver verify --remote".to_owned())
             }

@@ -68,14 +68,27 @@ pub struct FetchedOutput {
     pub commit: Option<String>,
     /// The parts that were asked for; all of it if there are none.
     pub parts: Vec<RepoPath>,
-    /// The remote's name.
+    /// The name of the remote that was asked, or that had what others could not give.
     pub remote: String,
+    /// The remote that was asked first, if another one had what it could not give.
+    pub instead_of: Option<FetchedInstead>,
     /// What became of it.
     pub state: FetchState,
     /// What could not be had.
     pub missing: Paths,
     /// Why, for the first of them.
     pub reason: Option<String>,
+}
+
+/// A remote that could not give all of an output.
+#[derive(Debug, serde::Serialize)]
+pub struct FetchedInstead {
+    /// Its name.
+    pub remote: String,
+    /// What would have become of the output.
+    pub state: FetchState,
+    /// Why.
+    pub reason: String,
 }
 
 /// What became of an output.
@@ -95,7 +108,9 @@ pub enum FetchState {
 }
 
 impl Repository {
-    /// Brings what the outputs need and the cache does not have from their remotes.
+    /// Brings what the outputs need and the cache does not have from their remotes, and what those cannot give from the
+    /// others, unless a remote was named. In a dry run, what two remotes could give of an output that neither can give
+    /// alone is counted for both.
     ///
     /// # Errors
     /// When no remote can be used; when one of several cannot, its outputs are [`FetchState::Failed`].
@@ -121,17 +136,14 @@ impl Repository {
             }
         }
         let mut outcome = FetchOutcome {
-            dry_run: options.dry_run,
-            remotes: Vec::new(),
-            outputs: Vec::new(),
             broken,
+            ..FetchOutcome::empty(options.dry_run)
         };
         let imports = self.imports_without_remote(options.remote.as_deref(), &mut targets)?;
         let others = targets.clone();
+        let groups = self.by_remote(options.remote.as_deref(), targets, |target| &target.output)?;
         let asked = self.with_remotes(
-            options.remote.as_deref(),
-            targets,
-            |target| &target.output,
+            groups,
             &mut outcome,
             |remote, targets, outcome| self.fetch_from(remote, targets, options.dry_run, outcome),
             |(name, url), targets, error, outcome| {
@@ -140,6 +152,7 @@ impl Repository {
                     commit: target.commit,
                     parts: target.parts,
                     remote: name.to_owned(),
+                    instead_of: None,
                     state: FetchState::Failed,
                     missing: Paths::default(),
                     reason: None,
@@ -156,6 +169,10 @@ impl Repository {
             Err(error) if is_told => Some(error),
             asked => asked.map(|()| None)?,
         };
+        // An explicit remote means that one.
+        if options.remote.is_none() {
+            self.fall_back(&others, options.dry_run, &mut outcome)?;
+        }
         self.fetch_from_sources(imports, &others, &mut outcome)?;
         if let Some(error) = failed
             && outcome.outputs.iter().all(|output| output.state == FetchState::Failed)
@@ -166,7 +183,7 @@ impl Repository {
         Ok(outcome)
     }
 
-    fn fetch_from(
+    pub(super) fn fetch_from(
         &self,
         remote: &Arc<RemoteStore>,
         targets: &[Target],
@@ -197,6 +214,7 @@ impl Repository {
                 commit: target.commit.clone(),
                 parts: target.parts.clone(),
                 remote: remote.name().to_owned(),
+                instead_of: None,
                 state,
                 missing,
                 reason,
@@ -260,6 +278,17 @@ impl Repository {
                 path: part.clone(),
                 output: output.clone(),
             }),
+        }
+    }
+}
+
+impl FetchOutcome {
+    pub(super) fn empty(dry_run: bool) -> Self {
+        Self {
+            dry_run,
+            remotes: Vec::new(),
+            outputs: Vec::new(),
+            broken: Vec::new(),
         }
     }
 }

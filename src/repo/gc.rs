@@ -125,17 +125,7 @@ impl Repository {
         let cache = self.cache_exclusive()?;
         // First: when a filter is done, git's index names what it had pinned.
         let pinned = cache.pinned()?;
-        // Pointers that cannot be read in the work tree may name anything.
-        if !(self.git.is_bare() && options.scope.has_history()) {
-            self.outputs()?.sound()?;
-        }
-        let live = self.git.pointers_in(&options.scope, &self.progress)?;
-        let promised = live.unparsed.into_iter().find(|error| error.problem.is_promise());
-        // Of all work trees alike.
-        if let Some(error) = live.unparsed_files.into_iter().next().or(promised) {
-            return Err(error.into());
-        }
-        let roots: HashSet<Root> = live.pointers.iter().map(pointer_root).collect();
+        let roots = self.live_roots(&options.scope)?;
         let (mut marks, incomplete) = self.mark(&cache, &roots)?;
         for id in options.also.iter().chain(&pinned) {
             marks.keep_file(&cache, id)?;
@@ -199,6 +189,24 @@ impl Repository {
             (outcome.freed_bytes, outcome.damaged_packs) = (freed_bytes, damaged_packs);
         }
         Ok(outcome)
+    }
+
+    /// What is needed in a scope and must not be removed.
+    ///
+    /// # Errors
+    /// When a pointer cannot be read: it may name anything.
+    pub(super) fn live_roots(&self, scope: &Scope) -> Result<HashSet<Root>> {
+        // Pointers that cannot be read in the work tree may name anything.
+        if !(self.git.is_bare() && scope.has_history()) {
+            self.outputs()?.sound()?;
+        }
+        let live = self.git.pointers_in(scope, &self.progress)?;
+        let promised = live.unparsed.into_iter().find(|error| error.problem.is_promise());
+        // Of all work trees alike.
+        if let Some(error) = live.unparsed_files.into_iter().next().or(promised) {
+            return Err(error.into());
+        }
+        Ok(live.pointers.iter().map(pointer_root).collect())
     }
 
     /// What is needed in a scope, as [`Repository::gc`] has it.

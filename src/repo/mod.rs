@@ -9,6 +9,7 @@ mod add;
 mod cache;
 mod cat;
 mod checkout;
+mod claimant;
 mod conflicts;
 mod content;
 mod contents;
@@ -16,10 +17,12 @@ mod diff;
 mod doctor;
 mod du;
 mod error;
+mod fallback;
 mod fetch;
 mod filter;
 mod follow;
 mod gc;
+mod gc_remote;
 mod get;
 mod import;
 mod init;
@@ -46,6 +49,7 @@ mod record;
 mod remotes;
 mod remove;
 mod rename;
+mod replicate;
 mod restore;
 mod settings;
 mod settle_lock;
@@ -76,10 +80,11 @@ pub use doctor::{Diagnosis, Finding, Level, Subject, diagnose};
 pub use du::{DuOutcome, Usage};
 pub(crate) use error::shell_word;
 pub use error::{RepoError, Result};
-pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedOutput};
+pub use fetch::{FetchOptions, FetchOutcome, FetchState, FetchedFrom, FetchedInstead, FetchedOutput};
 pub use filter::FilterOutcome;
 pub use follow::Moved;
 pub use gc::{GcOptions, GcOutcome, OnlyCopies};
+pub use gc_remote::{RemoteGcOptions, RemoteGcOutcome};
 pub use get::{GetOptions, GetOutcome, get};
 pub use import::{ImportOptions, ImportOutcome, ImportUrlOptions};
 pub use init::InitOutcome;
@@ -98,6 +103,7 @@ pub use push::{PushOptions, PushOutcome, PushState, PushedOutput, PushedTo};
 pub use remotes::{ListedRemote, NewDirectory, NewRemote, RemoteAdded, RemotesChanged};
 pub use remove::RemoveOutcome;
 pub use rename::MoveOutcome;
+pub use replicate::{NotReplicated, ReplicateOptions, ReplicateOutcome};
 pub use settings::{Settings, SettingsEdit};
 pub use source::{SourceListing, SourceRequest, ls_source};
 pub use status::{OutputState, OutputStatus, Present, StatusOutcome, StatusRequest};
@@ -157,6 +163,13 @@ impl OpenOptions {
             (jobs, _) => jobs,
         }
     }
+
+    /// The limits of transfers, for all who share the progress.
+    fn set_limits(&self, config: &Config) {
+        let limits = self.progress.limits();
+        limits.rate.set_rate(config.limit_rate());
+        limits.set_idle(config.transfer_timeout());
+    }
 }
 
 /// An open repository.
@@ -189,6 +202,7 @@ impl Repository {
         let sources = settings::with_repository(&options.config, &git)?;
         let config = Config::load(&sources)?;
         let jobs = options.jobs(&config);
+        options.set_limits(&config);
         Ok(Self {
             git,
             cwd,

@@ -42,6 +42,7 @@ pub(super) fn spec(config: &RemoteConfig) -> RemoteSpec {
         password: config.password.clone(),
         token: config.token.clone(),
         abilities: None,
+        limit_rate: config.limit_rate,
         encryption: config.encryption.then(|| {
             let file = config.key_file.clone().map(KeySource::File);
             file.or_else(|| config.passphrase.clone().map(KeySource::Passphrase))

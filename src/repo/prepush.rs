@@ -67,6 +67,6 @@ impl Repository {
         if chosen.targets.is_empty() && chosen.broken.is_empty() {
             return Ok(None);
         }
-        self.push_selected(chosen, None, false).map(Some)
+        self.push_selected(chosen, &[], false).map(Some)
     }
 }

@@ -23,8 +23,8 @@ pub struct PushOptions {
     pub scope: Scope,
     /// What the user named; nothing means all outputs. An output is pushed whole, also if a part was named.
     pub targets: Vec<PathBuf>,
-    /// The remote for all of them.
-    pub remote: Option<String>,
+    /// The remotes for all of them; nothing means each output's own, or else those that the settings say.
+    pub remotes: Vec<String>,
     /// Only find out what would be sent.
     pub dry_run: bool,
     /// Whether imports are left out: their sources have them.
@@ -104,7 +104,7 @@ impl Repository {
     /// Sends what the outputs need and their remotes do not have.
     ///
     /// # Errors
-    /// When no remote can be used; when one of several cannot, its outputs are [`PushState::Failed`].
+    /// When the only remote cannot be used; when one of several cannot, its outputs are [`PushState::Failed`].
     pub fn push(&self, options: &PushOptions) -> Result<PushOutcome> {
         self.progress.start(Phase::Scanning, 0, 0);
         let found = self.outputs_in(&options.scope)?;
@@ -112,16 +112,11 @@ impl Repository {
         if options.no_imports {
             selected.targets.retain(|target| target.output.pointer.import.is_none());
         }
-        self.push_selected(selected, options.remote.as_deref(), options.dry_run)
+        self.push_selected(selected, &options.remotes, options.dry_run)
     }
 
     /// As [`Repository::push`], of these.
-    pub(super) fn push_selected(
-        &self,
-        selected: Selected,
-        remote: Option<&str>,
-        dry_run: bool,
-    ) -> Result<PushOutcome> {
+    pub(super) fn push_selected(&self, selected: Selected, remotes: &[String], dry_run: bool) -> Result<PushOutcome> {
         let Selected { mut targets, broken } = selected;
         for target in targets
             .iter()
@@ -141,10 +136,10 @@ impl Repository {
             outputs: Vec::new(),
             broken,
         };
-        self.with_remotes(
-            remote,
-            targets,
-            |target| &target.output,
+        let groups = self.by_push_remote(remotes, targets, |target| &target.output)?;
+        let several = groups.len() > 1;
+        let asked = self.with_remotes(
+            groups,
             &mut outcome,
             |remote, targets, outcome| self.push_to(remote, targets, dry_run, outcome),
             |(name, url), targets, error, outcome| {
@@ -161,7 +156,12 @@ impl Repository {
                     ..PushedTo::none(name, url)
                 });
             },
-        )?;
+        );
+        self.progress.check()?;
+        // What was wrong with each of several is in the outcome.
+        if !several {
+            asked?;
+        }
         outcome.outputs.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(outcome)
     }
@@ -173,9 +173,28 @@ impl Repository {
         dry_run: bool,
         outcome: &mut PushOutcome,
     ) -> Result<()> {
+        let (sent, outputs) = if dry_run {
+            self.send(remote, targets, true)?
+        } else {
+            let roots = targets.iter().map(|target| target.output.root()).collect();
+            let mut send = || self.send(remote, targets, false);
+            remote.push_beside_collectors(&self.claimant()?, &roots, &mut send)?
+        };
+        outcome.remotes.push(sent);
+        outcome.outputs.extend(outputs);
+        Ok(())
+    }
+
+    /// Sends what a remote does not keep of these.
+    fn send(
+        &self,
+        remote: &Arc<RemoteStore>,
+        targets: &[Target],
+        dry_run: bool,
+    ) -> Result<(PushedTo, Vec<PushedOutput>)> {
         let mut new = Vec::new();
         for target in targets {
-            if !remote.has(&target.output.root().id())? {
+            if !remote.keeps(&target.output.root().id())? {
                 new.push(&target.output);
             }
         }
@@ -199,6 +218,7 @@ impl Repository {
             pushed = self.carry_out(plan, remote, dry_run, &mut sent, &mut lacking, &mut refused)?;
             incomplete.extend(lacking.into_iter().map(|one| (one.root, one)));
         }
+        let mut outputs = Vec::with_capacity(targets.len());
         for Target { output, commit, .. } in targets {
             let root = output.root();
             let (state, missing) = match incomplete.get(&root) {
@@ -218,7 +238,7 @@ impl Repository {
                 }
                 None => (PushState::UpToDate, Paths::default()),
             };
-            outcome.outputs.push(PushedOutput {
+            outputs.push(PushedOutput {
                 path: output.path.clone(),
                 commit: commit.clone(),
                 remote: remote.name().to_owned(),
@@ -227,8 +247,7 @@ impl Repository {
                 reason: refused.get(&root).map(|error| in_one_line(&**error)),
             });
         }
-        outcome.remotes.push(sent);
-        Ok(())
+        Ok((sent, outputs))
     }
 
     /// Has the listings of the newest earlier versions that the remote has in the cache; whether any may be new there.

@@ -15,22 +15,18 @@ use crate::store::Cache;
 pub(super) const MAX_PATHS: usize = 20;
 
 impl Repository {
-    /// Does something with each remote that the outputs of these things belong to: `remote` if it is given, or else the
-    /// output's own, or else the default one. Where `work` fails, `failed` is told of which remote (name and address) and
-    /// why, and the next remote has its turn.
+    /// Does something with each remote and the things that belong to it. Where `work` fails, `failed` is told of which
+    /// remote (name and address) and why, and the next remote has its turn.
     ///
     /// # Errors
     /// When it failed with every remote, or because of what the user named.
     pub(super) fn with_remotes<T, O>(
         &self,
-        remote: Option<&str>,
-        items: Vec<T>,
-        output: impl Fn(&T) -> &Output,
+        groups: Vec<Group<T>>,
         outcome: &mut O,
         work: impl Fn(&Arc<RemoteStore>, &[T], &mut O) -> Result<()>,
         failed: impl Fn((&str, Option<String>), Vec<T>, String, &mut O),
     ) -> Result<()> {
-        let groups = self.by_remote(remote, items, output)?;
         let count = groups.len();
         let mut errors = Vec::new();
         for Group { name, remote, items } in groups {
@@ -68,14 +64,68 @@ impl Repository {
             };
             groups.entry(name).or_default().push(item);
         }
-        Ok(groups
-            .into_iter()
-            .map(|(name, items)| Group {
-                remote: self.remote(Some(&name)),
-                name,
-                items,
-            })
-            .collect())
+        Ok(self.groups(groups))
+    }
+
+    /// Puts things by the remotes that they are pushed to: all of `remotes` if there are any, or else the output's own,
+    /// or else [`Repository::push_remotes`].
+    pub(super) fn by_push_remote<T: Clone>(
+        &self,
+        remotes: &[String],
+        items: Vec<T>,
+        output: impl Fn(&T) -> &Output,
+    ) -> Result<Vec<Group<T>>> {
+        let mut groups: BTreeMap<String, Vec<T>> = BTreeMap::new();
+        let mut usual = None;
+        for item in items {
+            let names = match &output(&item).pointer.remote {
+                Some(own) if remotes.is_empty() => vec![own.clone()],
+                _ => match &usual {
+                    Some(names) => Vec::clone(names),
+                    None => usual.insert(self.push_remotes(remotes)?).clone(),
+                },
+            };
+            for name in names {
+                groups.entry(name).or_default().push(item.clone());
+            }
+        }
+        Ok(self.groups(groups))
+    }
+
+    /// The remotes of a push, each once: `named` if there are any, or else the default one and those that settings have
+    /// pushed to besides.
+    ///
+    /// # Errors
+    /// When one that was named does not exist, or there is none at all.
+    pub fn push_remotes(&self, named: &[String]) -> Result<Vec<String>> {
+        let mut names: Vec<String> = Vec::new();
+        let mut add = |name: String| {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        };
+        for name in named {
+            // Before anything is sent to the others.
+            add(self.config.remote(name)?.name.to_string());
+        }
+        if named.is_empty() {
+            self.default_remote_name()?.into_iter().for_each(&mut add);
+            let besides = self.config.remotes().into_values().filter(|remote| remote.push);
+            besides.for_each(|remote| add(remote.name.to_string()));
+        }
+        match names.is_empty() {
+            true => Err(super::remotes::no_default(&self.config)),
+            false => Ok(names),
+        }
+    }
+
+    fn groups<T>(&self, groups: BTreeMap<String, Vec<T>>) -> Vec<Group<T>> {
+        let group = |(name, items): (String, Vec<T>)| Group {
+            remote: self.remote(Some(&name)),
+            name,
+            items,
+        };
+        groups.into_iter().map(group).collect()
     }
 }
 

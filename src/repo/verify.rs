@@ -16,7 +16,7 @@ use crate::store::{Cache, Damage, Dropped, VerifyReport};
 pub struct VerifyOptions {
     /// Check a remote (this one, or the default one) instead of the cache.
     pub remote: Option<Option<String>>,
-    /// Only sizes and indexes, not every byte.
+    /// Only sizes and indexes, not every byte; of a remote, only what lists say.
     pub quick: bool,
     /// Have damage repaired.
     pub repair: bool,

@@ -62,7 +62,9 @@ impl Repository {
             });
         }
         let repaired = if repair && !findings.is_empty() {
-            Some(self.repair_remote(&remote, cache, &outputs, report.clone(), quick)?)
+            let roots = outputs.iter().map(Output::root).collect();
+            let mut repair = || self.repair_remote(&remote, cache, &outputs, report.clone(), quick);
+            Some(remote.write_beside_collectors(&self.claimant()?, &roots, &mut repair)?)
         } else {
             None
         };

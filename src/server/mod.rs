@@ -36,7 +36,7 @@ pub use error::{Result, ServerError};
 pub use log::AccessLog;
 pub use options::{Options, TlsFiles};
 pub use run::{Notice, Server};
-pub use settings::{FileSettings, parse_size};
+pub use settings::FileSettings;
 pub use tokens::{NewToken, Token, TokenAdded, TokenFile};
 
 /// Name of the header by which a client knows this server.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::{Result, ServerError};
+use crate::config::parse_size;
 use crate::fs;
 
 /// The longest file that is read, in bytes.
@@ -62,56 +63,9 @@ impl FileSettings {
     }
 }
 
-/// Reads a number of bytes: `1048576`, `4GiB`, `500M`. Units are powers of 1024, with `B` at the end or without, but for
-/// `kB`, `MB`, ..., which are powers of 1000.
-///
-/// # Errors
-/// A sentence, when it is something else.
-pub fn parse_size(text: &str) -> std::result::Result<u64, String> {
-    let wrong = || format!("`{text}` is not a size; write a number and a unit, such as 500M or 4GiB");
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let unit = unit.trim_start().to_ascii_lowercase();
-    let (power, base): (u32, u64) = match unit.as_str() {
-        "" | "b" => (0, 1),
-        "k" | "ki" | "kib" => (1, 1024),
-        "m" | "mi" | "mib" => (2, 1024),
-        "g" | "gi" | "gib" => (3, 1024),
-        "t" | "ti" | "tib" => (4, 1024),
-        "p" | "pi" | "pib" => (5, 1024),
-        "kb" => (1, 1000),
-        "mb" => (2, 1000),
-        "gb" => (3, 1000),
-        "tb" => (4, 1000),
-        "pb" => (5, 1000),
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(base.pow(power)).ok_or_else(wrong)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("12", 12),
-            ("12B", 12),
-            ("1k", 1024),
-            ("4GiB", 4 << 30),
-            ("4 GiB", 4 << 30),
-            ("500M", 500 << 20),
-            ("2TB", 2_000_000_000_000),
-        ] {
-            assert_eq!(parse_size(text), Ok(bytes), "{text}");
-        }
-        for bad in ["", "G", "-1", "1.5G", "1X", "99999999999P", "1 0"] {
-            assert!(parse_size(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn files() {

@@ -154,19 +154,19 @@ impl Storage {
         Ok(run.filter(|run| run.verify_hash().is_ok()))
     }
 
-    /// Whether all roots that a run names are named by others. The catalog must be locked.
+    /// Whether all that a run says of roots is said by others. The catalog must be locked.
     pub(super) fn is_covered(&self, repository: &str, id: RunId) -> Result<bool> {
         let Some(run) = self.run(repository, id)? else {
             // What cannot be read says nothing that would be lost, but only an administrator may know better.
             return Ok(false);
         };
-        let mut left: BTreeSet<_> = run.roots().map(|(root, _)| root).collect();
+        let mut left: Vec<_> = run.roots().collect();
         for other in self.runs(repository)?.into_iter().filter(|other| *other != id) {
             if left.is_empty() {
                 break;
             }
             if let Some(other) = self.run(repository, other)? {
-                left.retain(|root| other.lookup(root).is_none());
+                left.retain(|(root, shards)| other.lookup(root).as_ref() != Some(shards));
             }
         }
         Ok(left.is_empty())

@@ -63,7 +63,7 @@ fn a_clone_gets_what_stages_made() {
     assert_eq!(c.read("sub/model.bin"), b"model 1");
     super::locks::nothing_but_gone(c.modver(["status", "--check"]));
     super::locks::nothing_but_gone(c.modver(["status", "--remote", "--check"]));
-    c.modver(["verify", "--remote"]).ok();
+    c.modver(["verify", "--remote", "--deep"]).ok();
     assert_eq!(c.modver(["fetch", "sub"]).code, 0);
 
     // What is deleted comes back.

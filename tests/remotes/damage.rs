@@ -95,7 +95,7 @@ fn a_missing_pack_spoils_only_what_is_in_it() {
     pulled.fails(3);
     assert!(clone.has("data/1") && !clone.has("a.bin"));
     clone.modver(["verify"]).ok();
-    let verified = clone.modver(["verify", "--remote"]);
+    let verified = clone.modver(["verify", "--remote", "--deep"]);
     assert!(verified.out().starts_with("damaged: packs/"), "{verified}");
     verified.fails(6);
     let json = clone.modver(["fetch", "--json"]).json();
@@ -113,8 +113,46 @@ fn a_damaged_pack_does_not_reach_the_cache() {
     assert!(clone.has("data/1") && !clone.has("a.bin"));
     clone.modver(["verify"]).ok();
     clone.modver(["fetch", "a.bin"]).fails(6);
-    clone.modver(["verify", "--remote", "--quick"]).ok();
-    clone.modver(["verify", "--remote"]).fails(6);
+    clone.modver(["verify", "--remote"]).ok();
+    clone.modver(["verify", "--remote", "--deep"]).fails(6);
+}
+
+#[test]
+fn what_lists_show_is_found_without_reading_and_repaired() {
+    let cut = |path: &std::path::Path| {
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(10).unwrap();
+    };
+    for treat in ["pack", "shard", "run", "no pack"] {
+        let (s, clone) = half_damaged(|_| ());
+        s.repo().modver(["verify", "--remote"]).ok();
+        let store = s.root().join("remote");
+        let name = |dir: &str| {
+            let mut found = files(&store.join(dir));
+            found.retain(|(path, _)| !path.ends_with("current"));
+            found.swap_remove(0).0
+        };
+        match treat {
+            "pack" => cut(&largest_pack(&store)),
+            "shard" => cut(&name("shards")),
+            "run" => cut(&name("catalog")),
+            _ => fs::remove_file(largest_pack(&store)).unwrap(),
+        }
+        let found = s.repo().modver(["verify", "--remote"]);
+        assert!(
+            found.err().ends_with("hint: modver verify --remote --repair\n"),
+            "{treat}: {found}"
+        );
+        found.fails(6);
+        s.repo().modver(["verify", "--remote", "--repair"]).ok();
+        s.repo().modver(["verify", "--remote", "--deep"]).ok();
+        s.at(&clone).modver(["pull"]).ok();
+    }
+    let s = with_dir_remote();
+    let refused = s.repo().modver(["verify", "--remote", "--quick"]);
+    assert!(refused.err().ends_with("hint: modver verify --remote\n"), "{refused}");
+    refused.fails(2);
+    s.repo().modver(["verify", "--deep"]).fails(2);
 }
 
 #[test]
@@ -172,7 +210,7 @@ fn a_push_names_what_is_damaged_here_and_sends_the_rest() {
     assert!(json["remotes"][0]["bytes"].as_u64().unwrap() < 400_000, "{json}");
     clone.modver(["pull", "--quiet"]).ok();
     assert_eq!(digest(&s.root().join("clone")), digest(&s.path("")));
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
 }
 
 #[test]
@@ -190,7 +228,7 @@ fn a_push_with_a_damaged_listing_or_no_pack_names_the_output() {
     pushed.fails(3);
     s.repo().modver(["verify", "--repair"]).ok();
     s.repo().modver(["push"]).ok();
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
 }
 
 #[test]
@@ -304,7 +342,7 @@ fn damage_of_the_cache_is_said_to_be_that() {
     let failed = s.repo().modver(["checkout"]);
     assert!(failed.err().contains("hint: modver verify --repair\n"), "{failed}");
     failed.fails(6);
-    let asked = s.repo().modver(["verify", "--remote"]);
+    let asked = s.repo().modver(["verify", "--remote", "--deep"]);
     assert!(
         asked
             .err()
@@ -314,7 +352,7 @@ fn damage_of_the_cache_is_said_to_be_that() {
     assert!(asked.err().ends_with("hint: modver verify --repair\n"), "{asked}");
     asked.fails(6);
     s.repo().modver(["verify", "--repair"]).ok();
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
     s.repo().modver(["checkout"]).ok();
     assert_eq!(s.read("one.bin"), noise(2, 90_000));
 }

@@ -55,7 +55,7 @@ fn encrypted() -> (Scratch, String) {
 
 #[test]
 fn who_has_the_key_pulls_and_nobody_else() {
-    let (s, key) = encrypted();
+    let (s, _) = encrypted();
     sample_in(&s);
     s.repo().modver(["push"]).ok();
     assert_eq!(s.repo().modver(["push"]).ok(), "nothing to push to vault; 2 up to date");
@@ -93,7 +93,7 @@ fn who_has_the_key_pulls_and_nobody_else() {
         .ok();
     clone.modver(["pull"]).ok();
     assert_eq!(digest(&dir), digest(&s.path("")));
-    clone.modver(["verify", "--remote"]).ok();
+    clone.modver(["verify", "--remote", "--deep"]).ok();
     assert!(
         clone
             .modver(["status"])
@@ -119,9 +119,9 @@ fn damage_is_named_and_does_not_come_in() {
     assert!(pulled.err().contains("is damaged"), "{pulled}");
     pulled.fails(3);
     clone.modver(["verify"]).ok();
-    let verified = clone.modver(["verify", "--remote"]);
+    let verified = clone.modver(["verify", "--remote", "--deep"]);
     verified.fails(6);
-    s.repo().modver(["verify", "--remote", "--repair"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--repair"]).ok();
     clone.modver(["pull"]).ok();
     assert_eq!(digest(&dir), digest(&s.path("")));
 }

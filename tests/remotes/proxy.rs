@@ -58,7 +58,7 @@ fn what_a_push_says_is_stored_can_be_pulled_whatever_the_network_does() {
         remove(&s, &other);
         faults.extend(proxy.seen().into_keys());
     }
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
     // Otherwise it shows little.
     assert!(faults.len() >= 10, "{faults:?}");
 }
@@ -97,6 +97,21 @@ fn a_pack_that_is_refused_for_good_keeps_only_those_back_who_need_it() {
     let output = through(&proxy, s.repo(), &["push", "c.bin"]);
     assert!(output.err().contains("refused: c.bin was not pushed: "), "{output}");
     output.fails(1);
+    // One that the server fails for ever, while it takes others.
+    proxy.refuse(|method, path, len| {
+        (method == http::Method::PUT && path.contains("/packs/") && len > 32 << 20).then_some(500)
+    });
+    let output = through(&proxy, s.repo(), &["push"]);
+    let err = output.err();
+    assert!(
+        err.contains("refused: a.bin was not pushed: ") && err.contains("500"),
+        "{output}"
+    );
+    assert!(!err.contains("c.bin"), "{output}");
+    output.fails(3);
+    let clone = s.clone_to("clone");
+    s.at(&clone).modver(["pull", "b.bin", "c.bin"]).ok();
+    remove(&s, &clone);
     // What concerns the whole remote stops at once.
     proxy.refuse(|method, path, _| (method == http::Method::PUT && path.contains("/packs/")).then_some(403));
     let output = through(&proxy, s.repo(), &["push"]);
@@ -107,5 +122,50 @@ fn a_pack_that_is_refused_for_good_keeps_only_those_back_who_need_it() {
     let clone = s.clone_to("clone");
     s.at(&clone).modver(["pull"]).ok();
     assert_eq!(digest(&clone), digest(&s.path("")));
-    s.repo().modver(["verify", "--remote"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).ok();
+}
+
+#[test]
+fn a_collection_through_a_bad_network_loses_nothing() {
+    let server = S3Server::start();
+    let s = with_s3_remote(&server);
+    let bucket = server.files();
+    let age = |folder: &str, days: u32| {
+        let find = format!(
+            "find '{}' -path '*{folder}*' -type f -exec touch -d '{days} days ago' {{}} +",
+            bucket.display()
+        );
+        s.sh(&find).ok();
+    };
+    let gc = ["gc", "--remote", "origin", "--all-branches", "--yes"];
+    for seed in 1..=4 {
+        let proxy = Proxy::start(&server, seed, 20);
+        // A version that goes, and one that stays and shares half of it.
+        for i in 0..8 {
+            s.write(format!("data/{i}"), noise(seed * 100 + i, 40_000));
+        }
+        add(s.repo(), &["data"]);
+        until_done(&proxy, s.repo(), &["push"], || ());
+        for i in 0..5 {
+            s.write(format!("data/{i}"), noise(seed * 1000 + i, 40_000));
+        }
+        s.repo().modver(["add", "--quiet", "data"]).ok();
+        s.sh("git commit --quiet -a --amend -m again").ok();
+        until_done(&proxy, s.repo(), &["push"], || ());
+        age("refs/", 100);
+        age("packs/", 100);
+        until_done(&proxy, s.repo(), &gc, || ());
+        age("tombstones/", 8);
+        // One that comes between, and relies on what is there.
+        s.write("data/more", noise(seed, 3_000));
+        s.repo().modver(["add", "--quiet", "data"]).ok();
+        s.sh("git commit --quiet -a -m more").ok();
+        until_done(&proxy, s.repo(), &["push"], || ());
+        until_done(&proxy, s.repo(), &gc, || ());
+        let fresh = s.clone_to("fresh");
+        s.at(&fresh).modver(["pull"]).ok();
+        assert_eq!(digest(&fresh), digest(&s.path("")), "{seed}");
+        remove(&s, &fresh);
+        s.repo().modver(["verify", "--remote"]).ok();
+    }
 }

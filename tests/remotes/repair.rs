@@ -47,7 +47,7 @@ impl Place {
         self.s.clone_to("fresh");
         self.s.at(&clone).modver(["pull", "--quiet"]).ok();
         assert_eq!(digest(&clone), digest(&self.s.path("")), "{what}");
-        self.s.at(&clone).modver(["verify", "--remote"]).ok();
+        self.s.at(&clone).modver(["verify", "--remote", "--deep"]).ok();
     }
 }
 
@@ -112,15 +112,15 @@ fn every_harm_is_repaired(place: &Place) {
             if !copies {
                 let _ = fs::remove_dir_all(place.s.path(".git/modver/remotes"));
             }
-            let found = place.s.repo().modver(["verify", "--remote"]);
+            let found = place.s.repo().modver(["verify", "--remote", "--deep"]);
             assert!(
-                found.err().ends_with("hint: modver verify --remote --repair\n"),
+                found.err().ends_with("hint: modver verify --remote --deep --repair\n"),
                 "{what}: {found}"
             );
             found.fails(6);
-            let repaired = place.s.repo().modver(["verify", "--remote", "--repair"]);
+            let repaired = place.s.repo().modver(["verify", "--remote", "--deep", "--repair"]);
             assert_eq!(repaired.code, 0, "{what}: {repaired}");
-            place.s.repo().modver(["verify", "--remote"]).ok();
+            place.s.repo().modver(["verify", "--remote", "--deep"]).ok();
             place.check(&what);
         }
     }
@@ -146,7 +146,7 @@ fn what_nobody_has_is_named_and_comes_back_with_who_has_it() {
     let before = objects(&place.store, "packs").len();
     fs::remove_file(largest(&place.store, "packs")).unwrap();
     // This clone has a part of the pack.
-    let repaired = clone.modver(["verify", "--remote", "--repair"]);
+    let repaired = clone.modver(["verify", "--remote", "--deep", "--repair"]);
     assert!(repaired.out().contains("\nlost: big.bin: "), "{repaired}");
     assert!(repaired.out().contains("\n  data/dogs/1.txt\n"), "{repaired}");
     assert!(!repaired.out().contains("data/cats"), "{repaired}");
@@ -157,10 +157,10 @@ fn what_nobody_has_is_named_and_comes_back_with_who_has_it() {
     assert!(pulled.err().contains("incomplete: big.bin: "), "{pulled}");
     pulled.fails(3);
     assert!(s.at(&some).has("data/cats/39.txt") && !s.at(&some).has("data/dogs/1.txt"));
-    let json = clone.modver(["verify", "--remote", "--json"]).json();
+    let json = clone.modver(["verify", "--remote", "--deep", "--json"]).json();
     assert_eq!(json["findings"][0]["object"], "big.bin");
     assert_eq!(json["exit"], 6);
-    s.repo().modver(["verify", "--remote", "--repair"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--repair"]).ok();
     place.check("by the one who has it");
 }
 
@@ -183,11 +183,11 @@ fn other_branches_keep_what_can_be_had() {
     for pack in &pack {
         damage_file(pack);
     }
-    let repaired = s.at(&clone).modver(["verify", "--remote", "--repair"]);
+    let repaired = s.at(&clone).modver(["verify", "--remote", "--deep", "--repair"]);
     assert_eq!(repaired.code, 0, "{repaired}");
     place.check("main");
     s.sh("git checkout --quiet other").ok();
-    s.repo().modver(["verify", "--remote", "--repair"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--repair"]).ok();
     s.repo().modver(["checkout", "--quiet"]).ok();
     assert_eq!(digest(&s.path("")), other);
     place.check("other");
@@ -208,7 +208,7 @@ fn what_another_remote_or_the_workspace_has_is_used() {
             s.sh("rm -rf data big.bin").ok();
             fs::remove_dir_all(s.path(".git/modver/cache")).unwrap();
             harm_all(&place.store);
-            let repaired = s.repo().modver(["verify", "--remote", "--repair"]);
+            let repaired = s.repo().modver(["verify", "--remote", "--deep", "--repair"]);
             assert_eq!(repaired.code, 0, "{repaired}");
             s.repo().modver(["checkout", "--quiet"]).fails(3);
             s.repo().modver(["pull", "--quiet"]).ok();
@@ -216,7 +216,7 @@ fn what_another_remote_or_the_workspace_has_is_used() {
         } else {
             fs::remove_dir_all(s.path(".git/modver/cache")).unwrap();
             harm_all(&place.store);
-            let repaired = s.repo().modver(["verify", "--remote", "--repair"]);
+            let repaired = s.repo().modver(["verify", "--remote", "--deep", "--repair"]);
             assert_eq!(repaired.code, 0, "{repaired}");
         }
         place.check("elsewhere");
@@ -271,8 +271,8 @@ fn a_damaged_run_does_not_keep_others_from_being_used() {
     fs::remove_dir_all(s.path(".git/modver/remotes")).unwrap();
     s.repo().modver(["push", "--quiet"]).ok();
     clone.modver(["pull", "--quiet"]).ok();
-    s.repo().modver(["verify", "--remote"]).fails(6);
-    s.repo().modver(["verify", "--remote", "--repair"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep"]).fails(6);
+    s.repo().modver(["verify", "--remote", "--deep", "--repair"]).ok();
     place.check("a damaged run");
 }
 
@@ -280,7 +280,7 @@ fn a_damaged_run_does_not_keep_others_from_being_used() {
 fn a_repair_of_what_is_sound_changes_nothing() {
     let place = Place::dir();
     let before = files(&place.store);
-    place.s.repo().modver(["verify", "--remote", "--repair"]).ok();
+    place.s.repo().modver(["verify", "--remote", "--deep", "--repair"]).ok();
     assert_eq!(files(&place.store), before);
 }
 
@@ -302,14 +302,16 @@ fn a_pack_whose_table_is_damaged_waits_for_who_knows_what_is_in_it() {
     let end = bytes.len() - 1;
     bytes[end] ^= 1;
     fs::write(&pack, &bytes).unwrap();
-    s.at(&clone).modver(["verify", "--remote", "--repair"]).fails(6);
+    s.at(&clone)
+        .modver(["verify", "--remote", "--deep", "--repair"])
+        .fails(6);
     assert_eq!(fs::read(&pack).unwrap(), bytes);
     // Who knows what is in it says so again.
-    let repaired = s.repo().modver(["verify", "--remote", "--repair"]);
+    let repaired = s.repo().modver(["verify", "--remote", "--deep", "--repair"]);
     assert!(repaired.out().contains("\nrepaired: "), "{repaired}");
     assert!(repaired.err().contains(" damaged, and repaired now\n"), "{repaired}");
     assert_eq!(repaired.code, 0, "{repaired}");
-    let sound = s.repo().modver(["verify", "--remote"]);
+    let sound = s.repo().modver(["verify", "--remote", "--deep"]);
     assert!(sound.err().contains("; no damage\n"), "{sound}");
     sound.ok();
     let fresh = s.clone_to("fresh");

@@ -134,7 +134,7 @@ fn writers_remove_only_what_is_said_elsewhere() {
     // A run that says no more than another one.
     let bytes = std::fs::read(serve.path(&format!("r/catalog/{run}"))).unwrap();
     let parsed = modver::store::run::CatalogRun::parse(RunId::of(&bytes), bytes).unwrap();
-    let part = modver::store::run::build(parsed.roots().take(1)).unwrap();
+    let part = modver::store::run::build(parsed.roots().take(1), Default::default()).unwrap();
     let small = RunId::of(&part);
     let put = request(a, &format!("PUT /r/catalog/{small}"), &bearer(&ann), &part);
     assert_eq!(put.status, 201);
@@ -142,7 +142,7 @@ fn writers_remove_only_what_is_said_elsewhere() {
     assert_eq!(status(&format!("DELETE /r/catalog/{small}"), &ann), 204);
     let current = std::fs::read_to_string(serve.path("r/catalog/current")).unwrap();
     assert_eq!(current, format!("{run}\n"));
-    s.repo().modver(["verify", "--remote", "--quiet"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--quiet"]).ok();
     assert_eq!(status(&format!("DELETE /r/packs/{pack}"), &admin), 204);
 }
 

@@ -187,6 +187,6 @@ fn a_push_survives_the_server() {
     serve.kill();
     let serve = Serve::at(&s, &address, &[]);
     assert!(push.wait().unwrap().success());
-    s.repo().modver(["verify", "--remote", "--quiet"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--quiet"]).ok();
     assert_eq!(files(&serve.root.join("uploads")), [""; 0]);
 }

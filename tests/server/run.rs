@@ -177,12 +177,12 @@ fn certificates() {
 
     // A new certificate counts from the signal on.
     assert!(certificate(&s, "two"));
-    s.repo().modver(["verify", "--remote", "--quiet"]).fails(1);
+    s.repo().modver(["verify", "--remote", "--deep", "--quiet"]).fails(1);
     serve.signal("HUP");
     eventually("the certificate is read", || {
         serve.said().contains("read the certificate again")
     });
-    s.repo().modver(["verify", "--remote", "--quiet"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--quiet"]).ok();
     // A bad one does not take the server down.
     std::fs::write(&cert, "nonsense").unwrap();
     serve.signal("HUP");

@@ -27,11 +27,13 @@ fn what_one_pushes_others_pull() {
     assert_eq!(runs.len(), 2);
     let current = std::fs::read_to_string(serve.path("project/catalog/current")).unwrap();
     assert!(runs.contains(&current.trim_end().to_owned()), "{current}");
-    s.repo().modver(["verify", "--remote", "--quiet"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--quiet"]).ok();
     // What the server keeps is a store as any other.
     let dir = serve.path("project");
     let as_dir = format!("remote.hub.url={}", dir.to_str().unwrap());
-    s.repo().modver(["-c", &as_dir, "verify", "--remote", "--quiet"]).ok();
+    s.repo()
+        .modver(["-c", &as_dir, "verify", "--remote", "--deep", "--quiet"])
+        .ok();
 
     // A name that nobody has pushed to is an empty remote.
     let elsewhere = format!("remote.hub.url={}/projekt", serve.url);
@@ -61,7 +63,7 @@ fn two_push_at_once() {
         s.repo().modver(["push", "--quiet"]).ok();
     });
     for clone in &clones {
-        s.at(clone).modver(["verify", "--remote"]).ok();
+        s.at(clone).modver(["verify", "--remote", "--deep"]).ok();
     }
     let current = std::fs::read_to_string(serve.path("project/catalog/current")).unwrap();
     let runs: String = files(&serve.path("project/catalog"))

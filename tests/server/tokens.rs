@@ -45,14 +45,14 @@ fn roles_and_scopes() {
         .ok();
     let revoked = s.repo().modver(["fetch", "--force"]);
     let revoked = if revoked.code == 2 {
-        s.repo().modver(["verify", "--remote"])
+        s.repo().modver(["verify", "--remote", "--deep"])
     } else {
         revoked
     };
     assert!(revoked.err().contains("was revoked"), "{revoked}");
     let again = token(&s, &["--read", "ann"]);
     s.set_env("MODVER_REMOTE_HUB_TOKEN", again);
-    s.repo().modver(["verify", "--remote", "--quiet"]).ok();
+    s.repo().modver(["verify", "--remote", "--deep", "--quiet"]).ok();
 
     let log = String::from_utf8(s.read("access.log")).unwrap();
     assert!(log.contains(" ann \"PUT /project/modver-store.toml\" 201 "), "{log}");

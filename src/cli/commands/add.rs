@@ -7,6 +7,7 @@ use super::push;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::ui::{Render, Style, broken, human};
 use crate::repo::{AddOptions, AddOutcome, Recorded};
 
@@ -42,10 +43,13 @@ pub(crate) struct Args {
     /// A label, kept in the pointer; may be given several times
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
+    #[command(flatten)]
+    rate: RateArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let outcome = context.repository()?.add(&AddOptions {
         paths: args.paths.clone(),
         dry_run: args.dry_run,

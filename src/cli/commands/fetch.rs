@@ -1,15 +1,17 @@
 //! `modver fetch`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::pipeline::runs::{SharedRuns, fetch_runs};
-use crate::repo::{FetchOptions, FetchOutcome, FetchState, PathPatterns, RepoError, Repository};
+use crate::repo::{FetchOptions, FetchOutcome, FetchState, FetchedInstead, PathPatterns, RepoError, Repository};
 
 /// Get content from the remote into the cache
 ///
@@ -36,11 +38,17 @@ pub(crate) struct Args {
     #[arg(long)]
     no_run_cache: bool,
     #[command(flatten)]
+    rate: RateArgs,
+    #[command(flatten)]
     scope: ScopeArgs,
 }
 
+/// Outputs that are named in one line.
+const MOST_NAMED: usize = 5;
+
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let repository = context.repository_or_bare()?;
     let outcome = repository.fetch(&FetchOptions {
         scope: args.scope.scope(true),
@@ -104,6 +112,34 @@ impl Shown {
             .any(|output| output.state != FetchState::Complete)
     }
 
+    /// Says what came from another remote than it should.
+    fn instead(&self, out: &mut dyn Write) -> io::Result<()> {
+        let would = if self.outcome.dry_run { "would come" } else { "came" };
+        let mut told: BTreeMap<(&str, &str), (&FetchedInstead, Vec<String>)> = BTreeMap::new();
+        for output in &self.outcome.outputs {
+            if let Some(instead) = &output.instead_of {
+                let (_, outputs) = told
+                    .entry((&instead.remote, &output.remote))
+                    .or_insert_with(|| (instead, Vec::new()));
+                outputs.push(versioned(&output.path, output.commit.as_deref()));
+            }
+        }
+        for ((first, other), (instead, outputs)) in told {
+            let names = &outputs[..outputs.len().min(MOST_NAMED)];
+            let more = match outputs.len() - names.len() {
+                0 => String::new(),
+                more => format!(" and {} more", human::number(more as u64)),
+            };
+            let names = names.join(", ");
+            writeln!(
+                out,
+                "{names}{more} {would} from {other}: {first} cannot give it: {}",
+                instead.reason
+            )?;
+        }
+        Ok(())
+    }
+
     fn has_damage(&self) -> bool {
         self.outcome
             .outputs
@@ -138,6 +174,7 @@ impl Render for Shown {
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        self.instead(out)?;
         let mut absent = false;
         for output in &self.outcome.outputs {
             if matches!(output.state, FetchState::Complete | FetchState::Failed) {
@@ -172,7 +209,7 @@ impl Render for Shown {
         let hint = if absent {
             "modver push, on the machine that has it"
         } else if self.has_damage() {
-            "modver verify --remote --repair, on a machine that has it"
+            "modver verify --remote --deep --repair, on a machine that has it"
         } else {
             return Ok(());
         };

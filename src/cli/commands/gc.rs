@@ -5,21 +5,25 @@ use std::io::{self, Write};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::ui::{Colour, Render, Style, human};
 use crate::git::Scope;
 use crate::pipeline::runs::{forget_runs, kept_files, old_runs};
-use crate::repo::{GcOptions, GcOutcome, OnlyCopies};
+use crate::repo::{GcOptions, GcOutcome, OnlyCopies, RemoteGcOptions, RemoteGcOutcome};
 
 /// Remove stored content that is not needed
 ///
 /// Shows what it would remove; --yes removes it. What to keep must be said by at least one of the scope options.
 /// What any work tree has checked out or staged and what any stash holds is always kept.
 /// Content that exists only on this machine is kept, unless the option that says so in plain words is given.
+/// With --remote it is a remote that is collected, safely beside others who use it: what no repository that pushes there
+/// needs is marked, and deleted by a later gc, when the grace period is over.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   modver gc --workspace
-  modver gc --all-branches --all-tags --keep-days 30 --yes")]
+  modver gc --all-branches --all-tags --keep-days 30 --yes
+  modver gc --remote origin --all-commits")]
 pub(crate) struct Args {
     /// Keep what the workspace needs
     #[arg(short, long)]
@@ -40,27 +44,59 @@ pub(crate) struct Args {
     #[arg(long = "rev", value_name = "REV")]
     revs: Vec<String>,
     /// Keep what was stored in the last N days
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "remote")]
     keep_days: Option<u32>,
     /// Also forget runs of stages that ended more than N days ago and made nothing that is kept, with their logs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "remote")]
     runs_older_than: Option<u32>,
     /// Keep what no remote has
-    #[arg(long)]
+    #[arg(long, conflicts_with = "remote")]
     not_in_remote: bool,
-    /// The remote to ask (default: all of them)
+    /// The remote to ask what it has (default: all of them)
+    #[arg(long, value_name = "NAME", conflicts_with = "remote")]
+    ask_remote: Option<String>,
+    /// Collect on this remote, not in the cache
     #[arg(short, long, value_name = "NAME")]
     remote: Option<String>,
+    #[command(flatten)]
+    on_remote: OnRemote,
     /// Really remove it
     #[arg(short, long)]
     yes: bool,
     /// Also remove content that exists on this machine only and would be lost for good
-    #[arg(long, conflicts_with = "not_in_remote")]
+    #[arg(long, conflicts_with_all = ["not_in_remote", "remote"])]
     delete_data_that_exists_nowhere_else: bool,
+    #[command(flatten)]
+    rate: RateArgs,
+}
+
+/// What there is to say with --remote only.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "With --remote")]
+struct OnRemote {
+    /// Days that what was marked can still be had before it is deleted
+    #[arg(long, value_name = "DAYS", default_value_t = 7, requires = "remote")]
+    grace: u32,
+    /// Days after which what was pushed stays only if a commit in scope needs it
+    #[arg(long, value_name = "DAYS", default_value_t = 90, requires = "remote")]
+    claims_older_than: u32,
+    /// Days after which a push that has not ended is taken for dead
+    #[arg(long, value_name = "DAYS", default_value_t = 7, requires = "remote")]
+    leases_older_than: u32,
+    /// Answer for this repository, too, by its name or id: for one that was moved or is gone; may be given more than once
+    #[arg(long = "repository", value_name = "NAME", requires = "remote")]
+    repositories: Vec<String>,
+    /// Also take what no repository ever claimed, as what was pushed before there were claims
+    #[arg(long, requires = "remote")]
+    unclaimed: bool,
+    /// Leave packs as they are, however little of them is needed
+    #[arg(long, requires = "remote")]
+    no_repack: bool,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let repository = context.repository_or_bare()?;
     let scope = Scope {
         workspace: args.workspace,
@@ -72,6 +108,22 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         revs: args.revs.clone(),
         unsent: None,
     };
+    if let Some(remote) = &args.remote {
+        let on = &args.on_remote;
+        let outcome = repository.gc_remote(&RemoteGcOptions {
+            remote: remote.clone(),
+            scope,
+            also: kept_files(&repository, &[])?,
+            repositories: on.repositories.clone(),
+            grace_days: on.grace,
+            claim_days: on.claims_older_than,
+            lease_days: on.leases_older_than,
+            unclaimed: on.unclaimed,
+            no_repack: on.no_repack,
+            dry_run: !args.yes,
+        })?;
+        return Ok(Shown::Remote(outcome));
+    }
     let old = match args.runs_older_than {
         Some(days) if scope.workspace || scope.has_history() => {
             old_runs(&repository, days, &repository.needed_roots(&scope)?)?
@@ -82,7 +134,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
         also: kept_files(&repository, &old)?,
         scope,
         keep_days: args.keep_days,
-        remote: args.remote.clone(),
+        remote: args.ask_remote.clone(),
         only_copies: match (args.delete_data_that_exists_nowhere_else, args.not_in_remote) {
             (true, _) => OnlyCopies::Delete,
             (false, true) => OnlyCopies::Keep,
@@ -93,22 +145,55 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
     if !(gc.dry_run || gc.refused) {
         forget_runs(&repository, &old)?;
     }
-    Ok(Shown {
+    Ok(Shown::Cache(OfCache {
         gc,
         forgotten_runs: old.len() as u64,
-    })
+    }))
 }
 
 /// What was, or would be, removed.
 #[derive(Debug, serde::Serialize)]
-pub(crate) struct Shown {
+#[serde(untagged)]
+pub(crate) enum Shown {
+    /// From the cache.
+    Cache(OfCache),
+    /// From a remote.
+    Remote(RemoteGcOutcome),
+}
+
+impl Render for Shown {
+    fn text(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        match self {
+            Self::Cache(shown) => shown.text(out, style),
+            Self::Remote(shown) => shown.text(out, style),
+        }
+    }
+
+    fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        match self {
+            Self::Cache(shown) => shown.notes(out, style),
+            Self::Remote(shown) => shown.notes(out, style),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Cache(shown) => shown.exit(),
+            Self::Remote(shown) => shown.exit(),
+        }
+    }
+}
+
+/// What was, or would be, removed from the cache.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct OfCache {
     #[serde(flatten)]
     gc: GcOutcome,
     /// Runs that are, or would be, forgotten.
     forgotten_runs: u64,
 }
 
-impl Render for Shown {
+impl Render for OfCache {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         let gc = &self.gc;
         if gc.refused {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::rate::RateArgs;
 use crate::cli::ui::{Render, Style, human};
 use crate::repo::{GetOptions, GetOutcome, get};
 
@@ -38,10 +39,13 @@ pub(crate) struct Args {
     /// Replace files that are in the way
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    rate: RateArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let outcome = get(
         &context.open_options(),
         &GetOptions {

@@ -144,7 +144,13 @@ fn is_gits(repository: &Repository, context: &Context) -> bool {
 fn push_runs_of(repository: &Repository, unsent: &Unsent) {
     let push = || -> Result<SharedRuns, CliError> {
         let made = repository.unsent_roots(unsent)?;
-        Ok(push_runs(repository, None, Some(&made))?)
+        let mut sent = SharedRuns::default();
+        // Each output may have a remote of its own.
+        for remote in repository.push_remotes(&[]).unwrap_or_default() {
+            let more = push_runs(repository, Some(&remote), Some(&made))?;
+            sent = sent.and(more);
+        }
+        Ok(sent)
     };
     match push() {
         Ok(SharedRuns { runs: 0, .. }) => {}

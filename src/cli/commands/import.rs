@@ -7,6 +7,7 @@ use super::checkout;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::ui::{Render, Style, human};
 use crate::git::Import;
 use crate::repo::{CheckoutOutcome, ImportOptions, ImportOutcome};
@@ -46,10 +47,13 @@ pub(crate) struct Args {
     /// A label, kept in the pointer; may be given several times
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
+    #[command(flatten)]
+    rate: RateArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let outcome = context.repository()?.import(&ImportOptions {
         url: args.repository.clone(),
         path: args.path.clone(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::import::Shown;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::rate::RateArgs;
 use crate::repo::ImportUrlOptions;
 
 /// Track a file or directory from a URL
@@ -33,10 +34,13 @@ pub(crate) struct Args {
     /// A label, kept in the pointer; may be given several times
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
+    #[command(flatten)]
+    rate: RateArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let outcome = context.repository()?.import_url(&ImportUrlOptions {
         url: args.url.clone(),
         out: args.out.clone(),

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::{Colour, Render, Style, human};
+use crate::config::parse_size;
 use crate::git::{Direction, RefChoice};
 use crate::repo::{MigrateOptions, MigrateOutcome};
 
@@ -49,7 +50,7 @@ struct What {
     #[arg(short = 'X', long, value_name = "PATTERN")]
     exclude: Vec<OsString>,
     /// Only files larger than this, such as 500KiB or 10MB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     above: Option<u64>,
     /// The remote to fetch missing content from (default: the one that `modver remote default` shows)
     #[arg(short, long, value_name = "NAME")]
@@ -57,26 +58,6 @@ struct What {
     /// Show what would change and change nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-}
-
-/// A number of bytes, with a unit if there is one.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" => 1 << 10,
-        "kb" => 1000,
-        "m" | "mib" => 1 << 20,
-        "mb" => 1_000_000,
-        "g" | "gib" => 1 << 30,
-        "gb" => 1_000_000_000,
-        _ => return Err("expected a size, such as 500KiB or 10MB".to_owned()),
-    };
-    let number: Option<u64> = number.parse().ok();
-    number
-        .and_then(|number| number.checked_mul(factor))
-        .ok_or_else(|| "expected a size, such as 500KiB or 10MB".to_owned())
 }
 
 /// Runs the command.
@@ -153,27 +134,5 @@ impl Render for Shown {
             )?;
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("12", 12),
-            ("3KiB", 3072),
-            ("3kb", 3000),
-            ("10 MiB", 10 << 20),
-            ("1G", 1 << 30),
-        ] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        for bad in ["", "MiB", "1.5M", "-1", "1TiBx", "99999999999G"] {
-            assert!(size(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -16,6 +16,7 @@ mod fetch;
 mod filter_process;
 mod freeze;
 mod gc;
+mod gc_remote;
 mod get;
 mod help;
 mod hook;
@@ -35,6 +36,7 @@ mod pull;
 mod push;
 mod remote;
 mod remove;
+mod replicate;
 mod repro;
 mod runs;
 #[cfg_attr(not(feature = "server"), path = "serve_absent.rs")]
@@ -124,6 +126,7 @@ commands! {
     Runs = runs "runs";
     Freeze = freeze "freeze";
     Unfreeze = unfreeze "unfreeze";
+    Replicate = replicate "replicate", progress;
     Remote = remote "remote";
     Serve = serve "serve";
     Config = config "config";

@@ -7,6 +7,7 @@ use super::{checkout, fetch};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::scope::ScopeArgs;
 use crate::cli::ui::{Render, Style};
 use crate::repo::{PathPatterns, PullOptions};
@@ -47,11 +48,14 @@ pub(crate) struct Args {
     #[arg(long)]
     no_run_cache: bool,
     #[command(flatten)]
+    rate: RateArgs,
+    #[command(flatten)]
     scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let repository = context.repository()?;
     let outcome = repository.pull(&PullOptions {
         scope: args.scope.scope(true),

@@ -1,15 +1,17 @@
 //! `modver push`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, chain};
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::scope::{ScopeArgs, versioned};
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::pipeline::runs::{SharedRuns, push_runs};
-use crate::repo::{PushOptions, PushOutcome, PushState, PushedTo};
+use crate::repo::{PushOptions, PushOutcome, PushState, PushedTo, Repository};
 
 /// Send content to the remote
 ///
@@ -21,6 +23,7 @@ use crate::repo::{PushOptions, PushOutcome, PushState, PushedTo};
 Examples:
   modver push
   modver push data/ --remote backup
+  modver push --remote lab --remote cloud
   modver push --dry-run
   modver push --all-branches --all-tags
   modver push --rev v1.0..main")]
@@ -28,9 +31,10 @@ pub(crate) struct Args {
     /// Tracked files or directories, or paths inside tracked directories (default: everything tracked)
     #[arg(value_name = "TARGET")]
     targets: Vec<PathBuf>,
-    /// The remote to use (default: the one that `modver remote default` shows)
-    #[arg(short, long, value_name = "NAME")]
-    remote: Option<String>,
+    /// The remote to push to; may be given several times (default: the one that `modver remote default` shows, and those
+    /// whose setting `push` is true)
+    #[arg(short, long = "remote", value_name = "NAME")]
+    remotes: Vec<String>,
     /// Show what would be sent and send nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -41,28 +45,61 @@ pub(crate) struct Args {
     #[arg(long)]
     no_run_cache: bool,
     #[command(flatten)]
+    rate: RateArgs,
+    #[command(flatten)]
     scope: ScopeArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let repository = context.repository_or_bare()?;
     let outcome = repository.push(&PushOptions {
         scope: args.scope.scope(false),
         targets: args.targets.clone(),
-        remote: args.remote.clone(),
+        remotes: args.remotes.clone(),
         dry_run: args.dry_run,
         no_imports: args.no_imports,
     })?;
     // What runs made are outputs, too.
     let refused = outcome.outputs.iter().any(|output| output.state == PushState::Refused);
     let with_runs = !(args.no_run_cache || args.dry_run || refused) && args.targets.is_empty();
-    let runs = if with_runs {
-        push_runs(&repository, args.remote.as_deref(), None)?
-    } else {
-        SharedRuns::default()
+    let mut shown = Shown {
+        outcome,
+        runs: SharedRuns::default(),
+        runs_failed: BTreeMap::new(),
     };
-    Ok(Shown { outcome, runs })
+    if with_runs {
+        shown.push_runs(&repository, &args.remotes)?;
+    }
+    Ok(shown)
+}
+
+impl Shown {
+    /// Sends runs to each remote that took the outputs. What is wrong with one of several does not concern the others.
+    fn push_runs(&mut self, repository: &Repository, named: &[String]) -> Result<(), CliError> {
+        let remotes = match repository.push_remotes(named) {
+            Ok(remotes) => remotes,
+            // Each output has one of its own, or there is none to push.
+            Err(_) if named.is_empty() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let several = remotes.len() > 1;
+        for remote in remotes {
+            let pushed = &self.outcome.remotes;
+            if pushed.iter().any(|sent| sent.remote == remote && sent.error.is_some()) {
+                continue;
+            }
+            match push_runs(repository, Some(&remote), None) {
+                Ok(sent) => self.runs = self.runs.and(sent),
+                Err(error) if several && repository.progress().check().is_ok() => {
+                    self.runs_failed.insert(remote, chain(&error).join(": "));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What was pushed.
@@ -72,6 +109,8 @@ pub(crate) struct Shown {
     outcome: PushOutcome,
     /// Runs of stages that were sent.
     runs: SharedRuns,
+    /// Remotes that runs could not be sent to, and why.
+    runs_failed: BTreeMap<String, String>,
 }
 
 fn count(outcome: &PushOutcome, state: PushState, remote: &str) -> u64 {
@@ -120,11 +159,18 @@ impl Render for Shown {
     }
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        for (remote, error) in &self.runs_failed {
+            let label = style.paint(Colour::Bad, "failed:");
+            writeln!(out, "{label} runs of stages not pushed to {remote}: {error}")?;
+        }
         notes(&self.outcome, out, style)
     }
 
     fn exit(&self) -> Exit {
-        exit(&self.outcome)
+        match exit(&self.outcome) {
+            Exit::Ok if !self.runs_failed.is_empty() => Exit::Partial,
+            exit => exit,
+        }
     }
 }
 

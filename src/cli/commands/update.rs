@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::ui::{Colour, Render, Style, broken, human};
 use crate::repo::{UpdateOptions, UpdateOutcome, UpdateState, Updated};
 
@@ -31,10 +32,13 @@ pub(crate) struct Args {
     /// Also replace imports that were changed here
     #[arg(short, long)]
     force: bool,
+    #[command(flatten)]
+    rate: RateArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
     let outcome = context.repository()?.update(&UpdateOptions {
         targets: args.targets.clone(),
         rev: args.rev.clone(),

@@ -5,19 +5,22 @@ use std::io::{self, Write};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::rate::RateArgs;
 use crate::cli::ui::{Colour, Render, Style, human};
 use crate::repo::{VerifyOptions, VerifyOutcome};
 
 /// Check that stored content is what its name says
 ///
-/// Reads everything back and computes its hashes again. Exits with 6 if anything is damaged.
+/// Reads everything in the cache back and computes its hashes again. Of a remote, lists what is there and compares sizes
+/// with what its catalog says; `--deep` reads that back, too. Exits with 6 if anything is damaged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   modver verify
-  modver verify --remote --quick
+  modver verify --remote
+  modver verify --remote --deep
   modver verify --repair
-  modver verify --remote --repair")]
+  modver verify --remote --deep --repair")]
 pub(crate) struct Args {
     /// Check a remote instead of the cache
     #[arg(long, num_args = 0..=1, require_equals = true, value_name = "NAME")]
@@ -25,22 +28,29 @@ pub(crate) struct Args {
     /// Replace what is damaged with a good copy, from wherever there is one: the cache, a remote, the workspace
     #[arg(long)]
     repair: bool,
-    /// Check sizes and indexes only, not every byte
+    /// Of the cache, check sizes and indexes only, not every byte
     #[arg(long)]
     quick: bool,
+    /// Of a remote, read every byte and compare hashes
+    #[arg(long, requires = "remote")]
+    deep: bool,
+    #[command(flatten)]
+    rate: RateArgs,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Shown, CliError> {
+    let context = args.rate.apply(context);
+    if args.quick && args.remote.is_some() {
+        return Err(CliError::QuickRemote);
+    }
+    let quick = if args.remote.is_some() { !args.deep } else { args.quick };
     let outcome = context.repository()?.verify(&VerifyOptions {
         remote: args.remote.clone(),
-        quick: args.quick,
+        quick,
         repair: args.repair,
     })?;
-    Ok(Shown {
-        quick: args.quick,
-        outcome,
-    })
+    Ok(Shown { quick, outcome })
 }
 
 /// What was found.
@@ -148,12 +158,15 @@ impl Render for Shown {
             .remote_repair
             .as_ref()
             .is_some_and(|repair| !repair.lost.is_empty());
-        let hint = if lost {
+        let hint = if lost && self.quick {
             "modver verify --remote --repair, on a machine that has it"
+        } else if lost {
+            "modver verify --remote --deep --repair, on a machine that has it"
         } else if !repaired && !outcome.findings.is_empty() {
-            match outcome.remote {
-                Some(_) => "modver verify --remote --repair",
-                None => "modver verify --repair",
+            match (&outcome.remote, self.quick) {
+                (Some(_), true) => "modver verify --remote --repair",
+                (Some(_), false) => "modver verify --remote --deep --repair",
+                (None, _) => "modver verify --repair",
             }
         } else if !outcome.absent.is_empty() {
             "modver push"

@@ -172,6 +172,7 @@ const fn phase(phase: Phase) -> &'static str {
         Phase::Comparing => "Comparing with the remote",
         Phase::Pushing => "Pushing",
         Phase::Fetching => "Fetching",
+        Phase::Replicating => "Replicating",
         Phase::Verifying => "Verifying",
         Phase::Collecting => "Collecting",
     }

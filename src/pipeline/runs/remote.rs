@@ -9,7 +9,7 @@ use crate::hash::FileId;
 use crate::object::Root;
 use crate::pipeline::error::{PipelineError, Result};
 use crate::pipeline::inputs::node_of;
-use crate::remote::{PushRoot, RemoteError};
+use crate::remote::{PushOutcome, PushRoot, RemoteError};
 use crate::repo::{RepoError, Repository};
 
 /// Runs that were sent or received.
@@ -21,7 +21,18 @@ pub struct SharedRuns {
     pub bytes: u64,
 }
 
-/// Sends the runs that a remote does not have: records, logs, and outputs as far as they are in the cache. With `made`,
+impl SharedRuns {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, more: Self) -> Self {
+        Self {
+            runs: self.runs + more.runs,
+            bytes: self.bytes + more.bytes,
+        }
+    }
+}
+
+/// Sends the runs that a remote (or else the default one, if there is one) does not have: records, logs, and outputs as far as they are in the cache. With `made`,
 /// only those that made something of it.
 ///
 /// # Errors
@@ -63,8 +74,12 @@ pub fn push_runs(repository: &Repository, remote: Option<&str>, made: Option<&Ha
             lineage: Vec::new(),
         })
         .collect();
-    let plan = remote.plan_push(cache, &roots).map_err(RepoError::from)?;
-    let done = plan.execute(&remote, cache).map_err(RepoError::from)?;
+    let claimed = roots.iter().map(|root| root.root).collect();
+    let claimant = repository.claimant()?;
+    let mut send = || remote.plan_push(cache, &roots)?.execute(&remote, cache);
+    let done: PushOutcome = remote
+        .push_beside_collectors(&claimant, &claimed, &mut send)
+        .map_err(RepoError::from)?;
     // Records do not name what others cannot have.
     if let Some((_, error)) = done.refused.into_iter().next() {
         return Err(RepoError::from(RemoteError::NotTaken(error)).into());

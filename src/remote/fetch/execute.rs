@@ -1,14 +1,15 @@
 //! Fetching ranges of packs in parallel; each chunk is verified before it enters the cache.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::super::error::{RemoteError, Result};
+use super::super::parallel::in_parallel;
 use super::super::store::{RemoteStore, pack_key};
 use super::plan::FetchPlan;
-use crate::hash::FileId;
+use crate::hash::{FileId, PackId};
 use crate::progress::Phase;
 use crate::store::{Cache, PackKind, StoreError, Stored, Transaction, chunk_ids};
 
@@ -55,7 +56,7 @@ impl FetchPlan {
         let requests = self.requests()?;
         outcome.requests = requests.len() as u64;
         let transaction = cache.transaction(&remote.progress)?;
-        let (received, failed) = match self.receive(remote, &transaction, &requests) {
+        let (received, failed) = match self.receive_from_anywhere(remote, cache, &transaction, &requests) {
             Ok(done) => done,
             Err(RemoteError::Store(error)) => return Err(transaction.cause(error).into()),
             Err(error) => {
@@ -100,36 +101,60 @@ impl FetchPlan {
         Ok(requests)
     }
 
+    /// As [`FetchPlan::receive`]; chunks that are not where they should be are looked for in all packs that are there. An
+    /// entry of the catalog may be of a push that slept while what it relied on was collected, and another one be whole.
+    fn receive_from_anywhere(
+        &self,
+        remote: &RemoteStore,
+        cache: &Cache,
+        transaction: &Transaction,
+        requests: &[Request],
+    ) -> Result<(u64, Failed)> {
+        let (mut received, mut failed) = self.receive(remote, transaction, requests)?;
+        if failed.is_empty() {
+            return Ok((received, failed));
+        }
+        let mut chunks = HashMap::new();
+        for &need in failed.keys() {
+            chunks.insert(self.needs.location(need)?.chunk.chunk.as_file(), need);
+        }
+        let wanted: Vec<FileId> = chunks.keys().copied().collect();
+        let Ok(again) = remote.plan_fetch_elsewhere(cache, &wanted, &self.failed_packs(&failed)) else {
+            // Why it failed in the first place is what matters.
+            return Ok((received, failed));
+        };
+        let (more, missing) = again.receive(remote, transaction, &again.requests()?)?;
+        received += more;
+        for (chunk, pack, slot) in &again.singles {
+            if !missing.contains_key(&(*pack, *slot))
+                && let Some(need) = chunks.get(chunk)
+            {
+                failed.remove(need);
+            }
+        }
+        Ok((received, failed))
+    }
+
+    fn failed_packs(&self, failed: &Failed) -> HashSet<PackId> {
+        failed
+            .keys()
+            .map(|(pack, _)| self.needs.packs[*pack as usize].1.id)
+            .collect()
+    }
+
     fn receive(
         &self,
         remote: &RemoteStore,
         transaction: &Transaction,
         requests: &[Request],
     ) -> Result<(u64, Failed)> {
-        let next = AtomicUsize::new(0);
         let received = AtomicU64::new(0);
         let failed = Mutex::new(Failed::new());
-        let fatal = Mutex::new(None);
-        std::thread::scope(|scope| {
-            for _ in 0..remote.jobs().min(requests.len()) {
-                scope.spawn(|| {
-                    while let Some(request) = requests.get(next.fetch_add(1, Relaxed)) {
-                        match self.receive_one(remote, transaction, request, &failed) {
-                            Ok(bytes) => drop(received.fetch_add(bytes, Relaxed)),
-                            Err(error) => {
-                                // Nobody takes another request.
-                                next.store(requests.len(), Relaxed);
-                                *fatal.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                                break;
-                            }
-                        }
-                    }
-                });
-            }
-        });
-        if let Some(error) = fatal.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
+        in_parallel(remote.jobs(), requests, |request| {
+            let bytes = self.receive_one(remote, transaction, request, &failed)?;
+            received.fetch_add(bytes, Relaxed);
+            Ok(())
+        })?;
         let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok((received.into_inner(), failed))
     }

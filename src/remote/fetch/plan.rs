@@ -217,6 +217,29 @@ impl RemoteStore {
     }
 }
 
+impl RemoteStore {
+    /// As [`RemoteStore::plan_fetch_files`], of chunks, in packs that are there and are not among `not_in`.
+    pub(super) fn plan_fetch_elsewhere(
+        &self,
+        cache: &Cache,
+        chunks: &[FileId],
+        not_in: &HashSet<PackId>,
+    ) -> Result<FetchPlan> {
+        // It may be that a collection moved them since the catalog was read.
+        self.refresh();
+        let there = self.packs()?;
+        let mut plan = FetchPlan::default();
+        plan.index.shards = self.sound_shards()?;
+        let is_there = |pack: PackInfo| !not_in.contains(&pack.id) && there.get(&pack.id) == Some(&pack.file_len);
+        plan.index.shards.retain(|shard| shard.packs().all(is_there));
+        for chunk in chunks {
+            plan.add_file(cache, chunk)?;
+        }
+        plan.sort()?;
+        Ok(plan)
+    }
+}
+
 struct Planner<'a> {
     remote: &'a RemoteStore,
     cache: &'a Cache,

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::super::collect::guards;
 use super::super::error::Result;
 use super::super::store::{CURRENT, RemoteStore, run_key};
 use super::super::transport::{Body, PutMode};
+use crate::fs;
 use crate::hash::{RootId, RunId, ShardId};
 use crate::store::run::{self, CatalogRun};
 
@@ -28,6 +30,9 @@ pub(in crate::remote) enum Replace<'a> {
     },
 }
 
+/// What the catalog says of a root: the root, the shards that restore it.
+pub(in crate::remote) type Entry = (RootId, Vec<ShardId>);
+
 impl RemoteStore {
     /// Makes roots visible: writes a run that names their shards.
     pub(in crate::remote) fn publish_roots(
@@ -38,45 +43,63 @@ impl RemoteStore {
         self.refresh();
         let mut existing = self.runs()?;
         existing.sort_by_key(|run| run.bytes().len());
-        // Later ones win where two name one root; the new run comes last.
-        let (bytes, old) = match replace {
+        let (entries, old): (Vec<Entry>, Vec<RunId>) = match replace {
             Replace::Small => {
-                let new = run::build(roots)?;
-                let new = CatalogRun::parse(RunId::of(&new), new)?;
-                let merged = choose(&existing, new.bytes().len());
-                let all: Vec<&CatalogRun> = existing[..merged].iter().map(Arc::as_ref).chain([&new]).collect();
-                let old = existing[..merged].iter().map(|run| run.id()).collect();
+                let merged = choose(&existing, run::build(roots.clone(), Default::default())?.len());
+                let merged = &existing[..merged];
                 (
-                    if merged == 0 {
-                        new.bytes().to_vec()
-                    } else {
-                        run::merge(&all)?
-                    },
-                    old,
+                    merged.iter().flat_map(|run| run.roots()).chain(roots).collect(),
+                    merged.iter().map(|run| run.id()).collect(),
                 )
             }
             Replace::All { change, damaged } => {
                 let before = existing.iter().flat_map(|run| run.roots());
+                let before = before.filter(|(root, _)| !roots.contains_key(root));
                 let changed = before.map(|(root, shards)| (root, change(shards)));
-                let named = changed.filter(|(_, shards)| !shards.is_empty()).chain(roots);
-                let old: Vec<RunId> = existing
-                    .iter()
-                    .map(|run| run.id())
-                    .chain(damaged.iter().copied())
-                    .collect();
-                (run::build(named)?, old)
+                (
+                    changed
+                        .filter(|(_, shards)| !shards.is_empty())
+                        .chain(roots.clone())
+                        .collect(),
+                    existing
+                        .iter()
+                        .map(|run| run.id())
+                        .chain(damaged.iter().copied())
+                        .collect(),
+                )
             }
         };
-        let id = RunId::of(&bytes);
-        self.put_meta(&run_key(id), bytes)?;
-        // What they say is in the new run. Whoever has listed them and finds them gone lists again.
-        for old in old.into_iter().filter(|old| *old != id) {
+        self.replace_runs(entries, &old, &|| Ok(true))?;
+        Ok(())
+    }
+
+    /// Writes runs of these entries, then removes runs in whose place they are. Every entry stays, also where a root has
+    /// several: whoever wrote one of them may have been asleep while another one's shards were collected, and nobody here
+    /// knows which. `still` is asked when the new runs are there; if it says no they are taken back, and `false` is
+    /// returned.
+    pub(in crate::remote) fn replace_runs(
+        &self,
+        entries: Vec<Entry>,
+        old: &[RunId],
+        still: &dyn Fn() -> Result<bool>,
+    ) -> Result<bool> {
+        let mut new = Vec::new();
+        for roots in spread(entries) {
+            // A run's name never comes twice: who removes it, however late, removes this one.
+            let bytes = run::build(roots, fs::random()?)?;
+            let id = RunId::of(&bytes);
+            self.put_meta(&run_key(id), bytes)?;
+            new.push(id);
+        }
+        let holds = still()?;
+        // What they say is in the new runs. Whoever has listed them and finds them gone lists again.
+        for id in if holds { old } else { &new } {
             // Who may write but not remove leaves old runs behind; they say nothing wrong.
-            self.delete_if_allowed(&run_key(old))?;
+            self.delete_if_allowed(&run_key(*id))?;
         }
         self.put_current()?;
         self.refresh();
-        Ok(())
+        Ok(holds)
     }
 
     /// Writes which runs are in force, for readers that cannot list. Whoever comes between listing and writing is seen when
@@ -95,6 +118,23 @@ impl RemoteStore {
         }
         Ok(())
     }
+}
+
+/// Entries in as few runs as have room for all: a run has one of each root.
+fn spread(entries: Vec<Entry>) -> Vec<BTreeMap<RootId, Vec<ShardId>>> {
+    let mut runs: Vec<BTreeMap<RootId, Vec<ShardId>>> = Vec::new();
+    for (root, mut shards) in entries {
+        shards.sort_unstable();
+        shards.dedup();
+        if runs.iter().any(|run| run.get(&root) == Some(&shards)) {
+            continue;
+        }
+        match runs.iter().position(|run| !run.contains_key(&root)) {
+            None if guards::merges_keep_entries() || runs.is_empty() => runs.push(BTreeMap::from([(root, shards)])),
+            room => drop(runs[room.unwrap_or_default()].insert(root, shards)),
+        }
+    }
+    runs
 }
 
 /// How many of the existing runs, from the smallest, are merged with a new one of `len` bytes: those that are not

@@ -36,6 +36,7 @@ impl Journal {
                 for pack in shard.packs() {
                     let object = remote.transport().stat(&pack_key(pack.id))?;
                     confirmed &= object.is_some_and(|object| object.size == pack.file_len);
+                    confirmed &= !remote.is_condemned_pack(&pack.id);
                 }
             }
             match shard {

@@ -178,7 +178,7 @@ impl RemoteStore {
             if !seen.insert(root.root) {
                 continue;
             }
-            if self.has(&root.root.id())? {
+            if self.keeps(&root.root.id())? {
                 planner.plan.present.push(root.root);
             } else {
                 new.push((root, planner.learn(root)?));
@@ -262,6 +262,13 @@ impl<'a> Planner<'a> {
         if !self.plan.known.shards.is_empty() {
             self.plan.known.believe(&self.remote.packs()?);
         }
+        let mut reliable = Vec::with_capacity(self.plan.known.shards.len());
+        for shard in std::mem::take(&mut self.plan.known.shards) {
+            if self.remote.is_reliable_shard(&shard.id())? {
+                reliable.push(shard);
+            }
+        }
+        self.plan.known.shards = reliable;
         Ok(())
     }
 
@@ -270,7 +277,7 @@ impl<'a> Planner<'a> {
         let mut base = None;
         for &earlier in &root.lineage {
             // What is damaged there of an earlier version is no help and no obstacle.
-            let shards = match self.remote.shards_of(&earlier.id()) {
+            let shards = match self.remote.reliable_shards_of(&earlier.id()) {
                 Ok(shards) => shards,
                 Err(error) if error.is_of_one_download() => None,
                 Err(error) => return Err(error),

@@ -10,6 +10,7 @@ use super::super::error::{RemoteError, Result};
 use super::super::store::{RemoteStore, pack_key};
 use super::super::transport::Body;
 use super::journal::Journal;
+use crate::fs;
 use crate::hash::PackId;
 use crate::store::pack::SealedPack;
 use crate::store::{PackKind, Slot};
@@ -59,12 +60,12 @@ impl Uploader {
                 std::thread::spawn(move || {
                     for (number, pack) in outbox {
                         let (chunks, bytes) = (pack.slots.len() as u64, stored_len(&pack.slots));
-                        let result = upload(&remote, number, pack);
+                        let result = remote.judge_upload(upload(&remote, number, pack));
                         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                         match (result, &mut *done) {
-                            (Ok(uploaded), Ok(uploads)) => uploads.there.push(uploaded),
+                            (Ok(Ok(uploaded)), Ok(uploads)) => uploads.there.push(uploaded),
                             // Others may be taken.
-                            (Err(error), Ok(uploads)) if error.is_of_one_upload() => {
+                            (Ok(Err(error)), Ok(uploads)) => {
                                 uploads.refused.push(RefusedPack {
                                     number,
                                     bytes,
@@ -125,6 +126,12 @@ fn stored_len(slots: &[Slot]) -> u64 {
 
 fn upload(remote: &RemoteStore, number: u32, pack: SealedPack) -> Result<Uploaded> {
     remote.progress.check()?;
+    // A pack of this name may be deleted, now or later: it gets another one.
+    let pack = if remote.is_condemned_pack(&pack.id) {
+        pack.salted(fs::random()?)?
+    } else {
+        pack
+    };
     let body = Body::file(pack.path());
     remote.put_named(&pack_key(pack.id), &body, pack.file_len)?;
     remote.progress.advance(0, pack.file_len);

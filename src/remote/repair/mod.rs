@@ -28,11 +28,11 @@
 //! several chunks whose recipe stood in a lost shard alone can be put together without a copy of the file.
 
 mod packs;
-mod shards;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::error::Result;
+use super::moved::{self, Moved};
 use super::push::{PushPlan, Replace};
 use super::store::{RemoteStore, of_one_object, pack_key, run_key, shard_key};
 use super::transport::{Body, PutMode};
@@ -42,7 +42,6 @@ use crate::object::Root;
 use crate::progress::Phase;
 use crate::store::Cache;
 use crate::store::run::CatalogRun;
-use packs::Moved;
 
 /// How often the catalog is written again because another run with the old shards came up meanwhile.
 const ATTEMPTS: usize = 4;
@@ -126,7 +125,7 @@ impl RemoteStore {
         }
         for shard in &shards {
             if shard.named_packs().any(|pack| moved.contains_key(&pack)) {
-                let new = match shards::rewrite(shard, &moved)? {
+                let new = match moved::rewrite(shard, &moved)? {
                     Some(bytes) => Some(self.put_shard(bytes)?.id()),
                     None => None,
                 };

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::error::Result;
+use super::super::moved::{Moved, NewPack};
 use super::super::store::{RemoteStore, of_one_object, pack_key};
 use super::super::transport::{Body, PutMode};
 use super::RemoteRepair;
@@ -16,24 +17,6 @@ use crate::store::{Cache, Location, PackKind, Reader, Slot, StoreError};
 
 /// Bytes of a pack that are read at once.
 const PIECE: u64 = 8 << 20;
-
-/// Where the chunks of a pack are now, as far as they could be had.
-#[derive(Debug, Default)]
-pub(super) struct Moved {
-    /// The pack in its place; `None` when nothing could be had.
-    pub(super) pack: Option<NewPack>,
-    /// Slot before → slot in the new pack.
-    pub(super) slots: HashMap<u32, u32>,
-}
-
-/// A pack that was written here.
-#[derive(Debug)]
-pub(super) struct NewPack {
-    pub(super) id: PackId,
-    pub(super) kind: PackKind,
-    pub(super) file_len: u64,
-    pub(super) slots: Vec<Slot>,
-}
 
 /// Is told where a chunk should be, and how and with what body it can be stored if it can be had.
 type Each<'a> = dyn FnMut(&Location, Option<(Slot, &[u8])>) -> Result<()> + 'a;
@@ -131,12 +114,12 @@ impl RemoteStore {
             return Ok(None);
         }
         self.put_named(&pack_key(sealed.id), &body, sealed.file_len)?;
-        moved.pack = Some(NewPack {
+        moved.pack = Some(Arc::new(NewPack {
             id: sealed.id,
             kind,
             file_len: sealed.file_len,
             slots: sealed.slots,
-        });
+        }));
         Ok(Some(moved))
     }
 

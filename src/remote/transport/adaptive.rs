@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{Place, TransportError};
+use super::pace::Pace;
 use super::traffic::Traffic;
 use super::{Body, ObjectMeta, PutMode, PutOutcome, Result, Transport};
 use crate::progress::Progress;
@@ -29,6 +30,8 @@ const CALL: u64 = 64 << 10;
 #[derive(Debug)]
 struct Control {
     limit: usize,
+    /// The limit never exceeds this.
+    most: usize,
     under_way: usize,
     /// Whether the limit still doubles.
     is_starting: bool,
@@ -51,9 +54,11 @@ struct Window {
 }
 
 impl Control {
-    const fn new(now: Instant) -> Self {
+    fn new(now: Instant, most: usize) -> Self {
+        let most = most.clamp(1, MOST);
         Self {
-            limit: FIRST,
+            limit: FIRST.min(most),
+            most,
             under_way: 0,
             is_starting: true,
             before: 0.0,
@@ -106,7 +111,7 @@ impl Control {
         }
         self.before = rate;
         let step = if self.is_starting { self.limit } else { 1 };
-        self.grew = step.min(MOST.saturating_sub(self.limit));
+        self.grew = step.min(self.most.saturating_sub(self.limit));
         self.limit += self.grew;
     }
 }
@@ -131,11 +136,12 @@ pub(super) struct Adaptive<T> {
 }
 
 impl<T: Transport> Adaptive<T> {
-    /// Wraps `inner`; waiting ends early when `progress` is interrupted.
-    pub(super) fn new(inner: T, progress: Arc<Progress>) -> Self {
+    /// Wraps `inner`, with as many calls at once as `pace` makes sensible; waiting ends early when `progress` is
+    /// interrupted.
+    pub(super) fn new(inner: T, progress: Arc<Progress>, pace: &Pace) -> Self {
         Self {
             inner,
-            control: Mutex::new(Control::new(Instant::now())),
+            control: Mutex::new(Control::new(Instant::now(), pace.calls(MOST))),
             freed: Condvar::new(),
             progress,
         }
@@ -237,10 +243,10 @@ mod tests {
     #[test]
     fn it_grows_while_that_helps_and_no_further() {
         let start = Instant::now();
-        let mut far = Control::new(start);
+        let mut far = Control::new(start, MOST);
         play(&mut far, start, 0, 40, 20e6, 1e12);
         assert_eq!(far.limit, MOST);
-        let mut narrow = Control::new(start);
+        let mut narrow = Control::new(start, MOST);
         let (now, moved) = play(&mut narrow, start, 0, 40, 20e6, 100e6);
         // It was eight, or is trying one more.
         assert!((4..=9).contains(&narrow.limit), "{}", narrow.limit);
@@ -252,7 +258,7 @@ mod tests {
     #[test]
     fn trouble_halves_it_once_for_all_that_was_under_way() {
         let start = Instant::now();
-        let mut control = Control::new(start);
+        let mut control = Control::new(start, MOST);
         let (mut now, moved) = play(&mut control, start, 0, 40, 20e6, 1e12);
         assert_eq!(control.limit, MOST);
         let began = now;
@@ -276,7 +282,7 @@ mod tests {
     #[test]
     fn few_calls_say_nothing_about_the_limit() {
         let start = Instant::now();
-        let mut control = Control::new(start);
+        let mut control = Control::new(start, MOST);
         let mut now = start;
         for n in 0..100 {
             control.begin();

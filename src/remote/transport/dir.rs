@@ -12,12 +12,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{Place, TransportError};
+use super::pace::Pace;
 use super::traffic::{Counters, Traffic, add};
 use super::{Body, ObjectMeta, PutMode, PutOutcome, Result, Transport, check_key, check_prefix};
 use crate::fs::{self, Attempt, FileKind, FsError, Stat, TempFile};
 
 /// Directories below this depth are not listed; a store is three levels deep.
 const MAX_DEPTH: usize = 16;
+/// Bytes that are copied at a time where there is a limit.
+const PIECE: u64 = 256 << 10;
 
 /// A directory as a remote.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub struct DirTransport {
     root: PathBuf,
     name: Arc<str>,
     counters: Counters,
+    pace: Option<Pace>,
 }
 
 impl DirTransport {
@@ -54,7 +58,47 @@ impl DirTransport {
             root,
             name,
             counters: Counters::default(),
+            pace: None,
         })
+    }
+
+    /// Keeps to a pace: a directory may be on another machine.
+    pub(super) fn paced(self, pace: Pace) -> Self {
+        Self {
+            pace: Some(pace),
+            ..self
+        }
+    }
+
+    /// Waits until these bytes may move.
+    fn wait(&self, key: &str, bytes: u64) -> Result<()> {
+        match &self.pace {
+            Some(pace) => pace.block(bytes, || TransportError::Interrupted(self.place(key))),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies a file piece by piece, as fast as it may.
+    fn copy(&self, key: &str, source: &File, path: &Path, to: &mut TempFile, piece: u64) -> Result<u64> {
+        let mut bytes = vec![0; usize::try_from(piece).unwrap_or(0).max(1)];
+        let mut at = 0;
+        loop {
+            let read = match source.read_at(&mut bytes, at) {
+                Ok(0) => return Ok(at),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    return Err(TransportError::Upload {
+                        place: self.place(key),
+                        source: fs::at(Attempt::Read, path)(error).into(),
+                    });
+                }
+            };
+            self.wait(key, read as u64)?;
+            to.write_all(&bytes[..read])
+                .map_err(|error| failure(self.place(key), error))?;
+            at += read as u64;
+        }
     }
 
     fn place(&self, key: &str) -> Place {
@@ -131,6 +175,7 @@ impl DirTransport {
         .map_err(fail)?;
         let written = match body {
             Body::Bytes(bytes) => {
+                self.wait(key, bytes.len() as u64)?;
                 file.write_all(bytes).map_err(fail)?;
                 bytes.len() as u64
             }
@@ -141,7 +186,11 @@ impl DirTransport {
                 };
                 let source = fs::open(path).map_err(upload)?;
                 let size = fs::stat_file(&source, path).map_err(upload)?.size;
-                let copied = file.copy_from(&source).map_err(fail)?;
+                let pace = self.pace.as_ref().filter(|pace| pace.rate().is_some());
+                let copied = match pace.map(|pace| pace.piece(PIECE)) {
+                    Some(piece) => self.copy(key, &source, path, &mut file, piece)?,
+                    None => file.copy_from(&source).map_err(fail)?,
+                };
                 if copied != size {
                     let changed = io::Error::new(io::ErrorKind::InvalidData, "the file changed while it was read");
                     return Err(upload(fs::at(Attempt::Read, path)(changed)));
@@ -237,6 +286,7 @@ impl Transport for DirTransport {
             _ => self.failure(key, error),
         })?;
         add(&self.counters.bytes_down, bytes.len() as u64);
+        self.wait(key, bytes.len() as u64)?;
         Ok(bytes)
     }
 
@@ -269,6 +319,7 @@ impl Transport for DirTransport {
             }
         })?;
         add(&self.counters.bytes_down, bytes.len() as u64);
+        self.wait(key, bytes.len() as u64)?;
         Ok(bytes)
     }
 

@@ -17,6 +17,7 @@ mod dir;
 mod error;
 mod http;
 mod object;
+mod pace;
 mod probe;
 mod retry;
 mod runtime;
@@ -59,6 +60,7 @@ use bytes::Bytes;
 use crate::progress::Progress;
 
 use self::adaptive::Adaptive;
+use self::pace::Pace;
 pub use crate::config::Secret;
 pub use dir::DirTransport;
 pub use error::{Place, Source, TransportError};
@@ -244,15 +246,17 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
         source,
     })?;
     let progress = Arc::clone(&options.progress);
+    let pace = Pace::new(Arc::clone(&progress), spec.limit_rate);
+    let retry = pace.patient(options.retry);
     let plain: Box<dyn Transport> = match location {
         Location::Dir(path) => {
-            let transport = DirTransport::open(&path, options.create)?;
-            Box::new(Retry::new(transport, options.retry, progress))
+            let transport = DirTransport::open(&path, options.create)?.paced(pace);
+            Box::new(Retry::new(transport, retry, progress))
         }
         Location::Http(url) => {
-            let transport = HttpTransport::open(&url, spec, Arc::clone(&progress))?;
-            let transport = Adaptive::new(transport, Arc::clone(&progress));
-            Box::new(Retry::new(transport, options.retry, progress))
+            let transport = HttpTransport::open(&url, spec, pace.clone(), Arc::clone(&progress))?;
+            let transport = Adaptive::new(transport, Arc::clone(&progress), &pace);
+            Box::new(Retry::new(transport, retry, progress))
         }
         #[cfg(feature = "sftp")]
         Location::Server {
@@ -268,14 +272,14 @@ pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transpor
                 port,
                 path: &path,
             };
-            let transport = sftp::SftpTransport::open(&server, spec, Arc::clone(&progress));
-            let transport = Adaptive::new(transport, Arc::clone(&progress));
-            Box::new(Retry::new(transport, options.retry, progress))
+            let transport = sftp::SftpTransport::open(&server, spec, pace.clone(), Arc::clone(&progress));
+            let transport = Adaptive::new(transport, Arc::clone(&progress), &pace);
+            Box::new(Retry::new(transport, retry, progress))
         }
         location => {
-            let transport = service::ServiceTransport::open(&location, spec, Arc::clone(&progress))?;
-            let transport = Adaptive::new(transport, Arc::clone(&progress));
-            Box::new(Retry::new(transport, options.retry, progress))
+            let transport = service::ServiceTransport::open(&location, spec, pace.clone(), Arc::clone(&progress))?;
+            let transport = Adaptive::new(transport, Arc::clone(&progress), &pace);
+            Box::new(Retry::new(transport, retry, progress))
         }
     };
     Ok(match &spec.encryption {

@@ -87,7 +87,8 @@ impl RetryPolicy {
     }
 }
 
-fn sleep(wait: Duration, progress: &Progress, stopped: impl Fn() -> TransportError) -> Result<()> {
+/// Waits, unless the operation is asked to stop.
+pub(super) fn sleep(wait: Duration, progress: &Progress, stopped: impl Fn() -> TransportError) -> Result<()> {
     let end = Instant::now() + wait;
     loop {
         progress.check().map_err(|_| stopped())?;

@@ -63,6 +63,8 @@ pub struct RemoteSpec {
     pub token: Option<Secret>,
     /// What it was seen to do, if that was found out before.
     pub abilities: Option<Capabilities>,
+    /// Bytes per second that requests to it may move together.
+    pub limit_rate: Option<u64>,
     /// Whether its content is encrypted, and with which key, if the settings name one.
     pub encryption: Option<Option<KeySource>>,
 }

@@ -15,8 +15,9 @@ use reqwest::{Method, Response, StatusCode};
 
 use super::Result;
 use super::error::{Place, TransportError};
+use super::pace::Pace;
 use super::retry::RetryPolicy;
-use super::wire::{self, IDLE, drive, request_error, retry_after};
+use super::wire::{self, drive, request_error, retry_after};
 use crate::progress::Progress;
 
 /// How often a broken connection is taken up again for one file.
@@ -79,6 +80,7 @@ pub struct WebReader {
     client: reqwest::Client,
     progress: Arc<Progress>,
     retry: RetryPolicy,
+    pace: Pace,
 }
 
 /// A URL for people: without user, password and query.
@@ -104,10 +106,12 @@ impl WebReader {
             place: place(""),
             source: error.into(),
         })?;
+        let pace = Pace::new(Arc::clone(&progress), None);
         Ok(Self {
             client,
             progress,
-            retry,
+            retry: pace.patient(retry),
+            pace,
         })
     }
 
@@ -158,9 +162,10 @@ impl WebReader {
         TransportError::Interrupted(place(url))
     }
 
-    /// Waits for something, but not longer than [`IDLE`] and not when the operation is asked to stop.
+    /// Waits for something, but not longer than nothing may move on a connection, and not when the operation is asked to stop.
     fn wait<T>(&self, url: &str, work: impl Future<Output = reqwest::Result<T>>) -> Result<T> {
-        let result = drive(&self.progress, async { tokio::time::timeout(IDLE, work).await }).map_err(|error| {
+        let idle = self.pace.idle();
+        let result = drive(&self.progress, async { tokio::time::timeout(idle, work).await }).map_err(|error| {
             TransportError::Failed {
                 place: place(url),
                 source: error.into(),
@@ -170,7 +175,7 @@ impl WebReader {
             None => Err(Self::interrupted(url)),
             Some(Err(_)) => Err(TransportError::TimedOut {
                 place: place(url),
-                after: IDLE,
+                after: idle,
             }),
             Some(Ok(result)) => result.map_err(|error| request_error(place(url), error)),
         }
@@ -254,6 +259,10 @@ impl WebStream<'_> {
         loop {
             let error = match self.reader.wait(&self.url, self.response.chunk()) {
                 Ok(Some(bytes)) => {
+                    let reader = self.reader;
+                    reader
+                        .pace
+                        .block(bytes.len() as u64, || WebReader::interrupted(&self.url))?;
                     self.offset += bytes.len() as u64;
                     self.buffer = bytes;
                     if self.version.size.is_some_and(|size| self.offset > size) {

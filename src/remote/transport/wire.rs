@@ -1,18 +1,21 @@
 //! What all that speak HTTP have in common: time-outs, redirects, and what a failure of a connection means.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::time::Sleep;
 
 use super::error::{Place, TransportError};
+use super::pace::Pace;
 use super::runtime::runtime;
 use crate::progress::Progress;
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long nothing may move on a connection, in either direction.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
 /// How long a connection that does nothing is kept: less than servers usually do.
 const KEPT: Duration = Duration::from_secs(30);
 /// Redirects that are followed.
@@ -55,14 +58,75 @@ pub(super) fn drive<F: Future>(progress: &Progress, work: F) -> std::io::Result<
     }))
 }
 
-/// Waits for an answer as long as the request's content moves, and [`IDLE`] longer; `None` when that was too long.
-pub(super) async fn while_moving<F: Future>(future: F, sent: &AtomicU64) -> Option<F::Output> {
+/// What became of a request's content so far.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    bytes: AtomicU64,
+    /// Whether it waits for its turn, which is no fault of the connection.
+    waits: AtomicBool,
+}
+
+impl Sent {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+}
+
+/// Waits before each piece of a request's content until it may move.
+pub(super) struct Turn {
+    pace: Pace,
+    sent: Arc<Sent>,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Whether the next piece has been waited for.
+    paid: bool,
+}
+
+impl Turn {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            sent: Arc::default(),
+            sleep: None,
+            paid: false,
+        }
+    }
+
+    /// Counts what is sent.
+    pub(super) fn sent(&self) -> Arc<Sent> {
+        Arc::clone(&self.sent)
+    }
+
+    /// Bytes to send at a time, at most `most`.
+    pub(super) fn piece(&self, most: usize) -> usize {
+        usize::try_from(self.pace.piece(most as u64)).unwrap_or(most)
+    }
+
+    /// Ready when `bytes` may be sent; they are then counted as sent.
+    pub(super) fn poll(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
+        if !std::mem::replace(&mut self.paid, true) {
+            let wait = self.pace.take(bytes as u64);
+            self.sleep = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
+        }
+        if let Some(sleep) = &mut self.sleep {
+            let slept = sleep.as_mut().poll(cx);
+            self.sent.waits.store(slept.is_pending(), Relaxed);
+            std::task::ready!(slept);
+        }
+        (self.sleep, self.paid) = (None, false);
+        self.sent.bytes.fetch_add(bytes as u64, Relaxed);
+        Poll::Ready(())
+    }
+}
+
+/// Waits for an answer as long as the request's content moves or waits for its turn, and `idle` longer; `None` when that
+/// was too long.
+pub(super) async fn while_moving<F: Future>(future: F, sent: &Sent, idle: Duration) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     loop {
-        let before = sent.load(Relaxed);
-        match tokio::time::timeout(IDLE, future.as_mut()).await {
+        let before = sent.bytes();
+        match tokio::time::timeout(idle, future.as_mut()).await {
             Ok(output) => return Some(output),
-            Err(_) if sent.load(Relaxed) != before => {}
+            Err(_) if sent.bytes() != before || sent.waits.load(Relaxed) => {}
             Err(_) => return None,
         }
     }

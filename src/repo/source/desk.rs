@@ -58,6 +58,7 @@ impl<'a> Desk<'a> {
             }
         }
         let config = Config::load(&options.config)?;
+        options.set_limits(&config);
         Ok(Self {
             repository: None,
             sources: of_user(&options.config),

@@ -36,6 +36,7 @@ impl Repository {
                 commit: target.commit.clone(),
                 parts: target.parts.clone(),
                 remote: String::new(),
+                instead_of: None,
                 state: FetchState::Absent,
                 missing: Paths::default(),
                 reason: None,

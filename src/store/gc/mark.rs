@@ -41,12 +41,17 @@ impl Marks {
 
     /// Marks one slot.
     pub fn keep(&mut self, location: &Location) {
-        let bits = self.bits.entry(location.pack).or_default();
-        let word = location.slot as usize / 64;
+        self.keep_slot(&location.pack, location.slot);
+    }
+
+    /// Marks one slot of a pack.
+    pub fn keep_slot(&mut self, pack: &PackId, slot: u32) {
+        let bits = self.bits.entry(*pack).or_default();
+        let word = slot as usize / 64;
         if bits.len() <= word {
             bits.resize(word + 1, 0);
         }
-        bits[word] |= 1 << (location.slot % 64);
+        bits[word] |= 1 << (slot % 64);
     }
 
     /// Unmarks one slot: it is damaged.

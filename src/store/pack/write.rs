@@ -13,6 +13,9 @@ use crate::hash::{Hasher, PackId};
 use crate::store::codec::Codec;
 use crate::store::{PackKind, Result, Slot, StoreError};
 
+/// Bytes of a pack that make its name unique.
+const SALT_LEN: usize = 4;
+
 /// Bytes per write; a power of two, so that the hash works on whole subtrees.
 const BLOCK: usize = 4 << 20;
 
@@ -356,6 +359,27 @@ pub struct PackInfo {
 }
 
 impl SealedPack {
+    /// The same pack under another name: the bytes of it that say nothing are set to `salt`.
+    ///
+    /// # Errors
+    /// When the file cannot be written or read.
+    pub fn salted(mut self, salt: [u8; SALT_LEN]) -> Result<Self> {
+        let at = self.file_len - (SALT_LEN + END_MAGIC.len()) as u64;
+        self.file.write_all_at(&salt, at)?;
+        let file = fs::open(self.file.path())?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; BLOCK];
+        let mut done = 0;
+        while done < self.file_len {
+            let len = (self.file_len - done).min(BLOCK as u64) as usize;
+            fs::read_exact_at(&file, self.file.path(), &mut buffer[..len], done)?;
+            hasher.update(&buffer[..len]);
+            done += len as u64;
+        }
+        self.id = PackId::from_bytes(hasher.finish());
+        Ok(self)
+    }
+
     /// Makes it durable under its name in `packs_dir`. A pack of that name that is there already has the same bytes,
     /// unless it is damaged, and is replaced.
     ///

@@ -31,6 +31,16 @@ const BODIES_START: u32 = 8;
 const MAX_RAW_LEN: u32 = 262_144;
 const KIND_ELSEWHERE: u8 = 255;
 
+/// Bytes of a shard that make its name unique.
+pub const SALT_LEN: usize = 8;
+
+/// Gives a shard another name without changing what it says.
+pub fn salt(shard: &mut [u8], salt: [u8; SALT_LEN]) {
+    if let Some(place) = shard.get_mut(HEADER_LEN - SALT_LEN..HEADER_LEN) {
+        place.copy_from_slice(&salt);
+    }
+}
+
 /// A pack as a shard describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackInfo {

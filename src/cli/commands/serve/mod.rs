@@ -10,8 +10,9 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::{Nothing, Render, Style, note};
 use crate::cli::{exit::Exit, signals};
+use crate::config::parse_size;
 use crate::progress::Progress;
-use crate::server::{AccessLog, FileSettings, Options, Server, ServerError, TlsFiles, parse_size};
+use crate::server::{AccessLog, FileSettings, Options, Server, ServerError, TlsFiles};
 
 /// Serve stores over HTTP, for those who have no other place to share
 ///

@@ -5,17 +5,18 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::super::pace::Pace;
+use super::super::wire::{Sent, Turn};
 use super::Body;
 use crate::fs::{self, File};
 
 /// Bytes that are read and sent at a time.
-const PIECE: u64 = 256 * 1024;
+const PIECE: usize = 256 * 1024;
 
 enum From {
     Bytes(Bytes),
@@ -27,12 +28,12 @@ pub(super) struct Content {
     from: From,
     at: u64,
     end: u64,
-    sent: Arc<AtomicU64>,
+    turn: Turn,
 }
 
 impl Content {
     /// All of a body, or a part of it.
-    pub(super) fn new(body: &Body, part: Option<Range<u64>>) -> fs::Result<Self> {
+    pub(super) fn new(body: &Body, part: Option<Range<u64>>, pace: Pace) -> fs::Result<Self> {
         let (from, size) = match body {
             Body::Bytes(bytes) => (From::Bytes(bytes.clone()), bytes.len() as u64),
             Body::File(path) => {
@@ -46,7 +47,7 @@ impl Content {
             from,
             at: part.start,
             end: part.end,
-            sent: Arc::default(),
+            turn: Turn::new(pace),
         })
     }
 
@@ -55,19 +56,20 @@ impl Content {
     }
 
     /// Counts what was sent.
-    pub(super) fn sent(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.sent)
+    pub(super) fn sent(&self) -> Arc<Sent> {
+        self.turn.sent()
     }
 
-    fn piece(&mut self) -> Option<io::Result<Bytes>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let begin = self.at;
-        let len = usize::try_from((self.end - begin).min(PIECE)).unwrap_or(0);
+        let left = usize::try_from(self.end - begin).unwrap_or(usize::MAX);
+        let len = left.min(self.turn.piece(PIECE));
         if len == 0 {
-            return None;
+            return Poll::Ready(None);
         }
+        ready!(self.turn.poll(len, cx));
         self.at += len as u64;
-        self.sent.fetch_add(len as u64, Relaxed);
-        Some(match &self.from {
+        Poll::Ready(Some(match &self.from {
             From::Bytes(bytes) => {
                 let begin = usize::try_from(begin).unwrap_or(usize::MAX);
                 Ok(bytes.slice(begin..begin + len))
@@ -76,7 +78,7 @@ impl Content {
                 let mut read = vec![0; len];
                 file.read_exact_at(&mut read, begin).map(|()| read.into())
             }
-        })
+        }))
     }
 }
 
@@ -84,8 +86,9 @@ impl http_body::Body for Content {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        Poll::Ready(self.get_mut().piece().map(|piece| piece.map(Frame::data)))
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let piece = ready!(self.get_mut().poll_piece(cx));
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

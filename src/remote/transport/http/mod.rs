@@ -17,6 +17,7 @@ use reqwest::{Method, StatusCode};
 use self::content::Content;
 use self::send::Answer;
 use super::error::{Place, TransportError};
+use super::pace::Pace;
 use super::traffic::{Counters, Traffic, add};
 use super::url::{RemoteSpec, UrlError, has_credentials};
 use super::wire;
@@ -60,17 +61,18 @@ pub struct HttpTransport {
     name: Arc<str>,
     client: reqwest::Client,
     token: Option<HeaderValue>,
+    pace: Pace,
     progress: Arc<Progress>,
     counters: Counters,
     kind: Mutex<Option<Kind>>,
 }
 
 impl HttpTransport {
-    /// Prepares requests; sends none. Calls end early when `progress` is interrupted.
+    /// Prepares requests, which keep to `pace`; sends none. Calls end early when `progress` is interrupted.
     ///
     /// # Errors
     /// When the URL, the token or the certificates cannot be used.
-    pub fn open(url: &str, spec: &RemoteSpec, progress: Arc<Progress>) -> Result<Self> {
+    pub(super) fn open(url: &str, spec: &RemoteSpec, pace: Pace, progress: Arc<Progress>) -> Result<Self> {
         let wrong = |source| TransportError::Url {
             remote: spec.name.clone(),
             source,
@@ -114,6 +116,7 @@ impl HttpTransport {
             client: builder.build().map_err(|error| failed(error.into()))?,
             token,
             name,
+            pace,
             progress,
             counters: Counters::default(),
             kind: Mutex::new(None),
@@ -180,7 +183,7 @@ impl HttpTransport {
 
     /// What is to be sent of a body: all, or a part of a file.
     fn content(&self, key: &str, body: &Body, part: Option<Range<u64>>) -> Result<Content> {
-        Content::new(body, part).map_err(|error| TransportError::Upload {
+        Content::new(body, part, self.pace.clone()).map_err(|error| TransportError::Upload {
             place: self.place(key),
             source: error.into(),
         })

@@ -1,13 +1,11 @@
 //! One request and its answer.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response, StatusCode};
 
 use super::super::error::TransportError;
 use super::super::traffic::add;
-use super::super::wire::{self, IDLE, drive, while_moving};
+use super::super::wire::{self, drive, while_moving};
 use super::content::Content;
 use super::{HttpTransport, Kind, Result, SERVER_HEADER};
 
@@ -65,6 +63,7 @@ impl HttpTransport {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token.clone());
         }
+        let idle = self.pace.idle();
         let sent = content.as_ref().map(Content::sent).unwrap_or_default();
         if let Some(content) = content {
             request = request.header(CONTENT_LENGTH, content.len());
@@ -72,13 +71,13 @@ impl HttpTransport {
                 request = request.body(reqwest::Body::wrap(content));
             }
         }
-        let result = while_moving(request.send(), &sent).await;
-        add(&self.counters.bytes_up, sent.load(Relaxed));
+        let result = while_moving(request.send(), &sent, idle).await;
+        add(&self.counters.bytes_up, sent.bytes());
         let mut response = match result {
             None => {
                 return Err(TransportError::TimedOut {
                     place: self.place(key),
-                    after: IDLE,
+                    after: idle,
                 });
             }
             Some(Err(error)) => return Err(wire::request_error(self.place(key), error)),
@@ -93,7 +92,7 @@ impl HttpTransport {
                 .is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
             let mut page = Vec::new();
             while page.len() < EXPLANATION {
-                match tokio::time::timeout(IDLE, response.chunk()).await {
+                match tokio::time::timeout(idle, response.chunk()).await {
                     Ok(Ok(Some(bytes))) => page.extend_from_slice(&bytes),
                     _ => break,
                 }
@@ -148,16 +147,17 @@ impl HttpTransport {
         let Some(mut response) = answer.response else {
             return Ok(Vec::new());
         };
+        let idle = self.pace.idle();
         self.drive(key, async {
             let expected = enough.or(announced).unwrap_or(0).min(64 << 20);
             let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
             let mut skip = skip;
             loop {
-                let mut piece = match tokio::time::timeout(IDLE, response.chunk()).await {
+                let mut piece = match tokio::time::timeout(idle, response.chunk()).await {
                     Err(_) => {
                         return Err(TransportError::TimedOut {
                             place: self.place(key),
-                            after: IDLE,
+                            after: idle,
                         });
                     }
                     Ok(Err(error)) => {
@@ -170,6 +170,7 @@ impl HttpTransport {
                     Ok(Ok(Some(piece))) => piece,
                 };
                 add(&self.counters.bytes_down, piece.len() as u64);
+                self.pace.wait(piece.len() as u64).await;
                 let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(piece.len());
                 skip -= skipped as u64;
                 let _ = piece.split_to(skipped);

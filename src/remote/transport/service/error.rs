@@ -6,7 +6,7 @@ use opendal::ErrorKind;
 
 use super::super::Source;
 use super::super::error::TransportError;
-use super::http::{Failure, IDLE, Seen};
+use super::http::{Failure, Seen};
 use super::{Failed, ServiceTransport};
 
 /// What a service said, without the URL and the headers, which may hold credentials.
@@ -72,7 +72,10 @@ impl ServiceTransport {
                 let limit = call.limit.unwrap_or(0);
                 return TransportError::TooLarge { place, limit };
             }
-            Some(Failure::Idle) => return TransportError::TimedOut { place, after: IDLE },
+            Some(Failure::Idle) => {
+                let after = self.progress.limits().idle();
+                return TransportError::TimedOut { place, after };
+            }
             Some(failure) => {
                 let source = error.into();
                 return match failure {

@@ -9,9 +9,8 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,13 +20,13 @@ use opendal::raw::Operation;
 use opendal::{Buffer, ErrorKind, HttpBody, HttpTransport};
 use tokio::time::{Instant, Sleep};
 
+use super::super::pace::Pace;
 use super::super::traffic::{Counters, add};
+use super::super::wire::{Turn, while_moving};
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long nothing may move on a connection, in either direction.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
-/// As both for the addresses inside cloud machines that hand out credentials: elsewhere nobody answers there.
+/// As that, and for the first answer, of the addresses inside cloud machines that hand out credentials: elsewhere nobody answers there.
 const METADATA: Duration = Duration::from_secs(2);
 /// Bytes of a file that are read and sent at a time.
 const PIECE: usize = 256 * 1024;
@@ -138,33 +137,37 @@ struct Sending {
     now: Bytes,
     call: Arc<Call>,
     left: u64,
-    sent: Arc<AtomicU64>,
+    turn: Turn,
 }
 
 impl Sending {
-    fn piece(&mut self) -> Option<io::Result<Bytes>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         while self.now.is_empty() {
-            self.now = self.buffer.next()?;
+            match self.buffer.next() {
+                Some(next) => self.now = next,
+                None => return Poll::Ready(None),
+            }
         }
-        let piece = self.now.split_to(self.now.len().min(PIECE));
-        self.left = self.left.saturating_sub(piece.len() as u64);
-        self.sent.fetch_add(piece.len() as u64, Relaxed);
+        let len = self.now.len().min(self.turn.piece(PIECE));
+        ready!(self.turn.poll(len, cx));
+        let piece = self.now.split_to(len);
+        self.left = self.left.saturating_sub(len as u64);
         let Some((upload, offset)) = self
             .call
             .upload
             .as_ref()
             .and_then(|u| u.offset(&piece).map(|at| (u, at)))
         else {
-            return Some(Ok(piece));
+            return Poll::Ready(Some(Ok(piece)));
         };
         let mut read = vec![0; piece.len()];
-        Some(match upload.file.read_exact_at(&mut read, offset) {
+        Poll::Ready(Some(match upload.file.read_exact_at(&mut read, offset) {
             Ok(()) => Ok(read.into()),
             Err(error) => {
                 self.call.note(|seen| seen.failure = Some(Failure::Upload));
                 Err(error)
             }
-        })
+        }))
     }
 }
 
@@ -172,8 +175,9 @@ impl http_body::Body for Sending {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        Poll::Ready(self.get_mut().piece().map(|piece| piece.map(Frame::data)))
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let piece = ready!(self.get_mut().poll_piece(cx));
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -191,6 +195,9 @@ type Incoming = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send + Sync>
 struct Receiving {
     stream: Incoming,
     idle: Pin<Box<Sleep>>,
+    /// Until more may be received.
+    pause: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
     received: u64,
     limit: Option<u64>,
     call: Arc<Call>,
@@ -202,9 +209,16 @@ impl Stream for Receiving {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        if let Some(pause) = &mut this.pause {
+            ready!(pause.as_mut().poll(cx));
+            this.pause = None;
+            this.idle.as_mut().reset(Instant::now() + this.pace.idle());
+        }
         match this.stream.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(bytes))) => {
-                this.idle.as_mut().reset(Instant::now() + IDLE);
+                this.idle.as_mut().reset(Instant::now() + this.pace.idle());
+                let wait = this.pace.take(bytes.len() as u64);
+                this.pause = (!wait.is_zero()).then(|| Box::pin(tokio::time::sleep(wait)));
                 this.received += bytes.len() as u64;
                 add(&this.counters.bytes_down, bytes.len() as u64);
                 if this.limit.is_some_and(|limit| this.received > limit) {
@@ -236,10 +250,11 @@ impl Stream for Once {
 pub(super) struct Http {
     client: reqwest::Client,
     counters: Arc<Counters>,
+    pace: Pace,
 }
 
 impl Http {
-    pub(super) fn new(counters: Arc<Counters>) -> reqwest::Result<Self> {
+    pub(super) fn new(counters: Arc<Counters>, pace: Pace) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("modver/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
@@ -247,7 +262,7 @@ impl Http {
             // A signature is for one host: following a redirect would only fail there, with a misleading error.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { client, counters })
+        Ok(Self { client, counters, pace })
     }
 
     /// The region of a bucket at AWS, which tells it to everybody.
@@ -344,7 +359,8 @@ impl HttpTransport for Http {
         };
         let head = parts.method == http::Method::HEAD;
         let length = buffer.len() as u64;
-        let sent = Arc::new(AtomicU64::new(0));
+        let turn = Turn::new(self.pace.clone());
+        let sent = turn.sent();
         let mut builder = self.client.request(parts.method, url).headers(parts.headers);
         if length > 0 {
             builder = builder.body(reqwest::Body::wrap(Sending {
@@ -352,12 +368,12 @@ impl HttpTransport for Http {
                 now: Bytes::new(),
                 call: Arc::clone(&call),
                 left: length,
-                sent: Arc::clone(&sent),
+                turn,
             }));
         }
-        let patience = if metadata { METADATA } else { IDLE };
+        let patience = if metadata { METADATA } else { self.pace.idle() };
         let result = while_moving(builder.send(), &sent, patience).await;
-        add(&self.counters.bytes_up, sent.load(Relaxed));
+        add(&self.counters.bytes_up, sent.bytes());
         let response = match result {
             None => return Err(idle(&call)),
             Some(Err(error)) => return Err(lost(&call, error)),
@@ -371,7 +387,9 @@ impl HttpTransport for Http {
         let failed = status.is_client_error() || status.is_server_error() || status.is_redirection();
         let mut receiving = Receiving {
             stream: Box::pin(response.bytes_stream()),
-            idle: Box::pin(tokio::time::sleep(IDLE)),
+            idle: Box::pin(tokio::time::sleep(self.pace.idle())),
+            pause: None,
+            pace: self.pace.clone(),
             received: 0,
             // What the caller allows is content, not the page that explains an error.
             limit: call.limit.filter(|_| !failed),
@@ -423,19 +441,6 @@ impl Receiving {
         }
         self.call.note(|seen| seen.failure = None);
         page.into()
-    }
-}
-
-/// Waits for an answer as long as the request's content moves, and `patience` longer; `None` when that was too long.
-async fn while_moving<F: Future>(future: F, sent: &AtomicU64, patience: Duration) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    loop {
-        let before = sent.load(Relaxed);
-        match tokio::time::timeout(patience, future.as_mut()).await {
-            Ok(output) => return Some(output),
-            Err(_) if sent.load(Relaxed) != before => {}
-            Err(_) => return None,
-        }
     }
 }
 

@@ -50,6 +50,7 @@ use self::address::shown_server;
 use self::address::{address, check_endpoint, shown};
 use self::http::{Call, Failure, Http, Upload};
 use super::error::{Place, TransportError};
+use super::pace::Pace;
 use super::probe::Capabilities;
 use super::runtime::runtime;
 use super::traffic::{Counters, Traffic};
@@ -260,18 +261,18 @@ fn operator(builder: impl opendal::Builder, http: &Http) -> opendal::Result<Oper
 }
 
 impl ServiceTransport {
-    /// Prepares requests; sends none. Calls end early when `progress` is interrupted.
+    /// Prepares requests, which keep to `pace`; sends none. Calls end early when `progress` is interrupted.
     ///
     /// # Errors
     /// When the settings cannot be used, or the runtime or TLS cannot be set up.
-    pub(super) fn open(location: &Location, spec: &RemoteSpec, progress: Arc<Progress>) -> Result<Self> {
+    pub(super) fn open(location: &Location, spec: &RemoteSpec, pace: Pace, progress: Arc<Progress>) -> Result<Self> {
         let service = service(location, spec).map_err(|source| TransportError::Url {
             remote: spec.name.clone(),
             source,
         })?;
         let name: Arc<str> = service.describe().into();
         let counters = Arc::new(Counters::default());
-        let http = Http::new(Arc::clone(&counters)).map_err(|error| TransportError::Failed {
+        let http = Http::new(Arc::clone(&counters), pace).map_err(|error| TransportError::Failed {
             place: Place {
                 remote: Arc::clone(&name),
                 key: String::new(),

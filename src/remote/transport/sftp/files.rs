@@ -16,10 +16,9 @@ use openssh_sftp_client::fs::DirEntry;
 use tokio::io::AsyncSeekExt as _;
 use tokio::task::JoinSet;
 
+use super::super::pace::Pace;
 use super::session::Session;
 
-/// How long an answer may take.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
 /// Bytes of one read or write; servers take at least 32 KiB at once and the library splits what is more.
 const PIECE: u64 = 256 << 10;
 /// Pieces that are on their way at the same time.
@@ -63,24 +62,28 @@ impl Trouble {
 
 pub(super) type Result<T> = std::result::Result<T, Trouble>;
 
-/// Waits for an answer, but not for ever.
-pub(super) async fn patient<T>(answer: impl Future<Output = std::result::Result<T, Error>>) -> Result<T> {
-    match tokio::time::timeout(IDLE, answer).await {
+/// Waits for an answer, but not longer than `idle`.
+pub(super) async fn patient<T>(
+    idle: Duration,
+    answer: impl Future<Output = std::result::Result<T, Error>>,
+) -> Result<T> {
+    match tokio::time::timeout(idle, answer).await {
         Ok(answer) => Ok(answer?),
         Err(_) => Err(Trouble::Idle),
     }
 }
 
 /// Exactly these bytes.
-pub(super) async fn read(file: &File, start: u64, end: u64) -> Result<Vec<u8>> {
+pub(super) async fn read(pace: &Pace, file: &File, start: u64, end: u64) -> Result<Vec<u8>> {
     let mut running = JoinSet::new();
     let mut next = start;
     let len = usize::try_from(end - start).map_err(|_| Trouble::Short)?;
     let mut bytes = vec![0; len];
     loop {
         while running.len() < AT_ONCE && next < end {
-            let (from, to) = (next, end.min(next + PIECE));
-            running.spawn(piece(file.clone(), from, to));
+            let (from, to) = (next, end.min(next + pace.piece(PIECE)));
+            pace.wait(to - from).await;
+            running.spawn(piece(pace.idle(), file.clone(), from, to));
             next = to;
         }
         let Some(done) = running.join_next().await else {
@@ -92,7 +95,7 @@ pub(super) async fn read(file: &File, start: u64, end: u64) -> Result<Vec<u8>> {
     }
 }
 
-async fn piece(mut file: File, from: u64, to: u64) -> Result<(u64, BytesMut)> {
+async fn piece(idle: Duration, mut file: File, from: u64, to: u64) -> Result<(u64, BytesMut)> {
     let seek = file.seek(io::SeekFrom::Start(from)).await;
     seek.map_err(Error::from)?;
     let mut bytes = BytesMut::new();
@@ -102,7 +105,7 @@ async fn piece(mut file: File, from: u64, to: u64) -> Result<(u64, BytesMut)> {
             return Ok((from, bytes));
         }
         let missing = u32::try_from(missing).unwrap_or(u32::MAX);
-        match patient(file.read(missing, bytes)).await? {
+        match patient(idle, file.read(missing, bytes)).await? {
             Some(more) => bytes = more,
             None => return Err(Trouble::Short),
         }
@@ -138,21 +141,23 @@ impl Source {
 
 /// Writes all of it to a new file; afterwards it is on the server's disk, if the server can tell.
 pub(super) async fn write(session: &Session, path: &Path, source: &Source) -> Result<()> {
+    let (pace, idle) = (&session.pace, session.pace.idle());
     let mut options = session.sftp.options();
     options.write(true).create_new(true);
-    let mut file = patient(options.open(path)).await?;
+    let mut file = patient(idle, options.open(path)).await?;
     let mut running = JoinSet::new();
     let mut next = 0;
     loop {
         while running.len() < AT_ONCE && next < source.len() {
-            let to = source.len().min(next + PIECE);
+            let to = source.len().min(next + pace.piece(PIECE));
+            pace.wait(to - next).await;
             let bytes = source.piece(next, to)?;
             let mut file = file.clone();
             let from = next;
             running.spawn(async move {
                 let seek = file.seek(io::SeekFrom::Start(from)).await;
                 seek.map_err(Error::from)?;
-                patient(file.write_all(&bytes)).await
+                patient(idle, file.write_all(&bytes)).await
             });
             next = to;
         }
@@ -162,15 +167,16 @@ pub(super) async fn write(session: &Session, path: &Path, source: &Source) -> Re
         }
     }
     if session.sftp.support_fsync() {
-        patient(file.sync_all()).await?;
+        patient(idle, file.sync_all()).await?;
     }
-    patient(file.close()).await
+    patient(idle, file.close()).await
 }
 
 /// The entries of a directory; `None` when it does not exist.
 pub(super) async fn entries(session: &Session, path: &Path) -> Result<Option<Vec<DirEntry>>> {
+    let idle = session.pace.idle();
     let mut fs = session.sftp.fs();
-    let dir = match patient(fs.open_dir(path)).await {
+    let dir = match patient(idle, fs.open_dir(path)).await {
         Ok(dir) => dir,
         Err(trouble) if trouble.is_missing() => return Ok(None),
         Err(trouble) => return Err(trouble),
@@ -179,7 +185,7 @@ pub(super) async fn entries(session: &Session, path: &Path) -> Result<Option<Vec
     let mut found = Vec::new();
     loop {
         let next = std::future::poll_fn(|cx| Pin::as_mut(&mut stream).poll_next(cx));
-        match tokio::time::timeout(IDLE, next).await {
+        match tokio::time::timeout(idle, next).await {
             Err(_) => return Err(Trouble::Idle),
             Ok(None) => return Ok(Some(found)),
             Ok(Some(entry)) => found.push(entry?),

@@ -20,9 +20,10 @@ use openssh_sftp_client::error::SftpErrorKind;
 use openssh_sftp_client::file::File;
 use openssh_sftp_client::metadata::MetaData;
 
-use self::files::{IDLE, Source, Trouble, patient};
+use self::files::{Source, Trouble, patient};
 use self::session::{Failed, Session, Target};
 use super::error::{Place, TransportError};
+use super::pace::Pace;
 use super::runtime::runtime;
 use super::traffic::{Counters, Traffic, add};
 use super::unique::unique;
@@ -40,6 +41,7 @@ pub(super) struct SftpTransport {
     target: Target,
     root: PathBuf,
     name: Arc<str>,
+    pace: Pace,
     progress: Arc<Progress>,
     counters: Counters,
     session: tokio::sync::Mutex<Option<Arc<Session>>>,
@@ -62,8 +64,8 @@ pub(super) struct Server<'a> {
 type Answer<T> = std::result::Result<T, Trouble>;
 
 impl SftpTransport {
-    /// Prepares a connection; makes none.
-    pub(super) fn open(server: &Server<'_>, spec: &RemoteSpec, progress: Arc<Progress>) -> Self {
+    /// Prepares a connection, which keeps to `pace`; makes none.
+    pub(super) fn open(server: &Server<'_>, spec: &RemoteSpec, pace: Pace, progress: Arc<Progress>) -> Self {
         let user = server.user.map(str::to_owned).or_else(|| spec.user.clone());
         let port = server.port.map(u32::from).or(spec.port);
         let shown_user = user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
@@ -78,6 +80,7 @@ impl SftpTransport {
                 program: spec.ssh.clone(),
             },
             root: Path::new("/").join(server.path),
+            pace,
             progress,
             counters: Counters::default(),
             session: tokio::sync::Mutex::new(None),
@@ -107,7 +110,7 @@ impl SftpTransport {
         if let Some(session) = slot.as_ref() {
             return Ok(Arc::clone(session));
         }
-        let session = Session::connect(&self.target)
+        let session = Session::connect(&self.target, self.pace.clone())
             .await
             .map_err(|error| self.no_session(error))?;
         let session = Arc::new(session);
@@ -202,7 +205,10 @@ impl SftpTransport {
     fn error(&self, key: &str, trouble: Trouble) -> TransportError {
         let place = self.place(key);
         match trouble {
-            Trouble::Idle => TransportError::TimedOut { place, after: IDLE },
+            Trouble::Idle => TransportError::TimedOut {
+                place,
+                after: self.pace.idle(),
+            },
             Trouble::Local(error) => TransportError::Upload {
                 place,
                 source: error.into(),
@@ -232,7 +238,7 @@ impl SftpTransport {
     async fn object(&self, session: &Session, path: &Path) -> Answer<(File, u64)> {
         let mut options = session.sftp.options();
         options.read(true);
-        let mut file = match patient(options.open(path)).await {
+        let mut file = match patient(session.pace.idle(), options.open(path)).await {
             Ok(file) => file,
             // A directory cannot be opened; neither can what is below a file.
             Err(trouble) if matches!(trouble.answer(), Some(SftpErrorKind::Failure)) => {
@@ -244,7 +250,7 @@ impl SftpTransport {
             }
             Err(trouble) => return Err(trouble),
         };
-        let meta = patient(file.metadata()).await?;
+        let meta = patient(session.pace.idle(), file.metadata()).await?;
         if !is_file(&meta) {
             return Err(Trouble::NoFile);
         }
@@ -266,7 +272,7 @@ impl SftpTransport {
         }
         for level in missing.iter().rev() {
             let mut fs = session.sftp.fs();
-            match patient(fs.create_dir(level)).await {
+            match patient(session.pace.idle(), fs.create_dir(level)).await {
                 Ok(()) => {}
                 // Somebody else made it.
                 Err(_) if stat(session, level).await?.is_some() => {}
@@ -286,10 +292,10 @@ impl SftpTransport {
         let mut fs = session.sftp.fs();
         if mode == PutMode::IfAbsent {
             if session.sftp.support_hardlink() && !self.no_links.load(Relaxed) {
-                match patient(fs.hard_link(from, to)).await {
+                match patient(session.pace.idle(), fs.hard_link(from, to)).await {
                     Ok(()) => {
                         // One that stays is swept later.
-                        let _ = patient(fs.remove_file(from)).await;
+                        let _ = patient(session.pace.idle(), fs.remove_file(from)).await;
                         return Ok(true);
                     }
                     Err(trouble) if trouble.answer().is_none() => return Err(trouble),
@@ -312,12 +318,12 @@ impl SftpTransport {
             }
         } else if !session.sftp.support_posix_rename() {
             // The plain rename of the protocol replaces nothing.
-            match patient(fs.remove_file(to)).await {
+            match patient(session.pace.idle(), fs.remove_file(to)).await {
                 Err(trouble) if !trouble.is_missing() => return Err(trouble),
                 _ => {}
             }
         }
-        patient(fs.rename(from, to)).await.map(|()| true)
+        patient(session.pace.idle(), fs.rename(from, to)).await.map(|()| true)
     }
 
     /// Removes what others left long ago, as far as that is possible.
@@ -329,7 +335,11 @@ impl SftpTransport {
             let modified = modified(&entry.metadata());
             let age = modified.and_then(|then| SystemTime::now().duration_since(then).ok());
             if age.is_some_and(|age| age > LEFT) && is_file(&entry.metadata()) {
-                let _ = patient(session.sftp.fs().remove_file(tmp.join(entry.filename()))).await;
+                let _ = patient(
+                    session.pace.idle(),
+                    session.sftp.fs().remove_file(tmp.join(entry.filename())),
+                )
+                .await;
             }
         }
     }
@@ -356,7 +366,7 @@ impl SftpTransport {
             Err(trouble) => Err(trouble),
         };
         if !matches!(done, Ok(true)) {
-            let _ = patient(session.sftp.fs().remove_file(&temporary)).await;
+            let _ = patient(session.pace.idle(), session.sftp.fs().remove_file(&temporary)).await;
         }
         done
     }
@@ -412,7 +422,7 @@ impl SftpTransport {
 
 /// What is at a path, links followed; `None` when nothing is.
 async fn stat(session: &Session, path: &Path) -> Answer<Option<MetaData>> {
-    match patient(session.sftp.fs().metadata(path)).await {
+    match patient(session.pace.idle(), session.sftp.fs().metadata(path)).await {
         Ok(meta) => Ok(Some(meta)),
         Err(trouble) if trouble.is_missing() => Ok(None),
         // What OpenSSH answers for a path below a file.
@@ -451,7 +461,7 @@ impl Transport for SftpTransport {
             if size > limit {
                 return Ok(None);
             }
-            files::read(&file, 0, size).await.map(Some)
+            files::read(&self.pace, &file, 0, size).await.map(Some)
         })?;
         match read.map_err(|trouble| self.error(key, trouble))? {
             Some(bytes) => {
@@ -476,7 +486,7 @@ impl Transport for SftpTransport {
             if range.end > size {
                 return Ok(None);
             }
-            files::read(&file, range.start, range.end).await.map(Some)
+            files::read(&self.pace, &file, range.start, range.end).await.map(Some)
         })?;
         match read.map_err(|trouble| self.error(key, trouble))? {
             Some(bytes) => {
@@ -545,7 +555,9 @@ impl Transport for SftpTransport {
     fn delete(&self, key: &str) -> Result<()> {
         let path = self.path(key)?;
         add(&self.counters.deletes, 1);
-        match self.run(key, async |session| patient(session.sftp.fs().remove_file(&path)).await)? {
+        match self.run(key, async |session| {
+            patient(session.pace.idle(), session.sftp.fs().remove_file(&path)).await
+        })? {
             Ok(()) => Ok(()),
             Err(trouble) if trouble.is_missing() => Ok(()),
             Err(trouble) => Err(self.error(key, trouble)),

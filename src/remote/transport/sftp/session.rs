@@ -12,6 +12,8 @@ use openssh_sftp_client::{Sftp, SftpOptions};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, Command};
 
+use super::super::pace::Pace;
+
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(30);
 /// Bytes of what `ssh` says that are kept.
@@ -31,6 +33,8 @@ pub(super) struct Target {
 /// A connection.
 pub(super) struct Session {
     pub(super) sftp: Sftp,
+    /// How long an answer may take, and how fast content may move.
+    pub(super) pace: Pace,
     ssh: Ssh,
 }
 
@@ -58,7 +62,7 @@ pub(super) enum Failed {
 }
 
 impl Session {
-    pub(super) async fn connect(target: &Target) -> Result<Self, Failed> {
+    pub(super) async fn connect(target: &Target, pace: Pace) -> Result<Self, Failed> {
         let mut command = Command::new(target.program.as_deref().unwrap_or_else(|| Path::new("ssh")));
         for option in [
             "BatchMode=yes",
@@ -101,7 +105,7 @@ impl Session {
         let mut ssh = Ssh { child, words };
         match tokio::time::timeout(CONNECT, Sftp::new(input, output, SftpOptions::new())).await {
             Err(_) => Err(Failed::TimedOut(CONNECT)),
-            Ok(Ok(sftp)) => Ok(Self { sftp, ssh }),
+            Ok(Ok(sftp)) => Ok(Self { sftp, pace, ssh }),
             Ok(Err(error)) => {
                 // Its last words come with its end.
                 let _ = tokio::time::timeout(Duration::from_secs(2), ssh.child.wait()).await;

@@ -1,12 +1,30 @@
-//! Writing shards anew, with other packs in the place of damaged ones.
+//! Chunks that are in other packs now, and shards written anew because of it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::packs::Moved;
 use crate::hash::PackId;
 use crate::store::draft::Draft;
 use crate::store::shard::{Shard, ShardBuilder};
-use crate::store::{Recipe, Result};
+use crate::store::{PackKind, Recipe, Result, Slot};
+
+/// Where the chunks of a pack are now, as far as they are anywhere.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    /// The pack in its place; `None` when nothing of it is kept.
+    pub(super) pack: Option<Arc<NewPack>>,
+    /// Slot before → slot in the new pack.
+    pub(super) slots: HashMap<u32, u32>,
+}
+
+/// A pack that was written here; several may have gone into it.
+#[derive(Debug)]
+pub(super) struct NewPack {
+    pub(super) id: PackId,
+    pub(super) kind: PackKind,
+    pub(super) file_len: u64,
+    pub(super) slots: Vec<Slot>,
+}
 
 /// The bytes of a shard that says what this one does, with packs that moved described where they are now. Recipes that
 /// need a chunk which is gone are left out. `None` when nothing is left to say.
