@@ -326,7 +326,8 @@ fn on_s3_and_encrypted() {
     s.sh("git branch -D side --quiet && git push --quiet origin :side && sleep 1.1")
         .ok();
     let now = ["--yes", "--grace", "0", "--claims-older-than", "0"];
-    assert!(gc(s.repo(), &now).ok().contains("deleted 781."));
+    let gone = gc(s.repo(), &now);
+    assert!(gone.out().contains("deleted 781."), "{gone}");
     let fresh = clone(&s, "fresh");
     s.at(&fresh).modver(["pull", "--quiet"]).ok();
     assert_eq!(s.read(fresh.join("model.bin")), noise(1, 1_000_000));

@@ -48,7 +48,8 @@ impl RemoteStore {
             &key,
             format!("{{\"holder\":{}}}\n", serde_json::Value::from(holder)).into_bytes(),
         )?;
-        let written = self.transport().stat(&key)?.ok_or_else(|| self.lease_lost())?;
+        // As listings have it: what some services say of one object is cut to seconds.
+        let written = self.transport().list(&key)?.pop().ok_or_else(|| self.lease_lost())?;
         Ok(Lease {
             since: self.moment(&key, written.modified)?,
             remote: self,
