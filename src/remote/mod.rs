@@ -9,6 +9,7 @@ mod fetch;
 mod moved;
 mod parallel;
 mod push;
+mod put;
 mod records;
 mod repair;
 mod replicate;

@@ -5,19 +5,19 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::collect::{Condemned, There};
 use super::error::{RemoteError, Result};
-use super::transport::{Body, ObjectMeta, PutMode, PutOutcome, Transport, TransportError};
+use super::transport::{ObjectMeta, Transport, TransportError};
 use crate::fs;
 use crate::hash::{PackId, RootId, RunId, ShardId};
 use crate::progress::Progress;
 use crate::store::StoreError;
 use crate::store::marker;
 use crate::store::run::CatalogRun;
-use crate::store::shard::{self, Shard};
+use crate::store::shard::Shard;
 
 /// The largest run or shard that is accepted, in bytes.
 pub(super) const MAX_META: u64 = 1 << 30;
@@ -25,8 +25,6 @@ pub(super) const MAX_META: u64 = 1 << 30;
 pub(super) const CURRENT: &str = "catalog/current";
 /// The longest such list that is accepted, in bytes.
 const MAX_CURRENT: u64 = 1 << 20;
-/// Uploads in a row that a server may fail for ever before it is believed to fail all.
-const MOST_FAILING: u32 = 3;
 /// Lists again this often when a run vanished because somebody merged it.
 const LIST_ATTEMPTS: usize = 4;
 
@@ -51,14 +49,14 @@ struct Catalog {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     marker_seen: bool,
     catalog: Option<Catalog>,
     shards: HashMap<ShardId, Arc<Shard>>,
     /// Keys of objects that are known to be damaged although their length may be right.
-    distrusted: HashSet<String>,
+    pub(super) distrusted: HashSet<String>,
     /// Whether no pack is believed in for its name and length alone, as while damage is repaired.
-    distrusts_all: bool,
+    pub(super) distrusts_all: bool,
     /// What must not be relied on, as of the begin of writing.
     condemned: Arc<Condemned>,
     /// What was listed since.
@@ -113,6 +111,11 @@ impl RemoteStore {
         self.jobs
     }
 
+    /// Packs in a row that the server failed.
+    pub(super) const fn failing(&self) -> &AtomicU32 {
+        &self.failing
+    }
+
     pub(super) fn transport(&self) -> &Arc<dyn Transport> {
         &self.transport
     }
@@ -123,7 +126,7 @@ impl RemoteStore {
         Ok(dir)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -343,10 +346,17 @@ impl RemoteStore {
     /// When a run names it but a shard is missing or damaged.
     pub fn shards_of(&self, root: &RootId) -> Result<Option<Vec<Arc<Shard>>>> {
         let mut failed = None;
-        for ids in self.lookup(root)? {
-            match ids.into_iter().map(|id| self.shard(id)).collect::<Result<Vec<_>>>() {
-                Ok(shards) => return Ok(Some(shards)),
-                Err(error) => failed = Some(error),
+        for _ in 0..2 {
+            for ids in self.lookup(root)? {
+                match ids.into_iter().map(|id| self.shard(id)).collect::<Result<Vec<_>>>() {
+                    Ok(shards) => return Ok(Some(shards)),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            match &failed {
+                // A collection may have put others in their place since the catalog was read.
+                Some(RemoteError::Transport(TransportError::NotFound(_))) => self.refresh(),
+                _ => break,
             }
         }
         match failed {
@@ -445,98 +455,6 @@ impl RemoteStore {
             }
         }
         Ok(kept)
-    }
-
-    /// Uploads a shard and keeps a copy.
-    pub(super) fn put_shard(&self, mut bytes: Vec<u8>) -> Result<Arc<Shard>> {
-        if self.condemned().shards.contains(&ShardId::of(&bytes)) {
-            // Somebody may delete that name, now or later.
-            shard::salt(&mut bytes, fs::random()?);
-        }
-        let id = ShardId::of(&bytes);
-        let path = self.meta_dir("shards")?.join(id.to_string());
-        fs::write_atomic(&path, &bytes)?;
-        self.put_meta(&shard_key(id), bytes)?;
-        self.shard(id)
-    }
-
-    /// Removes an object, if that is allowed here.
-    pub(super) fn delete_if_allowed(&self, key: &str) -> Result<()> {
-        match self.transport.delete(key) {
-            Ok(())
-            | Err(
-                TransportError::NotFound(_)
-                | TransportError::Denied { .. }
-                | TransportError::Refused { .. }
-                | TransportError::Unsupported { .. },
-            ) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Uploads a run or shard. What has its name already is compared: with a damaged one, nobody would see what was
-    /// pushed.
-    pub(super) fn put_meta(&self, key: &str, bytes: Vec<u8>) -> Result<()> {
-        let len = bytes.len() as u64;
-        let body = Body::from(bytes);
-        if self.transport.put(key, &body, PutMode::IfAbsent)? == PutOutcome::Existed {
-            let there = match self.transport.get(key, len) {
-                Ok(there) => Some(there),
-                Err(TransportError::NotFound(_) | TransportError::TooLarge { .. }) => None,
-                Err(error) => return Err(error.into()),
-            };
-            if !matches!((&body, there), (Body::Bytes(bytes), Some(there)) if *bytes == there) {
-                self.transport.put(key, &body, PutMode::Overwrite)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// From now on, a pack that is uploaded is written over what has its name.
-    pub(super) fn distrust_all(&self) {
-        self.state().distrusts_all = true;
-    }
-
-    /// The same of one object.
-    pub(super) fn distrust(&self, key: String) {
-        self.state().distrusted.insert(key);
-    }
-
-    /// Uploads an object that is named by its content. One that has the name and not the length is a wreck of the same
-    /// object, and is replaced, as is one that is [distrusted](Self::distrust).
-    pub(super) fn put_named(&self, key: &str, body: &Body, len: u64) -> Result<()> {
-        let distrusted = {
-            let state = self.state();
-            state.distrusts_all || state.distrusted.contains(key)
-        };
-        let is_wreck = distrusted
-            || self.transport.put(key, body, PutMode::IfAbsent)? == PutOutcome::Existed
-                && self.transport.stat(key)?.is_none_or(|object| object.size != len);
-        if is_wreck {
-            self.transport.put(key, body, PutMode::Overwrite)?;
-        }
-        Ok(())
-    }
-}
-
-impl RemoteStore {
-    /// What became of an upload: done, or (inside) why the remote does not take this one object, so that others are worth
-    /// trying. A server that fails one object for ever may take others; one that fails several in a row fails all.
-    ///
-    /// # Errors
-    /// When no other is worth trying.
-    pub(super) fn judge_upload<T>(&self, result: Result<T>) -> Result<std::result::Result<T, RemoteError>> {
-        match result {
-            Ok(done) => {
-                self.failing.store(0, Relaxed);
-                Ok(Ok(done))
-            }
-            Err(error) if error.is_of_one_upload() => Ok(Err(error)),
-            Err(error) if error.is_of_the_server() && self.failing.fetch_add(1, Relaxed) + 1 < MOST_FAILING => {
-                Ok(Err(error))
-            }
-            Err(error) => Err(error),
-        }
     }
 }
 

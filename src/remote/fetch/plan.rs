@@ -225,6 +225,8 @@ impl RemoteStore {
         chunks: &[FileId],
         not_in: &HashSet<PackId>,
     ) -> Result<FetchPlan> {
+        // It may be that a collection moved them since the catalog was read.
+        self.refresh();
         let there = self.packs()?;
         let mut plan = FetchPlan::default();
         plan.index.shards = self.sound_shards()?;

@@ -17,6 +17,8 @@ use crate::remote::{PushRoot, RemoteError, RemoteStore, Wanted};
 use crate::store::{Access, Cache, PackKind};
 
 const DAY: u64 = 86_400;
+/// Who reads for longer may find that what he wanted moved.
+const PATIENT: Duration = Duration::from_secs(DAY / 2);
 
 /// What came of a world.
 #[derive(Default)]
@@ -319,6 +321,33 @@ impl Process {
         self.world.end(self.actor);
     }
 
+    /// Reads what is stored, again and again.
+    fn pull(&mut self, times: u64) {
+        for _ in 0..times {
+            self.turn();
+            let stored = |common: &Common| lock(common).histories[self.repository].stored.clone();
+            let before = stored(&self.common);
+            let Some((version, times)) = before.iter().nth(self.dice.below(before.len() as u64) as usize) else {
+                continue;
+            };
+            let blobs = lock(&self.common).histories[self.repository].versions[version].clone();
+            let since = self.world.clock();
+            let read = self.read(&blobs);
+            let took = self.world.clock().duration_since(since).unwrap_or_default();
+            if self.world.revive(self.actor) {
+                continue;
+            }
+            if let Err(problem) = read
+                && took < PATIENT
+                && stored(&self.common).get(version) == Some(times)
+            {
+                let what = format!("version {version} cannot be read, in {took:?}: {problem}");
+                lock(&self.common).told.lost.push(what);
+            }
+        }
+        self.world.end(self.actor);
+    }
+
     /// Fetches a version into a new cache.
     fn read(&self, blobs: &[u64]) -> Result<(), String> {
         let dir = tempfile::tempdir().unwrap();
@@ -381,14 +410,15 @@ pub(super) fn live(seed: u64, without: Option<&'static str>) -> Told {
         }
     };
     let mut threads = Vec::new();
-    for actor in 0..5 {
-        let mut clone = clone(&mut dice, [0, 0, 1, 0, 1][actor], true);
+    for actor in 0..6 {
+        let mut clone = clone(&mut dice, [0, 0, 1, 0, 1, 0][actor], true);
         let times = 3 + dice.below(6);
         threads.push(std::thread::spawn(move || {
             guards::take_away(without);
             match actor {
                 0..=2 => clone.write(times),
-                _ => clone.collect(times, false),
+                3 | 4 => clone.collect(times, false),
+                _ => clone.pull(2 * times),
             }
         }));
     }

@@ -111,6 +111,10 @@ impl World {
         dead
     }
 
+    pub(super) fn clock(&self) -> SystemTime {
+        self.state().clock
+    }
+
     pub(super) fn leap(&self, by: Duration) {
         self.state().clock += by;
     }
