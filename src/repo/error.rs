@@ -414,7 +414,7 @@ impl RepoError {
             Self::ShallowHistory => Some("git fetch --unshallow, then the same again".to_owned()),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Remote(RemoteError::CannotCollect { remote, .. }) => {
-                Some(format!("modver verify --remote {remote} --repair"))
+                Some(format!("modver verify --remote={remote} --deep --repair"))
             }
             Self::Remote(RemoteError::LeaseLost { .. } | RemoteError::Unsettled { .. }) => {
                 Some("the same again".to_owned())
