@@ -49,8 +49,17 @@ impl RemoteStore {
             format!("{{\"holder\":{}}}\n", serde_json::Value::from(holder)).into_bytes(),
         )?;
         let written = self.transport().stat(&key)?.ok_or_else(|| self.lease_lost())?;
+        let since = match self.moment(&key, written.modified) {
+            Ok(since) => since,
+            Err(error) => {
+                // It would be of no use, and stay.
+                self.delete_if_allowed(&key)?;
+                fs::remove_file(&path)?;
+                return Err(error);
+            }
+        };
         Ok(Lease {
-            since: self.moment(&key, written.modified)?,
+            since,
             remote: self,
             key,
             file,
