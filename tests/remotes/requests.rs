@@ -117,7 +117,7 @@ fn wrong_credentials_are_named_with_what_to_do() {
             "{refused}"
         );
         assert!(
-            refused.err().contains("\nhint: modver remote modify NAME profile "),
+            refused.err().contains("\nhint: modver remote modify origin profile "),
             "{refused}"
         );
         assert!(!refused.err().contains("not-the-secret"), "{refused}");
