@@ -9,85 +9,10 @@ Sets: big   one file of 4 GiB of random bytes; then 1 MiB inserted in its middle
 --scale 0.01 tries the script on little data. Needs only Python 3 and git; DVC is left out if it is not there.
 Every figure is the median of --runs whole-process wall times; peak memory is of the largest process.
 """
-import argparse, os, platform, random, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, os, shutil, sys, tempfile
 
-MiB = 1 << 20
-
-
-def run(argv, cwd, env=None, check=True):
-    """Runs a command; returns (wall seconds, peak MiB, stdout)."""
-    start = time.monotonic()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = subprocess.Popen(argv, cwd=cwd, env=env, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        text = out.read().decode(errors="replace")
-        if check and child.returncode:
-            sys.exit(f"{argv} failed with {child.returncode}:\n{text}\n{err.read().decode(errors='replace')}")
-    return wall, usage.ru_maxrss / 1024, text
-
-
-def random_file(path, size, seed):
-    rng = random.Random(seed)
-    with open(path, "wb") as f:
-        while size:
-            n = min(size, 16 * MiB)
-            f.write(rng.randbytes(n))
-            size -= n
-
-
-def make_big(root, scale):
-    os.makedirs(root)
-    random_file(f"{root}/rand.bin", int(4096 * scale) * MiB, 1)
-
-
-def change_big(root):
-    path = f"{root}/rand.bin"
-    size = os.stat(path).st_size
-    with open(path, "rb") as src, open(path + ".new", "wb") as dst:
-        left = size // 2
-        while left:
-            left -= dst.write(src.read(min(left, 16 * MiB)))
-        dst.write(random.Random(2).randbytes(MiB))
-        shutil.copyfileobj(src, dst, 16 * MiB)
-    os.rename(path + ".new", path)
-
-
-def many_files(scale):
-    for d in range(100):
-        for f in range(max(1, int(1000 * scale))):
-            yield d, f
-
-
-def make_many(root, scale):
-    rng = random.Random(3)
-    for d, f in many_files(scale):
-        if f == 0:
-            os.makedirs(f"{root}/d{d:03}")
-        with open(f"{root}/d{d:03}/f{f:05}.bin", "wb") as out:
-            out.write(rng.randbytes(rng.randrange(2048, 6145)))
-
-
-def change_many(root):
-    rng = random.Random(4)
-    n = 0
-    for d, _, files in sorted(os.walk(root)):
-        for name in sorted(files):
-            n += 1
-            if n % 100 == 0:
-                path = os.path.join(d, name)
-                data = rng.randbytes(os.stat(path).st_size)
-                os.unlink(path)
-                with open(path, "wb") as out:
-                    out.write(data)
-
-
-def drop_dir(path):
-    if os.path.isdir(path):
-        shutil.rmtree(path)
+from measure import (MiB, change_big, change_many, drop_dir, du, environment, figure, machine, make_big, make_many, median, run,
+                     write_between)
 
 
 class Tool:
@@ -105,17 +30,6 @@ class Tool:
 
     def __call__(self, *args, check=True):
         return run([*self.argv, *args], self.repo, self.env, check)
-
-
-def median(samples):
-    return statistics.median(w for w, *_ in samples), max(m for _, m, *_ in samples)
-
-
-def du(path):
-    total = 0
-    for d, _, files in os.walk(path):
-        total += sum(os.lstat(os.path.join(d, f)).st_size for f in files)
-    return total
 
 
 def bench_set(name, make, change, options, env, rows):
@@ -196,12 +110,6 @@ def bench_set(name, make, change, options, env, rows):
     drop_dir(source)
 
 
-def figure(operation, value):
-    if operation.startswith("bytes"):
-        return f"{value / MiB:.2f} MiB"
-    return f"{value:.2f} s" if value >= 0.1 else f"{value * 1000:.0f} ms"
-
-
 def table(rows):
     lines = []
     for name in dict.fromkeys(row[0] for row in rows):
@@ -237,26 +145,19 @@ def main():
     options.work = os.path.abspath(options.work or tempfile.mkdtemp(prefix="modver-bench-"))
     os.makedirs(options.work, exist_ok=True)
     home = f"{options.work}/home"
-    os.makedirs(home, exist_ok=True)
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MODVER_", "DVC_", "GIT_"))}
-    env |= {"HOME": home, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_AUTHOR_NAME": "b", "GIT_AUTHOR_EMAIL": "b@b", "GIT_COMMITTER_NAME": "b", "GIT_COMMITTER_EMAIL": "b@b"}
+    env = environment(home)
     sets = {"big": (make_big, change_big), "many": (make_many, change_many)}
     rows = []
     for name in options.sets.split(","):
         bench_set(name, *sets[name], options, env, rows)
     version = run([options.modver, "--version"], options.work, env)[2].strip()
     dvc = run([options.dvc, "--version"], options.work, env)[2].strip() if options.dvc else "none"
-    text = (f"{version}, DVC {dvc}; {os.cpu_count()} cores, {platform.machine()}, Linux {platform.release().split('-')[0]}; "
+    text = (f"{version}, DVC {dvc}; {machine()}; "
             f"warm page cache; modver: median of {options.runs}, DVC: one run; scale {options.scale:g}.\n"
             f"\"of its limit\" divides by the `cp`, `cp` + `sync` or `find` time of the same run.\n\n" + table(rows))
     print(text)
     if options.write:
-        with open(options.write) as f:
-            before, rest = f.read().split("<!-- compare -->")
-            _, after = rest.split("<!-- /compare -->")
-        with open(options.write, "w") as f:
-            f.write(f"{before}<!-- compare -->\n{text}\n<!-- /compare -->{after}")
+        write_between(options.write, "compare", text)
     drop_dir(home)
 
 

@@ -12,9 +12,9 @@ files      a stage that depends on 100,000 files; nothing changed; with the call
 Needs Python 3 and git. DVC is left out if it is not there, and where it would take many minutes.
 Every figure is the median of --runs whole-process wall times (of DVC: of one to three).
 """
-import argparse, json, os, platform, shutil, statistics, subprocess, sys, tempfile
+import argparse, json, os, shutil, statistics, sys, tempfile
 
-from compare import drop_dir, figure, run
+from measure import drop_dir, environment, figure, machine, run, write_between
 
 CHAIN = 10
 
@@ -196,10 +196,7 @@ def main():
     options.dvc = options.dvc and os.path.abspath(options.dvc)
     options.work = os.path.abspath(options.work or tempfile.mkdtemp(prefix="modver-bench-"))
     home = f"{options.work}/home"
-    os.makedirs(home, exist_ok=True)
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MODVER_", "DVC_", "GIT_"))}
-    env |= {"HOME": home, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_AUTHOR_NAME": "b", "GIT_AUTHOR_EMAIL": "b@b", "GIT_COMMITTER_NAME": "b", "GIT_COMMITTER_EMAIL": "b@b"}
+    env = environment(home)
     sets = {"unchanged": bench_unchanged, "plan": bench_plan, "sleep": bench_sleep, "trivial": bench_trivial, "files": bench_files}
     rows = []
     for name in options.only.split(","):
@@ -208,15 +205,11 @@ def main():
         print(table(rows), file=sys.stderr)
     version = run([options.modver, "--version"], options.work, env)[2].strip()
     dvc = run([options.dvc, "--version"], options.work, env)[2].strip() if options.dvc else "none"
-    text = (f"{version}, DVC {dvc}; {os.cpu_count()} cores, {platform.machine()}, Linux {platform.release().split('-')[0]}; "
+    text = (f"{version}, DVC {dvc}; {machine()}; "
             f"warm page cache; modver: median of {options.runs}, DVC: of one to three; scale {options.scale:g}.\n\n" + table(rows))
     print(text)
     if options.write:
-        with open(options.write) as f:
-            before, rest = f.read().split("<!-- pipelines -->")
-            _, after = rest.split("<!-- /pipelines -->")
-        with open(options.write, "w") as f:
-            f.write(f"{before}<!-- pipelines -->\n{text}\n<!-- /pipelines -->{after}")
+        write_between(options.write, "pipelines", text)
     drop_dir(home)
 
 

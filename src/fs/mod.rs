@@ -13,6 +13,7 @@
 
 mod append;
 mod dir;
+mod direct;
 pub mod fault;
 mod lock;
 mod probe;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use append::AppendFile;
 pub use dir::{Dir, DirEntry, FileKind, Stat, reserve_file, stat_file};
+pub use direct::{DirectBuffer, open_direct, read_range};
 pub use std::fs::File;
 
 pub use lock::{FileLock, LockKind};

@@ -69,6 +69,14 @@ pub struct Location {
     pub chunk: Slot,
 }
 
+impl Location {
+    /// Where the body ends in the pack file.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.offset + self.chunk.stored_len as u64
+    }
+}
+
 /// How a file of more than one chunk is put together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {

@@ -81,7 +81,7 @@ impl FetchPlan {
         let mut requests: Vec<Request> = Vec::new();
         for (i, &need) in self.needs.slots.iter().enumerate() {
             let location = self.needs.location(need)?;
-            let bytes = location.offset..location.offset + u64::from(location.chunk.stored_len);
+            let bytes = location.offset..location.end();
             match requests.last_mut() {
                 Some(last)
                     if last.pack == need.0

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::Cache;
 use crate::chunk;
+use crate::fs::DirectBuffer;
 use crate::hash::{ChunkId, FileId, Hasher, PackId};
 use crate::store::codec::Decoder;
 use crate::store::pack::PackFile;
@@ -146,6 +147,7 @@ impl Cache {
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 let mut batch = Vec::with_capacity(BATCH);
+                let mut bodies = DirectBuffer::default();
                 let mut locations = self.locations(recipe).peekable();
                 while locations.peek().is_some() {
                     batch.clear();
@@ -159,7 +161,7 @@ impl Cache {
                     let buffers = recycled.try_recv().unwrap_or_default();
                     let decoded = match failed {
                         Some(error) => Err(error),
-                        None => self.decode_batch(&batch, buffers),
+                        None => self.decode_batch(&batch, &mut bodies, buffers),
                     };
                     let stop = decoded.is_err();
                     // The receiver hangs up when `out` has failed.
@@ -185,17 +187,36 @@ impl Cache {
         Ok(len)
     }
 
-    fn decode_batch(&self, batch: &[Location], mut buffers: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
+    fn decode_batch(
+        &self,
+        batch: &[Location],
+        bodies: &mut DirectBuffer,
+        mut buffers: Vec<Vec<u8>>,
+    ) -> Result<Vec<Vec<u8>>> {
         buffers.resize_with(batch.len(), || Vec::with_capacity(chunk::MAX));
-        buffers
-            .par_iter_mut()
-            .zip(batch)
-            .with_min_len(8)
-            .map_init(
-                || Reader::new(self),
-                |reader, (out, location)| reader.decode(location, out),
-            )
-            .collect::<Result<()>>()?;
+        let mut out = &mut buffers[..];
+        // Neighbours in a pack are read together.
+        for run in batch.chunk_by(|a, b| a.pack == b.pack && a.end() == b.offset) {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else {
+                continue;
+            };
+            let (here, rest) = out.split_at_mut(run.len());
+            out = rest;
+            let pack = self.open_pack(&first.pack)?;
+            let bytes = pack.read_bodies(first.offset, last.end() - first.offset, bodies)?;
+            here.par_iter_mut()
+                .zip(run)
+                .with_min_len(8)
+                .map_init(Decoder::new, |decoder, (out, location)| {
+                    let start = (location.offset - first.offset) as usize;
+                    let slot = &location.chunk;
+                    bytes
+                        .get(start..start + slot.stored_len as usize)
+                        .and_then(|body| decoder.decode(slot.codec, body, slot.raw_len, out).ok())
+                        .ok_or_else(|| damaged(location))
+                })
+                .collect::<Result<()>>()?;
+        }
         Ok(buffers)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::{END_MAGIC, HEADER_LEN, MAGIC, MAX_FILE_LEN, SLOT_LEN, TRAILER_LEN};
 use crate::chunk;
@@ -174,6 +175,8 @@ pub struct PackFile {
     path: PathBuf,
     id: PackId,
     len: u64,
+    /// For reads of many bodies past the page cache; decided at the first of them.
+    direct: OnceLock<Option<File>>,
 }
 
 impl PackFile {
@@ -189,6 +192,7 @@ impl PackFile {
             path: path.to_owned(),
             id,
             len,
+            direct: OnceLock::new(),
         })
     }
 
@@ -209,14 +213,37 @@ impl PackFile {
     /// # Errors
     /// [`StoreError::DamagedPack`] when the file is too short for that, or it cannot be read.
     pub fn read_body(&self, offset: u64, len: u32, buf: &mut Vec<u8>) -> Result<()> {
-        if offset.checked_add(u64::from(len)).is_none_or(|end| end > self.len) {
-            return Err(StoreError::DamagedPack {
-                pack: self.id,
-                defect: "it is shorter than the index says",
-            });
-        }
+        self.end_of(offset, u64::from(len))?;
         buf.resize(len as usize, 0);
         Ok(fs::read_exact_at(&self.file, &self.path, buf, offset)?)
+    }
+
+    /// `len` bytes at `offset`: many bodies in a row, which are needed once. Past the page cache, unless the pack is in it.
+    ///
+    /// # Errors
+    /// As [`PackFile::read_body`].
+    pub fn read_bodies<'b>(&self, offset: u64, len: u64, buffer: &'b mut fs::DirectBuffer) -> Result<&'b [u8]> {
+        let end = self.end_of(offset, len)?;
+        let direct = self
+            .direct
+            .get_or_init(|| fs::open_direct(&self.path, &self.file, offset));
+        Ok(fs::read_range(
+            (&self.file, direct.as_ref()),
+            &self.path,
+            offset..end,
+            buffer,
+        )?)
+    }
+
+    /// Where these bytes end.
+    fn end_of(&self, offset: u64, len: u64) -> Result<u64> {
+        offset
+            .checked_add(len)
+            .filter(|&end| end <= self.len)
+            .ok_or(StoreError::DamagedPack {
+                pack: self.id,
+                defect: "it is shorter than the index says",
+            })
     }
 
     /// Reads the table.

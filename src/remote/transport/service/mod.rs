@@ -41,7 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use opendal::options::{ListOptions, ReadOptions, WriteOptions};
+use opendal::options::{ListOptions, WriteOptions};
 use opendal::{Buffer, HttpTransporter, OperationContext, Operator};
 use reqsign_core::{Env as _, OsEnv};
 
@@ -64,6 +64,8 @@ const SINGLE_PUT: usize = 128 << 20;
 const PART: usize = 64 << 20;
 /// The largest object that is read whole where ranges cannot be had.
 const WHOLE: u64 = 1 << 30;
+/// Memory that is set aside for a range before any of it arrives, at most.
+const ONE_PIECE: u64 = 16 << 20;
 
 /// Work of a service.
 type Work<'a, T> = Pin<Box<dyn Future<Output = opendal::Result<T>> + Send + 'a>>;
@@ -466,13 +468,14 @@ impl Transport for ServiceTransport {
         let wanted = range.end - range.start;
         // A service that ignores the header would send everything.
         let call = Call::limited(wanted);
-        let options = ReadOptions {
-            range: range.clone().into(),
-            ..ReadOptions::default()
-        };
-        let read = self.run(key, call, async |operator, _| operator.read_options(key, options).await)?;
+        let read = self.run(key, call, async |operator, _| {
+            // As it arrives into one piece of memory: what many calls at once hold would be twice as much otherwise.
+            let mut bytes = Vec::with_capacity(wanted.min(ONE_PIECE) as usize);
+            let reader = operator.reader(key).await?;
+            reader.read_into(&mut bytes, range.clone()).await.map(|_| bytes)
+        })?;
         match read {
-            Ok(buffer) if buffer.len() as u64 == wanted => Ok(buffer.to_vec()),
+            Ok(bytes) if bytes.len() as u64 == wanted => Ok(bytes),
             Ok(_) => Err(outside()),
             Err(failed) if failed.says_beyond_the_end() => Err(outside()),
             Err(failed) if failed.call.seen().failure == Some(Failure::TooLarge) => {
