@@ -240,7 +240,7 @@ fn a_clone_that_does_not_know_enough_removes_nothing() {
     assert!(
         refused
             .err()
-            .ends_with("hint: modver verify --remote origin --repair\n"),
+            .ends_with("hint: modver verify --remote=origin --deep --repair\n"),
         "{refused}"
     );
     refused.fails(1);

@@ -129,10 +129,7 @@ mod tests {
         let pace = Pace::new(Arc::clone(&progress), Some(1024));
         progress.interrupt();
         let stopped = || {
-            TransportError::Interrupted(super::super::Place {
-                remote: "r".into(),
-                key: String::new(),
-            })
+            TransportError::Interrupted(super::super::Place::new("r", ""))
         };
         assert!(pace.block(1 << 30, stopped).is_err());
     }

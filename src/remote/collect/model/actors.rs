@@ -209,9 +209,7 @@ impl Process {
                 let version = known[self.dice.below(known.len() as u64) as usize];
                 (version, history.versions[&version].clone())
             };
-            if !history.named.contains_key(&version) {
-                history.named.insert(version, fresh);
-            }
+            history.named.entry(version).or_insert(fresh);
             let times = history.named[&version];
             let mut lineage: Vec<Vec<u64>> = Vec::new();
             for (earlier, _) in history

@@ -261,7 +261,7 @@ impl Transport for Line {
     fn put(&self, key: &str, body: &Body, mode: PutMode) -> Result<PutOutcome> {
         let bytes = match body {
             Body::Bytes(bytes) => bytes.to_vec(),
-            Body::File(path) => crate::fs::read(path, u64::MAX).unwrap(),
+            Body::File(path) => crate::fs::read(path, 1 << 30).unwrap(),
         };
         self.world.request(self.actor, &format!("put {key}"), |state| {
             if mode == PutMode::IfAbsent && state.objects.contains_key(key) {
