@@ -128,9 +128,7 @@ mod tests {
         let progress = Arc::new(Progress::new());
         let pace = Pace::new(Arc::clone(&progress), Some(1024));
         progress.interrupt();
-        let stopped = || {
-            TransportError::Interrupted(super::super::Place::new("r", ""))
-        };
+        let stopped = || TransportError::Interrupted(super::super::Place::new("r", ""));
         assert!(pace.block(1 << 30, stopped).is_err());
     }
 }
