@@ -300,7 +300,7 @@ impl RemoteStore {
                 unlisted,
                 ..Catalog::default()
             };
-            for &id in ids.keys() {
+            for &id in ids.keys().collect::<BTreeSet<_>>() {
                 match self.run(&dir, id) {
                     Ok(run) => catalog.sound.push(Arc::new(run)),
                     Err(RemoteError::Store(StoreError::DamagedRun { run, defect })) => {

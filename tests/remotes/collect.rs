@@ -69,7 +69,7 @@ fn a_deleted_branch_goes_in_two_steps() {
     assert!(
         young
             .err()
-            .starts_with("kept: 1 version that no commit in scope names: pushed from here lately"),
+            .starts_with("kept: 1 version that no commit in scope names: pushed within"),
         "{young}"
     );
     assert_eq!(young.ok(), "nothing to remove on `origin`");
@@ -296,6 +296,11 @@ fn packs_that_are_mostly_dead_are_written_anew() {
     let now = ["--yes", "--grace", "0", "--claims-older-than", "0"];
     let plain = gc(s.repo(), &[&now[..], &["--no-repack"]].concat());
     assert!(!plain.out().contains("moved"), "{plain}");
+    let dry = gc(s.repo(), &now[1..]);
+    assert!(
+        dry.out().contains("would move ") && !dry.out().contains("mark 0 B"),
+        "{dry}"
+    );
     let after = gc(s.repo(), &now);
     assert!(
         after

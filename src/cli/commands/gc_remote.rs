@@ -62,7 +62,7 @@ impl Render for RemoteGcOutcome {
         let marked = &self.collection.marked;
         for keeping in marked.keeping.iter().filter(|keeping| keeping.roots > 0) {
             let whose = if keeping.repository == self.repository {
-                "pushed from here lately, or claimed long ago together with what is needed".to_owned()
+                "pushed within --claims-older-than days, or together with what is needed".to_owned()
             } else {
                 format!("claimed by {} ({})", keeping.repository, keeping.id)
             };

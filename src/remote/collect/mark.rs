@@ -239,12 +239,13 @@ impl RemoteStore {
         condemned: &Condemned,
         used_shards: &HashSet<ShardId>,
         used_packs: &HashSet<PackId>,
+        moved: &HashMap<PackId, Moved>,
         old: Age,
         text: &mut TombstoneText,
     ) -> Result<()> {
         // What roots needed that are dead: nobody is about to say what it is for.
         let named: HashSet<ShardId> = snapshot.roots.values().flatten().flatten().copied().collect();
-        let mut described: HashSet<PackId> = HashSet::new();
+        let mut described: HashSet<PackId> = moved.keys().copied().collect();
         for id in named.difference(used_shards).filter(|id| there.shards.contains_key(id)) {
             if let Some(shard) = of_one_object(self.shard(*id))? {
                 described.extend(shard.packs().map(|pack| pack.id));
