@@ -17,6 +17,8 @@ use crate::store::{Cache, PackKind, StoreError, Stored, Transaction, chunk_ids};
 const MAX_HOLE: u64 = 256 * 1024;
 /// Bytes of one request, about.
 const REQUEST: u64 = 8 << 20;
+/// Requests at once: each holds its bytes until they are verified, so this bounds the memory of a fetch.
+const AT_ONCE: usize = 10;
 
 /// What a fetch did.
 #[derive(Debug, Default)]
