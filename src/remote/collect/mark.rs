@@ -114,7 +114,16 @@ impl RemoteStore {
             now,
             least: ORPHANS.min(options.grace),
         };
-        self.find_unused(&snapshot, &there, &condemned, &used_shards, &used_packs, old, &mut text)?;
+        self.find_unused(
+            &snapshot,
+            &there,
+            &condemned,
+            &used_shards,
+            &used_packs,
+            &moved,
+            old,
+            &mut text,
+        )?;
         text.roots.sort_unstable();
         (marked.shards, marked.packs) = (text.shards.len() as u64, text.packs.len() as u64);
         marked.bytes = text.bytes;
