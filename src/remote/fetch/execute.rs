@@ -152,7 +152,7 @@ impl FetchPlan {
     ) -> Result<(u64, Failed)> {
         let received = AtomicU64::new(0);
         let failed = Mutex::new(Failed::new());
-        in_parallel(remote.jobs(), requests, |request| {
+        in_parallel(remote.jobs().min(AT_ONCE), requests, |request| {
             let bytes = self.receive_one(remote, transaction, request, &failed)?;
             received.fetch_add(bytes, Relaxed);
             Ok(())
