@@ -88,7 +88,7 @@ impl Render for RemoteGcOutcome {
         if marked.unreadable_listing {
             writeln!(
                 out,
-                "packs stay as they are: a directory's listing cannot be had\n{hint} modver verify --remote {}",
+                "packs stay as they are: a directory's listing cannot be had\n{hint} modver verify --remote={} --deep",
                 self.remote
             )?;
         }
