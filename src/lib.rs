@@ -14,7 +14,7 @@
 //! 3 object
 //! 2 store
 //! 1 config | chunk
-//! 0 hash | path | fs | progress
+//! 0 hash | path | fs | progress | time | causes
 //! ```
 //!
 //! The files on disk are described in `docs/formats.md`, the words in `docs/architecture.md`.
@@ -27,6 +27,7 @@
     )
 )]
 
+pub mod causes;
 pub mod chunk;
 pub mod cli;
 pub mod config;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// Layers from low to high. Modules on one line never import each other, but on the lowest.
 const LAYERS: &[&[&str]] = &[
-    &["hash", "path", "fs", "progress", "time"],
+    &["hash", "path", "fs", "progress", "time", "causes"],
     &["config", "chunk"],
     &["store"],
     &["object"],

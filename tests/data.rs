@@ -36,21 +36,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use support::{Scratch, digest};
-
-/// Bytes that do not compress and differ by `seed`.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(len + 8);
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
+use support::{Scratch, digest, noise};
 
 fn name(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)

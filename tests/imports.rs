@@ -24,21 +24,7 @@ mod web;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{Repo, Scratch};
-
-/// Bytes that look random and are the same each time.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
+use support::{Repo, Scratch, noise};
 
 /// A scratch place with `source/` (a repository with data, whose remote is `store/` beside it, not pushed yet),
 /// `repo/` (an empty repository that uses modver) and `out/` (outside of all).

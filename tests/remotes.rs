@@ -38,25 +38,15 @@ mod several;
 #[path = "remotes/share.rs"]
 mod share;
 mod support;
+#[path = "remotes/unlisted.rs"]
+mod unlisted;
+#[path = "support/web.rs"]
+mod web;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{Repo, Scratch};
-
-/// Bytes that look random and are the same each time.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
+use support::{Repo, Scratch, noise};
 
 /// A repository whose remote is the directory `remote/` beside it.
 fn with_dir_remote() -> Scratch {

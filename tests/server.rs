@@ -19,6 +19,8 @@ mod resume;
 mod run;
 #[path = "server/share.rs"]
 mod share;
+#[path = "server/slow.rs"]
+mod slow;
 mod support;
 #[path = "server/tokens.rs"]
 mod tokens;
@@ -31,21 +33,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use support::{Repo, Scratch};
-
-/// Bytes that look random and are the same each time.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
+use support::{Repo, Scratch, noise};
 
 /// A running `modver serve`, killed at the end.
 struct Serve {

@@ -12,6 +12,12 @@
 #[path = "support/servers.rs"]
 mod servers;
 mod support;
+#[cfg(feature = "webhdfs")]
+#[path = "support/web.rs"]
+mod web;
+#[cfg(feature = "webhdfs")]
+#[path = "support/webhdfs.rs"]
+mod webhdfs;
 
 use servers::{AZURE_ACCOUNT, AZURE_KEY, Kind, Server};
 use support::Scratch;
@@ -68,8 +74,13 @@ fn round_trip(s: &Scratch, add: &[&str], secrets: &[(&str, &str)]) {
 }
 
 fn with_sftp(server: &Server) -> Scratch {
+    with_ssh(server, "bin")
+}
+
+/// A repository in which `ssh` is the program in this directory of the server's.
+fn with_ssh(server: &Server, bin: &str) -> Scratch {
     let mut s = Scratch::new();
-    let bin = server.dir.path().join("bin");
+    let bin = server.dir.path().join(bin);
     let path = std::env::join_paths(
         [bin]
             .into_iter()
@@ -183,23 +194,79 @@ fn sftp() {
     let url = format!("ssh://{}{}/trip", server.address, server.dir.path().display());
     round_trip(&s, &[&url], &[]);
     let repo = s.repo();
-    let key = server.dir.path().join("other");
-    // The key that the server does not know, and a server whose key is not known.
-    repo.modver(["remote", "modify", "--local", "store", "keyfile", key.to_str().unwrap()])
-        .ok();
-    let refused = repo.modver(["doctor", "--remote", "store"]);
-    // The configuration of this test names the right key, too.
-    refused.ok();
     let unknown = url.replace("127.0.0.1", "localhost");
     let added = repo.modver(["remote", "add", "unknown", &unknown]);
     let notes = added.err();
     assert!(
-        notes.contains("the key of the host is not known") && notes.contains("hint: ssh localhost"),
+        notes.contains("the key of the host is not known")
+            && notes.contains(&format!("hint: ssh -p {} localhost", server.port())),
         "{notes}"
     );
     added.ok();
     let closed = repo.modver(["remote", "add", "closed", "ssh://127.0.0.1:1/srv"]);
     assert!(closed.err().contains("cannot reach"), "{closed}");
+}
+
+/// A key that the server does not know, none, one that is not there, one that is damaged; and the right one.
+#[test]
+fn keys_for_ssh() {
+    let Some(server) = Kind::Sshd.start() else { return };
+    let s = with_ssh(server, "keyless");
+    let repo = s.repo();
+    let url = format!("ssh://{}{}/keys", server.address, server.dir.path().display());
+    s.write("broken", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n");
+    std::fs::set_permissions(s.path("broken"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let added = repo.modver(["remote", "add", "store", &url]);
+    let notes = added.err();
+    assert!(
+        notes.contains("credentials were refused by remote `ssh://")
+            && notes.contains("Permission denied (publickey"),
+        "{notes}"
+    );
+    added.ok();
+    s.write("data.bin", "data");
+    repo.modver(["add", "data.bin"]).ok();
+    let file = |name: &str| server.dir.path().join(name).display().to_string();
+    for (key, said) in [
+        (file("other"), "Permission denied (publickey"),
+        (file("not-there"), "there is no key file"),
+        (s.path("broken").display().to_string(), "credentials were refused"),
+    ] {
+        repo.modver(["remote", "modify", "--local", "store", "keyfile", &key])
+            .ok();
+        let refused = repo.modver(["push"]);
+        let shown = refused.err();
+        assert!(shown.contains(said), "{key}: {refused}");
+        assert!(
+            shown.contains("hint: ssh-add, or modver remote modify --local store keyfile FILE"),
+            "{refused}"
+        );
+        refused.fails(1);
+    }
+    repo.modver(["remote", "modify", "--local", "store", "keyfile", &file("user")])
+        .ok();
+    repo.modver(["push"]).ok();
+
+    // A server whose key is not the one that is known of it.
+    let known = s.root().join("known");
+    let host_key = std::fs::read_to_string(server.dir.path().join("other.pub")).unwrap();
+    std::fs::write(&known, format!("[127.0.0.1]:{} {host_key}", server.port())).unwrap();
+    let ssh = s.root().join("bin/ssh");
+    std::fs::create_dir(s.root().join("bin")).unwrap();
+    let real = std::fs::read_to_string(server.dir.path().join("keyless/ssh")).unwrap();
+    let script = real.replace("\"$@\"", &format!("-o UserKnownHostsFile={} \"$@\"", known.display()));
+    std::fs::write(&ssh, script).unwrap();
+    std::fs::set_permissions(&ssh, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut path = s.root().join("bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    let pushed = support::Output::of(repo.command(env!("CARGO_BIN_EXE_modver")).env("PATH", path).arg("push"));
+    let shown = pushed.err();
+    assert!(
+        shown.contains("the key of the host is not the one it had") && shown.contains("somebody may be in between"),
+        "{pushed}"
+    );
+    pushed.fails(1);
 }
 
 /// What is half written does not have a key and is swept a day later.
@@ -217,4 +284,25 @@ fn leftovers_of_others_are_swept() {
     file.set_modified(old).unwrap();
     s.repo().modver(["remote", "add", "store", &url]).ok();
     assert!(!root.join("tmp/old").exists() && root.join("tmp/new").exists());
+}
+
+/// The server is in this process; reads and writes go by way of its data node.
+#[cfg(feature = "webhdfs")]
+#[test]
+fn hdfs() {
+    let s = Scratch::new();
+    let server = webhdfs::start(&s.root().join("hdfs"));
+    std::fs::create_dir(s.root().join("hdfs")).unwrap();
+    let url = server.url.replace("http:", "webhdfs:") + "/trip";
+    round_trip(&s, &[&url, "-o", "user=me"], &[]);
+    let opened = server
+        .requests()
+        .iter()
+        .any(|request| request.starts_with("GET /data/trip/packs/"));
+    assert!(opened, "{:?}", server.requests());
+    let repo = s.repo();
+    repo.modver(["remote", "modify", "store", "user", "somebody"]).ok();
+    let refused = repo.modver(["doctor", "--remote", "store"]);
+    assert!(refused.out().contains("credentials were refused"), "{refused}");
+    refused.fails(1);
 }

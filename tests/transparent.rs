@@ -27,21 +27,7 @@ mod names;
 #[path = "transparent/places.rs"]
 mod places;
 
-use support::{Repo, Scratch};
-
-/// Bytes that do not compress and differ by `seed`.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(len + 8);
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
-}
+use support::{Repo, Scratch, noise};
 
 /// A repository with a remote beside it, in which `*.bin` is transparent; committed.
 fn ready() -> Scratch {

@@ -30,6 +30,12 @@ mod sealed;
 mod servers;
 #[path = "transport/services.rs"]
 mod services;
+#[cfg(feature = "webhdfs")]
+#[path = "support/web.rs"]
+mod web;
+#[cfg(feature = "webhdfs")]
+#[path = "support/webhdfs.rs"]
+mod webhdfs;
 
 use std::sync::Arc;
 use std::time::Duration;

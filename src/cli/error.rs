@@ -1,6 +1,5 @@
 //! What can go wrong in a command, and how it is said: `error:`, `caused by:`, `hint:` with a command to type.
 
-use std::error::Error;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
@@ -188,46 +187,5 @@ fn exit_of_store(error: &StoreError) -> Exit {
         error if error.is_damage() => Exit::Corruption,
         StoreError::Locked { .. } => Exit::Locked,
         _ => Exit::Failure,
-    }
-}
-
-/// The messages of an error and of its causes, outermost first, without the ones that only repeat.
-pub(crate) fn chain(error: &dyn Error) -> Vec<String> {
-    let mut messages = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if messages.last().is_none_or(|last| !last.ends_with(&message)) {
-            messages.push(message);
-        }
-        cause = error.source();
-    }
-    messages
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("{message}")]
-    struct Link {
-        message: &'static str,
-        source: Option<Box<Link>>,
-    }
-
-    fn link(message: &'static str, source: Option<Link>) -> Link {
-        Link {
-            message,
-            source: source.map(Box::new),
-        }
-    }
-
-    #[test]
-    fn repeated_causes_are_said_once() {
-        let error = link("a: b", Some(link("b", Some(link("b", Some(link("c", None)))))));
-        assert_eq!(chain(&error), ["a: b", "c"]);
-        let error = link("a", Some(link("b", None)));
-        assert_eq!(chain(&error), ["a", "b"]);
     }
 }

@@ -34,7 +34,7 @@ pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use probe::{Abilities, filesystem_type, probe};
 pub use random::random;
-pub use share::{Belongs, belongs, may_use, share};
+pub use share::{Belongs, belongs, give, may_use, share};
 pub use temp::{ClosedTemp, DIRECT_ALIGN, TempFile, alone_name};
 
 /// What was being done to a path when it failed.
@@ -170,17 +170,45 @@ pub fn read_exact_at(file: &fs::File, path: &Path, buf: &mut [u8], offset: u64) 
     std::os::unix::fs::FileExt::read_exact_at(file, buf, offset).map_err(at(Attempt::Read, path))
 }
 
-/// Maps a whole file for reading. The file must be one that is never changed in place (packs, shards, stat caches
-/// are only ever replaced by rename).
+/// Bytes of a file on a network file system that are read rather than mapped.
+const IN_MEMORY: u64 = 64 << 20;
+
+/// Maps a whole file for reading; on a file system that maps no files, its content is read into memory. The file must be
+/// one that is never changed in place (packs, shards, stat caches are only ever replaced by rename).
 ///
 /// # Errors
-/// When it cannot be opened or mapped.
+/// When it cannot be opened, mapped or read.
 #[allow(unsafe_code)]
 pub fn map(path: &Path) -> Result<Mmap> {
     let file = open(path)?;
+    // Privately: some network file systems map nothing that is shared.
     // SAFETY: the callers' files are immutable once they have their name; modver itself never writes to them in
     // place. Truncation by another program would raise SIGBUS, as it would for git's packs.
-    unsafe { Mmap::map(&file) }.map_err(at(Attempt::Map, path))
+    let mapped = unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file) };
+    mapped.or_else(|error| in_memory(&file, path, error))
+}
+
+/// The same for a file of which others may take the name away meanwhile. Where a map of it would end the process then (on
+/// network file systems a file is gone with its name), one of up to [`IN_MEMORY`] bytes is read into memory.
+///
+/// # Errors
+/// As [`map`].
+pub fn map_or_read(path: &Path) -> Result<Mmap> {
+    let file = open(path)?;
+    if probe::is_remote(&file) && stat_file(&file, path)?.size <= IN_MEMORY {
+        return in_memory(&file, path, io::ErrorKind::OutOfMemory.into());
+    }
+    map(path)
+}
+
+/// What stands for a map of a file that could not be mapped, for that reason.
+fn in_memory(file: &fs::File, path: &Path, error: io::Error) -> Result<Mmap> {
+    let len = usize::try_from(stat_file(file, path)?.size).unwrap_or(usize::MAX);
+    let Ok(mut memory) = memmap2::MmapMut::map_anon(len) else {
+        return Err(at(Attempt::Map, path)(error));
+    };
+    read_exact_at(file, path, &mut memory, 0)?;
+    memory.make_read_only().map_err(at(Attempt::Map, path))
 }
 
 /// Replaces `path` by a file with `bytes`, durably and atomically.
@@ -427,4 +455,24 @@ fn sync_dir(dir: &Path) -> Result<()> {
     fault::pass(Attempt::Sync, dir)?;
     let open = fs::File::open(dir).map_err(at(Attempt::Open, dir))?;
     open.sync_all().map_err(at(Attempt::Sync, dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_mapped_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        for content in [&b""[..], b"content"] {
+            let path = dir.path().join("file");
+            std::fs::write(&path, content).unwrap();
+            let file = open(&path).unwrap();
+            let read = in_memory(&file, &path, io::ErrorKind::Unsupported.into()).unwrap();
+            assert_eq!(&read[..], content);
+            assert_eq!(&map(&path).unwrap()[..], content);
+            assert_eq!(&map_or_read(&path).unwrap()[..], content);
+            assert!(!probe::is_remote(&file));
+        }
+    }
 }

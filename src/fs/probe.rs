@@ -94,14 +94,33 @@ pub fn filesystem_type(path: &Path) -> Result<String> {
         (0x7366_746e, "ntfs3"),
     ];
     let stat = rustix::fs::statfs(path).map_err(at(Attempt::Stat, path))?;
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the numbers have 32 bits, in fields whose type differs by platform"
-    )]
-    let number = stat.f_type as u32;
+    let number = number_of(&stat);
     let known = KNOWN.iter().find(|(magic, _)| *magic == number);
     Ok(known.map_or_else(|| format!("{number:#x}"), |(_, name)| (*name).to_owned()))
+}
+
+#[cfg(target_os = "linux")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the numbers have 32 bits, in fields whose type differs by platform"
+)]
+const fn number_of(stat: &rustix::fs::StatFs) -> u32 {
+    stat.f_type as u32
+}
+
+/// Whether a file is on a file system of another machine, or of a program, where an open file may be gone with its name:
+/// NFS, CIFS, SMB, 9P, BeeGFS, FUSE.
+#[cfg(target_os = "linux")]
+pub(super) fn is_remote(file: &File) -> bool {
+    const REMOTE: [u32; 6] = [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x1980_0202, 0x6573_5546];
+    rustix::fs::fstatfs(file).is_ok_and(|stat| REMOTE.contains(&number_of(&stat)))
+}
+
+/// The same where the system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub(super) const fn is_remote(_file: &File) -> bool {
+    false
 }
 
 /// The name of the type of the file system that `path` is on, where the system tells it.

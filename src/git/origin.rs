@@ -13,7 +13,7 @@ impl GitRepo {
     pub fn origin(&self) -> Option<String> {
         let repo = self.local();
         let names = repo.remote_names();
-        let name = match names.iter().any(|name| name.to_string() == "origin") {
+        let name = match names.iter().any(|name| *name == "origin") {
             true => "origin".to_owned(),
             false => names.iter().next()?.to_string(),
         };

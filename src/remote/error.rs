@@ -28,6 +28,14 @@ pub enum RemoteError {
         /// The remote's name.
         remote: String,
     },
+    /// Who writes must see all that is there.
+    #[error("cannot write to remote `{remote}`, whose objects cannot be listed")]
+    CannotList {
+        /// The remote's name.
+        remote: String,
+        /// Why not.
+        source: Box<TransportError>,
+    },
     /// A claim or tombstone cannot be read. It may name anything, so nothing is collected.
     #[error("cannot read `{key}` on remote `{remote}`: {problem}")]
     BadNote {
@@ -161,10 +169,7 @@ mod tests {
 
     #[test]
     fn a_body_that_ends_early_says_nothing_about_the_object() {
-        let place = || Place {
-            remote: "test".into(),
-            key: "k".into(),
-        };
+        let place = || Place::new("test", "k");
         let cut = RemoteError::from(TransportError::Truncated {
             place: place(),
             source: "cut off".into(),

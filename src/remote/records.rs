@@ -3,7 +3,6 @@
 
 use super::error::{RemoteError, Result};
 use super::store::RemoteStore;
-use super::transport::TransportError;
 use crate::hash::FileId;
 
 const PREFIX: &str = "records/";
@@ -30,8 +29,8 @@ impl RemoteStore {
             return Ok(Vec::new());
         }
         let objects = match self.transport().list(PREFIX) {
-            // Plain files behind HTTP: what was pushed can be read, runs cannot be found.
-            Err(TransportError::Unsupported { .. }) => return Ok(Vec::new()),
+            // What was pushed can be read where nothing can be listed; records of runs cannot be found.
+            Err(error) if error.is_refusal() => return Ok(Vec::new()),
             listed => listed?,
         };
         let name = |key: &str| key.rsplit('/').next()?.parse().ok();

@@ -166,7 +166,7 @@ impl ReplicaPlan {
         let packs_here = match self.from.packs() {
             Ok(packs) => Some(packs),
             // Plain files: it will be seen.
-            Err(RemoteError::Transport(TransportError::Unsupported { .. })) => None,
+            Err(RemoteError::Transport(error)) if error.is_refusal() => None,
             Err(error) => return Err(error),
         };
         let is_there = |pack: &PackInfo| packs_there.get(&pack.id) == Some(&pack.file_len);

@@ -46,6 +46,8 @@ struct Catalog {
     sound: Vec<Arc<CatalogRun>>,
     /// Those that cannot be used, and why. What only they name is not known.
     damaged: Vec<(RunId, &'static str)>,
+    /// Whether they were not listed, but named by `catalog/current`: that may be behind.
+    unlisted: bool,
 }
 
 #[derive(Default)]
@@ -220,30 +222,64 @@ impl RemoteStore {
         Ok(there)
     }
 
-    /// Names of the runs on the remote now.
+    /// Names of the runs on the remote now, for who changes them.
     pub(super) fn list_runs(&self) -> Result<BTreeSet<RunId>> {
         Ok(self.run_sizes()?.into_keys().collect())
     }
 
-    /// The runs on the remote now, and their lengths where these can be had without asking for each.
-    pub(super) fn run_sizes(&self) -> Result<HashMap<RunId, Option<u64>>> {
-        let objects = match self.transport.list("catalog/") {
-            Err(TransportError::Unsupported { .. }) => {
-                return Ok(self.current_runs()?.into_iter().map(|id| (id, None)).collect());
-            }
-            listed => listed?,
-        };
+    /// The runs that are listed, with their lengths.
+    fn run_sizes(&self) -> Result<HashMap<RunId, Option<u64>>> {
+        let objects = self.transport.list("catalog/")?;
         // Other names (`current`, leftovers of other programs) are not runs.
         let run = |object: &ObjectMeta| Some((object.key.strip_prefix("catalog/")?.parse().ok()?, Some(object.size)));
         Ok(objects.iter().filter_map(run).collect())
     }
 
-    /// The runs that `catalog/current` names, where objects cannot be listed. What pushed last has written it.
-    fn current_runs(&self) -> Result<BTreeSet<RunId>> {
+    /// The runs on the remote now, for who only reads, with their lengths where these can be had without asking for each;
+    /// and whether they were not listed: where that is refused, by plain files and by buckets that let their objects only
+    /// be got, `catalog/current` names them.
+    pub(super) fn readable_runs(&self) -> Result<(HashMap<RunId, Option<u64>>, bool)> {
+        match self.run_sizes() {
+            Err(RemoteError::Transport(error)) if error.is_refusal() => {
+                let named = self.current_runs(error)?;
+                Ok((named.into_iter().map(|id| (id, None)).collect(), true))
+            }
+            listed => Ok((listed?, false)),
+        }
+    }
+
+    /// Goes on only where objects can be listed: whoever writes must know all that is there.
+    pub(super) fn must_list(&self) -> Result<()> {
+        if !self.catalog()?.unlisted {
+            return Ok(());
+        }
+        match self.list_runs() {
+            Err(RemoteError::Transport(source)) if source.is_refusal() => Err(self.cannot_list(source)),
+            Err(error) => Err(error),
+            Ok(_) => {
+                self.refresh();
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn cannot_list(&self, source: TransportError) -> RemoteError {
+        RemoteError::CannotList {
+            remote: self.name.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    /// The runs that `catalog/current` names, where listing ended with `refused`. What pushed last has written it.
+    fn current_runs(&self, refused: TransportError) -> Result<BTreeSet<RunId>> {
         let bytes = match self.transport.get(CURRENT, MAX_CURRENT) {
             Ok(bytes) => bytes,
             // Nothing was pushed yet.
-            Err(TransportError::NotFound(_)) => return Ok(BTreeSet::new()),
+            Err(TransportError::NotFound(_)) if matches!(refused, TransportError::Unsupported { .. }) => {
+                return Ok(BTreeSet::new());
+            }
+            // Some refuse to say that there is no such object.
+            Err(error) if error.is_refusal() => return Err(refused.into()),
             Err(error) => return Err(error.into()),
         };
         let text = String::from_utf8_lossy(&bytes);
@@ -259,16 +295,21 @@ impl RemoteStore {
         let mut attempt = 0;
         let (ids, catalog) = 'again: loop {
             attempt += 1;
-            let ids = self.list_runs()?;
-            let mut catalog = Catalog::default();
-            for &id in &ids {
+            let (ids, unlisted) = self.readable_runs()?;
+            let mut catalog = Catalog {
+                unlisted,
+                ..Catalog::default()
+            };
+            for &id in ids.keys().collect::<BTreeSet<_>>() {
                 match self.run(&dir, id) {
                     Ok(run) => catalog.sound.push(Arc::new(run)),
                     Err(RemoteError::Store(StoreError::DamagedRun { run, defect })) => {
                         catalog.damaged.push((run, defect));
                     }
-                    // Merged into another run since it was listed.
-                    Err(RemoteError::Transport(TransportError::NotFound { .. })) if attempt < LIST_ATTEMPTS => {
+                    // Merged into another run since it was listed. Who may not list may not be told that, either.
+                    Err(RemoteError::Transport(error))
+                        if attempt < LIST_ATTEMPTS && (error.is_not_found() || unlisted && error.is_refusal()) =>
+                    {
                         continue 'again;
                     }
                     Err(error) => return Err(error),
@@ -278,7 +319,7 @@ impl RemoteStore {
         };
         for name in fs::list(&dir)? {
             // Temporary files may be another process's.
-            let is_old = |name: &str| name.parse::<RunId>().is_ok_and(|id| !ids.contains(&id));
+            let is_old = |name: &str| name.parse::<RunId>().is_ok_and(|id| !ids.contains_key(&id));
             if name.to_str().is_some_and(is_old) {
                 fs::remove_file(&dir.join(name))?;
             }
@@ -504,10 +545,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let transport = Arc::new(DirTransport::open(dir.path(), false).unwrap());
         let remote = RemoteStore::new("r", transport, dir.path().to_owned(), 1, Arc::default());
-        let place = || Place {
-            remote: "r".into(),
-            key: "k".into(),
-        };
+        let place = || Place::new("r", "k");
         let failing = || -> Result<()> {
             Err(RemoteError::from(TransportError::Server {
                 place: place(),

@@ -1,6 +1,7 @@
 //! Whether a remote has what its catalog says.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::error::{RemoteError, Result};
@@ -87,7 +88,7 @@ impl RemoteStore {
             ids.extend(named.into_iter().flatten());
         }
         let listed = if quick && !ids.is_empty() {
-            Some(self.shard_sizes()?)
+            unless_refused(self.shard_sizes())?
         } else {
             None
         };
@@ -115,9 +116,9 @@ impl RemoteStore {
             }
         }
         let there = if packs.is_empty() {
-            Default::default()
+            Some(Default::default())
         } else {
-            self.packs()?
+            unless_refused(self.packs())?
         };
         self.progress.start(
             Phase::Verifying,
@@ -132,7 +133,14 @@ impl RemoteStore {
             report.packs += 1;
             report.chunks += chunks;
             report.bytes += len;
-            let problem = match measured(there.get(&id), len) {
+            let told = match &there {
+                Some(there) => measured(there.get(&id), len),
+                None if quick => self
+                    .lacks(id, len.saturating_sub(1)..len)?
+                    .then(|| format!("it is not there, or does not have {len} bytes")),
+                None => None,
+            };
+            let problem = match told {
                 None if !quick => self.check_pack(id, len)?.then(|| "its content is damaged".to_owned()),
                 problem => problem,
             };
@@ -154,7 +162,7 @@ impl RemoteStore {
         let listed = if runs.is_empty() {
             HashMap::new()
         } else {
-            self.run_sizes()?
+            self.readable_runs()?.0
         };
         for run in runs {
             // One that is not listed any more was merged into another one.
@@ -176,7 +184,7 @@ impl RemoteStore {
         if !self.exists()? {
             return Ok(());
         }
-        for id in self.list_runs()? {
+        for id in self.readable_runs()?.0.into_keys() {
             // A local copy says nothing about the remote's.
             match self.run_again(id) {
                 // Merged into another one since it was listed.
@@ -245,6 +253,15 @@ impl RemoteStore {
         Ok(undescribed)
     }
 
+    /// Whether a pack does not have these bytes.
+    fn lacks(&self, id: PackId, range: Range<u64>) -> Result<bool> {
+        match self.transport().get_range(&pack_key(id), range) {
+            Ok(_) => Ok(false),
+            Err(TransportError::NotFound(_) | TransportError::OutOfRange { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Reads a pack; `true` when it is damaged.
     fn check_pack(&self, id: PackId, len: u64) -> Result<bool> {
         let mut hasher = Hasher::new();
@@ -261,6 +278,14 @@ impl RemoteStore {
             at = end;
         }
         Ok(PackId::from_bytes(hasher.finish()) != id)
+    }
+}
+
+/// What was listed; `None` where nothing can be listed, so that each object has to be asked for.
+fn unless_refused<T>(listed: Result<T>) -> Result<Option<T>> {
+    match listed {
+        Err(RemoteError::Transport(error)) if error.is_refusal() => Ok(None),
+        listed => listed.map(Some),
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! It never fails: what cannot be found out is a finding.
 
-use std::error::Error;
 use std::path::Path;
 
 use super::{OpenOptions, RepoError, Repository, Result, Settings};
+use crate::causes::in_one_line;
 use crate::fs;
 use crate::git::{self, GitRepo};
 use crate::store::Damage;
@@ -90,17 +90,12 @@ impl Diagnosis {
     }
 
     fn problem(&mut self, about: Subject, what: &str, error: &RepoError) {
-        let mut message = format!("{what}{error}");
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !message.ends_with(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
-            }
-            cause = error.source();
-        }
-        self.say(about, Level::Problem, message, error.hint());
+        self.say(
+            about,
+            Level::Problem,
+            format!("{what}{}", in_one_line(error)),
+            error.hint(),
+        );
     }
 
     fn check(&mut self, about: Subject, what: &str, checked: Result<()>) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::remedies::transport_hint;
 use crate::config::{ConfigError, Layer, RemoteName};
 use crate::fs::FsError;
 use crate::git::{FilterError, GitError, PatternProblem, PointerError};
@@ -10,8 +11,9 @@ use crate::object::{ObjectError, TreeError};
 use crate::path::{PathError, RepoPath};
 use crate::progress::Interrupted;
 use crate::remote::RemoteError;
-use crate::remote::transport::{KeyError, TransportError, UrlError};
+use crate::remote::transport::{KeyError, TransportError};
 use crate::store::StoreError;
+use crate::store::marker::MarkerError;
 use crate::workspace::{FailureReason, WorkspaceError};
 
 /// Result of a repository operation.
@@ -315,12 +317,6 @@ impl RepoError {
         }
     }
 
-    /// The command that helps with a remote of this name, if there is one.
-    #[must_use]
-    pub(crate) fn hint_for(&self, remote: &str) -> Option<String> {
-        self.hint().map(|hint| hint.replace("NAME", remote))
-    }
-
     /// The command that helps, if there is one.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -402,6 +398,15 @@ impl RepoError {
             Self::NotPushed { stage, .. } => Some(format!("modver repro {stage}   makes it where it is needed")),
             Self::IsDirectory { path } => Some(format!("modver ls {path}")),
             Self::Transport(error) | Self::Remote(RemoteError::Transport(error)) => transport_hint(error),
+            Self::Remote(RemoteError::Marker {
+                remote,
+                source: MarkerError::Encrypted,
+            }) => Some(format!(
+                "modver remote modify {remote} encryption true && modver remote modify --local {remote} key-file FILE"
+            )),
+            Self::Remote(RemoteError::CannotList { .. }) => {
+                Some("push to another remote: modver remote list".to_owned())
+            }
             Self::CannotAsk { source, .. } => source.hint(),
             Self::Output { source, .. } => source.hint(),
             Self::Source { url, source } => source_hint(url, source),
@@ -414,7 +419,7 @@ impl RepoError {
             Self::ShallowHistory => Some("git fetch --unshallow, then the same again".to_owned()),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Remote(RemoteError::CannotCollect { remote, .. }) => {
-                Some(format!("modver verify --remote {remote} --repair"))
+                Some(format!("modver verify --remote={remote} --deep --repair"))
             }
             Self::Remote(RemoteError::LeaseLost { .. } | RemoteError::Unsettled { .. }) => {
                 Some("the same again".to_owned())
@@ -492,72 +497,6 @@ fn store_hint(error: &StoreError) -> Option<String> {
             })
         }
         _ => None,
-    }
-}
-
-fn transport_hint(error: &TransportError) -> Option<String> {
-    match error {
-        TransportError::NoRemote {
-            what: "directory",
-            place,
-        } => Some(format!(
-            "mkdir -p {}   or, if it is elsewhere, modver remote modify NAME url DIR",
-            place.remote
-        )),
-        TransportError::NoRemote { .. } => Some("modver remote modify NAME url URL".to_owned()),
-        TransportError::WrongRegion { region, .. } => Some(format!("modver remote modify NAME region {region}")),
-        TransportError::NoCredentials { place, .. } | TransportError::Unauthenticated { place, .. }
-            if place.remote.starts_with("http") =>
-        {
-            Some("modver config set --local remote.NAME.token TOKEN".to_owned())
-        }
-        TransportError::ReadOnly { place, .. } | TransportError::Unsupported { place, .. }
-            if place.remote.starts_with("http") =>
-        {
-            Some("push to another remote: modver remote list".to_owned())
-        }
-        TransportError::HostKey { host, .. } => {
-            Some(format!("ssh {host}   (and accept its key if it is the right one)"))
-        }
-        TransportError::Url {
-            remote,
-            source: UrlError::Setting { setting, .. },
-        } => Some(format!("modver config set --local remote.{remote}.{setting} VALUE")),
-        TransportError::NoCredentials { place, .. } | TransportError::Unauthenticated { place, .. } => {
-            Some(credentials_hint(&place.remote).to_owned())
-        }
-        TransportError::Encryption { problem, .. } => Some(
-            match **problem {
-                KeyError::NotEncrypted => "modver remote modify NAME url ANOTHER_PLACE, or NAME encryption false",
-                KeyError::Unknown => "a newer modver",
-                _ => "modver remote modify --local NAME key-file FILE, or --local NAME passphrase PASSPHRASE",
-            }
-            .to_owned(),
-        ),
-        _ => None,
-    }
-}
-
-/// Where credentials for a place can come from.
-fn credentials_hint(remote: &str) -> &'static str {
-    match remote.split("://").next() {
-        Some("gs") => {
-            "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS, or \
-             modver remote modify --local NAME credential_path FILE"
-        }
-        Some("azure") => {
-            "az login, or set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN, or \
-             modver config set --local remote.NAME.account_key KEY"
-        }
-        Some("ssh") => {
-            "ssh-add, or modver remote modify --local NAME keyfile FILE, or modver remote modify NAME user USER"
-        }
-        Some("webdav" | "webdavs") => {
-            "modver remote modify --local NAME user USER, then modver config set --local remote.NAME.password PASSWORD"
-        }
-        Some("oss") => "modver config set --local remote.NAME.access_key_id ID, then remote.NAME.secret_access_key",
-        Some("webhdfs" | "swebhdfs" | "gdrive" | "hf") => "modver config set --local remote.NAME.token TOKEN",
-        _ => "modver remote modify NAME profile PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     }
 }
 

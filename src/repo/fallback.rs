@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::fetch::{FetchOutcome, FetchState, FetchedFrom, FetchedInstead};
-use super::transfer::in_one_line;
 use super::{RepoError, Repository, Result, Target};
+use crate::causes::in_one_line;
 use crate::path::RepoPath;
 
 impl Repository {

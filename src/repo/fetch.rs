@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::transfer::{Paths, in_one_line, paths_of};
+use super::transfer::{Paths, paths_of};
 use super::{BrokenPointer, Output, PathPatterns, RepoError, Repository, Result, Selected, Target};
+use crate::causes::in_one_line;
 use crate::git::Scope;
 use crate::hash::FileId;
 use crate::object::{self, Root};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::observe::root_node;
 use super::outputs::pointer_root;
 use super::{LOCK_FILE, RepoError, Repository, Result};
+use crate::causes::in_one_line;
 use crate::fs;
 use crate::git::{self, Field, FieldClash, Import, Pointer, PointerConflict, PointerContent};
 use crate::hash::TreeId;
@@ -109,7 +110,7 @@ impl Repository {
         let merged = match self.merge_trees(b, o, t, [base, Some(ours), Some(theirs)]) {
             Ok(merged) => merged,
             Err(error) if is_about_trees(&error) => {
-                not_by_path = Some(super::transfer::in_one_line(&error));
+                not_by_path = Some(in_one_line(&error));
                 Merged {
                     node: o.cloned(),
                     clashes: vec![Clash {

@@ -46,6 +46,7 @@ mod probe;
 mod pull;
 mod push;
 mod record;
+mod remedies;
 mod remotes;
 mod remove;
 mod rename;

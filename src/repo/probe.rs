@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::transfer::in_one_line;
 use super::{FOLDER, Repository, Result, Settings, places};
+use crate::causes::in_one_line;
 use crate::config::{RemoteConfig, RemoteName};
 use crate::fs;
 use crate::git::GitRepo;
 use crate::progress::Progress;
+use crate::remote::RemoteError;
 use crate::remote::transport::{
     self, Body, Capabilities, Location, OpenOptions, PutMode, RemoteSpec, RetryPolicy, Transport,
 };
@@ -76,21 +77,32 @@ impl Settings {
 }
 
 impl Settings {
-    /// Sets a place that is to be encrypted up, or sees whether the key fits it: of all who use it, one has to choose the
+    /// Sees whether the store that is there, if there is one, can be used with these settings. A place that is to be
+    /// encrypted is set up: of all who use it, one has to choose the
     /// salt, and not every service could decide between two who do at the same time.
     pub(super) fn set_up(&self, config: &RemoteConfig, probed: Probed, progress: &Arc<Progress>) -> Probed {
-        if !config.encryption || !probed.abilities.is_some_and(|seen| seen.writable) {
+        let Some(seen) = probed.abilities else { return probed };
+        if config.encryption && !seen.writable {
             return probed;
         }
         let root = self.git.as_ref().map_or(self.cwd.as_path(), GitRepo::root);
         let marker = Body::from(marker::text().into_bytes());
-        let done = places::transport(config, root, false, progress)
-            .and_then(|place| Ok(place.put(marker::NAME, &marker, PutMode::IfAbsent)?));
+        let done = places::transport(config, root, false, progress).and_then(|place| {
+            if config.encryption {
+                place.put(marker::NAME, &marker, PutMode::IfAbsent)?;
+            } else if let Ok(there) = place.get(marker::NAME, marker::MAX_LEN) {
+                marker::check(&there).map_err(|source| RemoteError::Marker {
+                    remote: config.name.to_string(),
+                    source,
+                })?;
+            }
+            Ok(())
+        });
         match done {
-            Ok(_) => probed,
+            Ok(()) => probed,
             Err(error) => Probed {
                 abilities: None,
-                hint: error.hint_for(config.name.as_str()),
+                hint: error.hint(),
                 error: Some(in_one_line(&error)),
                 ..probed
             },
@@ -161,7 +173,7 @@ fn probe(config: &RemoteConfig, root: &Path, copies: Option<&Path>, progress: &A
         name: config.name.clone(),
         place,
         abilities,
-        hint: error.as_ref().and_then(|error| error.hint_for(config.name.as_str())),
+        hint: error.as_ref().and_then(super::RepoError::hint),
         error: error.map(|error| in_one_line(&error)),
     }
 }

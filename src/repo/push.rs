@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::outputs::{pointer_root, stage_target};
-use super::transfer::{Paths, in_one_line, paths_of};
+use super::transfer::{Paths, paths_of};
 use super::{BrokenPointer, Output, RepoError, Repository, Result, Selected, Target};
+use crate::causes::in_one_line;
 use crate::git::Scope;
 use crate::object::Root;
 use crate::path::RepoPath;

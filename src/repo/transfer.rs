@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::{Output, RepoError, Repository, Result};
+use crate::causes::in_one_line;
 use crate::hash::FileId;
 use crate::object::{Node, ObjectError, Root, Trees as _};
 use crate::path::RepoPath;
@@ -205,19 +206,4 @@ pub(super) fn paths_of(
         pending.extend(below.into_iter().rev());
     }
     Ok(found)
-}
-
-/// An error and its causes in one line.
-pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.ends_with(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
 }

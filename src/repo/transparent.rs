@@ -7,11 +7,11 @@ use std::io::Read as _;
 
 use rayon::prelude::*;
 
-use super::transfer::in_one_line;
 use super::{
     CheckedOut, CheckoutFailure, CheckoutOptions, LeftAlone, LeftReason, Output, OutputMode, OutputState,
     OutputStatus, Repository, Result, Target,
 };
+use crate::causes::in_one_line;
 use crate::fs::{self, Attempt, FileKind, Stat, TempFile};
 use crate::git::{TransparentFile, TransparentPointer};
 use crate::hash::{FileId, Hasher};

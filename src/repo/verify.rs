@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::transfer::in_one_line;
 use super::verify_remote::RemoteRepaired;
 use super::{FetchOptions, PathPatterns, Repository, Result};
+use crate::causes::in_one_line;
 use crate::git::Scope;
 use crate::hash::{ChunkId, FileId};
 use crate::path::RepoPath;

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::transfer::{MAX_PATHS, Paths, in_one_line, paths_of};
+use super::transfer::{MAX_PATHS, Paths, paths_of};
 use super::{Flaw, Output, Repository, Result, VerifyOutcome};
+use crate::causes::in_one_line;
 use crate::hash::{ChunkId, FileId};
 use crate::object::Root;
 use crate::path::RepoPath;

@@ -9,6 +9,7 @@ use axum::http::header::{
 };
 use axum::http::{Response, StatusCode};
 
+use crate::causes::in_one_line;
 use crate::remote::transport::{MODIFIED_HEADER, OFFSET_HEADER, ObjectMeta, TransportError};
 
 /// What a request leads to.
@@ -113,7 +114,7 @@ impl Refusal {
 
 impl From<TransportError> for Refusal {
     fn from(error: TransportError) -> Self {
-        let private = crate::server::error_chain(&error);
+        let private = in_one_line(&error);
         let mut refusal = match &error {
             TransportError::NotFound(_) => return Self::not_found(),
             TransportError::InvalidKey(_) => return Self::bad("this cannot be the name of an object"),

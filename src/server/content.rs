@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::answer::Refusal;
 use super::keys::{Entry, Kind};
+use crate::causes::in_one_line;
 use crate::fs;
 use crate::hash::{FileId, ID_LEN, RunId};
 use crate::store::marker::{self, MarkerError};
@@ -19,11 +20,11 @@ pub(super) fn check(entry: Entry, file: &Path, limit: u64, hash: [u8; ID_LEN]) -
             FileId::from_bytes(hash)
         )));
     }
-    let read = || fs::read(file, limit).map_err(|error| Refusal::failed(super::error_chain(&error)));
+    let read = || fs::read(file, limit).map_err(|error| Refusal::failed(in_one_line(&error)));
     match entry.kind {
         // A feature that this program does not have is its clients' matter.
         Kind::Marker => match marker::check(&read()?) {
-            Ok(()) | Err(MarkerError::Feature(_)) => Ok(()),
+            Ok(()) | Err(MarkerError::Feature(_) | MarkerError::Encrypted) => Ok(()),
             Err(error) => Err(Refusal::wrong_content(error.to_string())),
         },
         Kind::Current => {

@@ -10,23 +10,46 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::answer::etag;
 use super::storage::Storage;
-use crate::remote::transport::TransportError;
+use crate::remote::transport::{Place, TransportError};
 
 type Piece = Result<Bytes, TransportError>;
 
+/// What is read.
+pub(super) struct Source {
+    pub(super) storage: Arc<Storage>,
+    pub(super) repository: String,
+    pub(super) key: String,
+    /// What the version that was announced is called, where there may be others.
+    pub(super) version: Option<String>,
+}
+
+impl Source {
+    /// Reads a piece; an error if it may be another version's. Blocks.
+    fn read(&self, range: Range<u64>) -> Result<Vec<u8>, TransportError> {
+        let bytes = self.storage.read(&self.repository, &self.key, range)?;
+        if let Some(version) = &self.version {
+            let now = self.storage.stat(&self.repository, &self.key)?;
+            if now.is_none_or(|now| etag(&now) != *version) {
+                return Err(TransportError::Disconnected {
+                    place: Place::new("storage", self.key.as_str()),
+                    source: "it was replaced while it was read".into(),
+                });
+            }
+        }
+        Ok(bytes)
+    }
+}
+
 /// A part of an object as an answer's content. The first piece is there already, so that a failure is an answer.
-pub(super) async fn body(
-    storage: Arc<Storage>,
-    repository: String,
-    key: String,
-    range: Range<u64>,
-) -> Result<Body, TransportError> {
+pub(super) async fn body(source: Source, range: Range<u64>) -> Result<Body, TransportError> {
     if range.is_empty() {
         return Ok(Body::empty());
     }
+    let source = Arc::new(source);
     let mut next = range.start;
-    let first = piece(&storage, &repository, &key, &mut next, range.end).await?;
+    let first = piece(&source, &mut next, range.end).await?;
     if next == range.end {
         return Ok(Body::from(first));
     }
@@ -34,7 +57,7 @@ pub(super) async fn body(
     let (sender, receiver) = mpsc::channel::<Piece>(1);
     tokio::spawn(async move {
         while next < range.end {
-            let read = piece(&storage, &repository, &key, &mut next, range.end).await;
+            let read = piece(&source, &mut next, range.end).await;
             let failed = read.is_err();
             // Nobody listens any more when the client has gone.
             if sender.send(read).await.is_err() || failed {
@@ -49,18 +72,14 @@ pub(super) async fn body(
     }))
 }
 
-async fn piece(storage: &Arc<Storage>, repository: &str, key: &str, next: &mut u64, end: u64) -> Piece {
-    let (storage, repository, key) = (Arc::clone(storage), repository.to_owned(), key.to_owned());
-    let range = *next..end.min(next.saturating_add(storage.piece()));
+async fn piece(source: &Arc<Source>, next: &mut u64, end: u64) -> Piece {
+    let range = *next..end.min(next.saturating_add(source.storage.piece()));
     *next = range.end;
-    let place = crate::remote::transport::Place {
-        remote: "storage".into(),
-        key: key.clone(),
-    };
-    match tokio::task::spawn_blocking(move || storage.read(&repository, &key, range)).await {
+    let reading = Arc::clone(source);
+    match tokio::task::spawn_blocking(move || reading.read(range)).await {
         Ok(read) => read.map(Bytes::from),
         Err(error) => Err(TransportError::Failed {
-            place,
+            place: Place::new("storage", source.key.as_str()),
             source: error.into(),
         }),
     }

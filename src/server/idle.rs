@@ -11,12 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// How long nothing may be taken from an answer.
-const IDLE: Duration = Duration::from_secs(60);
-
 /// Wraps connections in [`Watched`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Watch;
+pub(super) struct Watch {
+    /// How long nothing may be taken from an answer.
+    pub(super) idle: Duration,
+}
 
 impl<S> Accept<TcpStream, S> for Watch {
     type Stream = Watched<TcpStream>;
@@ -25,23 +25,25 @@ impl<S> Accept<TcpStream, S> for Watch {
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let result = stream.set_nodelay(true);
-        ready(result.map(|()| (Watched::new(stream), service)))
+        ready(result.map(|()| (Watched::new(stream, self.idle), service)))
     }
 }
 
 /// A connection whose writes end with an error when the other side takes nothing for too long.
 pub(super) struct Watched<T> {
     inner: T,
+    idle: Duration,
     waiting: bool,
     end: Pin<Box<Sleep>>,
 }
 
 impl<T> Watched<T> {
-    fn new(inner: T) -> Self {
+    fn new(inner: T, idle: Duration) -> Self {
         Self {
             inner,
+            idle,
             waiting: false,
-            end: Box::pin(tokio::time::sleep(IDLE)),
+            end: Box::pin(tokio::time::sleep(idle)),
         }
     }
 
@@ -53,7 +55,8 @@ impl<T> Watched<T> {
         }
         if !self.waiting {
             self.waiting = true;
-            self.end.as_mut().reset(Instant::now() + IDLE);
+            let end = Instant::now() + self.idle;
+            self.end.as_mut().reset(end);
         }
         match self.end.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),

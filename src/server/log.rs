@@ -8,6 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::fs::{self, AppendFile};
+use crate::path::percent_encode;
+
+/// Characters of a request's target that are written.
+const LONGEST: usize = 2000;
 
 /// Where the access log goes.
 #[derive(Default)]
@@ -85,7 +89,7 @@ impl Log {
             line.peer.ip(),
             line.who,
             line.method,
-            line.target,
+            shown(line.target),
             line.status,
             line.bytes_in,
             line.bytes_out,
@@ -99,6 +103,20 @@ impl Log {
     }
 }
 
+/// What was asked for, so that it cannot be taken for other fields of the line, and does not fill the disk.
+fn shown(target: &str) -> String {
+    let plain = |c: char| match c {
+        '"' => "%22".to_owned(),
+        c if c.is_ascii_graphic() => c.to_string(),
+        c => percent_encode(c.encode_utf8(&mut [0; 4])),
+    };
+    let mut text: String = target.chars().take(LONGEST).map(plain).collect();
+    if target.chars().nth(LONGEST).is_some() {
+        text.push_str("...");
+    }
+    text
+}
+
 fn append(path: &std::path::Path) -> fs::Result<Option<AppendFile>> {
     match AppendFile::create(path)? {
         Some(file) => Ok(Some(file)),
@@ -110,4 +128,16 @@ fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // As RFC 3339 has it.
     format!("{}Z", crate::time::utc(since.as_secs()).replace(' ', "T"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_stay_in_their_field() {
+        assert_eq!(shown("/r/packs/ab?list=a%20b"), "/r/packs/ab?list=a%20b");
+        assert_eq!(shown("/x\" 200 0\u{e9}\n"), "/x%22%20200%200%C3%A9%0A");
+        assert_eq!(shown(&"x".repeat(5000)).len(), LONGEST + 3);
+    }
 }

@@ -34,21 +34,10 @@ mod usage;
 pub use access::Role;
 pub use error::{Result, ServerError};
 pub use log::AccessLog;
-pub use options::{Options, TlsFiles};
+pub use options::{Options, Patience, TlsFiles};
 pub use run::{Notice, Server};
 pub use settings::FileSettings;
 pub use tokens::{NewToken, Token, TokenAdded, TokenFile};
 
 /// Name of the header by which a client knows this server.
 pub use crate::remote::transport::SERVER_HEADER;
-
-/// An error with its causes, in one line.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}

@@ -18,6 +18,27 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// How long a server waits for its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For the first request on a connection.
+    pub first: Duration,
+    /// For the head of another, and while a connection does nothing.
+    pub head: Duration,
+    /// While no content arrives or is taken. After that time, content must have come fast enough.
+    pub idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(20),
+            head: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+        }
+    }
+}
+
 /// How a server is to run.
 pub struct Options {
     /// Where it listens, as `HOST:PORT`.
@@ -38,6 +59,8 @@ pub struct Options {
     pub log: AccessLog,
     /// After how long an upload that nobody goes on with is removed.
     pub upload_expiry: Duration,
+    /// How long it waits for clients.
+    pub patience: Patience,
     /// How long requests have to end when the server is to stop.
     pub grace: Duration,
     /// Accept keys that no store has, without looking at content: for tests of the transport.
@@ -58,6 +81,7 @@ impl Options {
             public_read: false,
             log: AccessLog::None,
             upload_expiry: Duration::from_secs(24 * 3600),
+            patience: Patience::default(),
             grace: Duration::from_secs(30),
             unchecked: false,
         }

@@ -1,13 +1,13 @@
 //! From a request to its answer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, IF_MATCH,
     IF_NONE_MATCH, IF_RANGE, RANGE, TRANSFER_ENCODING,
 };
 use axum::http::{Method, Request, Response, StatusCode, Uri};
@@ -18,6 +18,7 @@ use super::download::{self, Asked};
 use super::keys::{Kind, classify, is_repository};
 use super::log::Log;
 use super::metrics::Metrics;
+use super::options::Patience;
 use super::record::{Counted, Record};
 use super::run::Notice;
 use super::sessions::Sessions;
@@ -26,6 +27,7 @@ use super::storage::Storage;
 use super::tokens::Tokens;
 use super::upload::{self, Target, blocking};
 use super::usage::Usage;
+use crate::causes::in_one_line;
 use crate::path::percent_decode;
 use crate::remote::transport::{COMPLETE_HEADER, LENGTH_HEADER, OFFSET_HEADER, PutMode, SERVER_HEADER, check_prefix};
 
@@ -41,6 +43,7 @@ pub(super) struct State {
     pub(super) metrics: Metrics,
     pub(super) log: Log,
     pub(super) spool: PathBuf,
+    pub(super) patience: Patience,
     pub(super) max_object: u64,
     pub(super) public_read: bool,
     /// Whether everybody is let in as long as no token was ever made: only where no other machine reaches.
@@ -94,7 +97,7 @@ async fn route(state: &Arc<State>, record: &Record, request: Request<Body>) -> A
         Ok(routed) => routed,
         Err(refusal) => {
             // Who sends content reads no answer before it is sent.
-            spool::drain(body, record).await;
+            spool::drain(body, state.patience.idle, record).await;
             return Err(refusal);
         }
     };
@@ -112,7 +115,7 @@ async fn route(state: &Arc<State>, record: &Record, request: Request<Body>) -> A
             let session = match state.sessions.find(&upload, &target, &who) {
                 Ok(session) => session,
                 Err(refusal) => {
-                    spool::drain(body, record).await;
+                    spool::drain(body, state.patience.idle, record).await;
                     return Err(refusal);
                 }
             };
@@ -272,14 +275,16 @@ fn authenticate(state: &State, headers: &HeaderMap) -> Result<Who, Refusal> {
     let sent = headers.get(AUTHORIZATION);
     let known = state.tokens.current().map_err(|error| {
         let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the server cannot read its tokens");
-        refusal.private = Some(super::error_chain(&error));
+        refusal.private = Some(in_one_line(&error));
         refusal
     })?;
     let Some(known) = known else {
-        return if state.open {
-            Ok(Who::Anybody(Role::Admin))
-        } else {
-            Err(Refusal::unauthenticated("the server has no tokens"))
+        return match state.open {
+            true if is_this_machine(headers) => Ok(Who::Anybody(Role::Admin)),
+            true => Err(Refusal::denied(
+                "a server without tokens is for this machine only; make a token to serve others",
+            )),
+            false => Err(Refusal::unauthenticated("the server has no tokens")),
         };
     };
     let Some(sent) = sent else {
@@ -303,6 +308,20 @@ fn authenticate(state: &State, headers: &HeaderMap) -> Result<Who, Refusal> {
             "the token is not known, was revoked or has expired",
         )),
     }
+}
+
+/// Whether the server was asked for by a name that only this machine has for it: not by a page in a browser that takes
+/// this machine for its own host, nor through a proxy that passes on by what name it was asked.
+fn is_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    let Ok(host) = host.to_str() else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let is_local = |name: &str| name.eq_ignore_ascii_case("localhost");
+    is_local(name) || name.rsplit('.').next().is_some_and(is_local) || name.parse::<IpAddr>().is_ok()
 }
 
 /// The repository and the key in a path.
@@ -407,7 +426,15 @@ async fn get(state: &Arc<State>, target: Target, headers: &HeaderMap, head: bool
         }
     };
     let storage = Arc::clone(&state.storage);
-    *response.body_mut() = download::body(storage, target.repository, target.key, range).await?;
+    // What has its hash for a name does not change; the rest may be replaced while it is read.
+    let version = target.entry.hash.is_none().then(|| etag(&object));
+    let source = download::Source {
+        storage,
+        repository: target.repository,
+        key: target.key,
+        version,
+    };
+    *response.body_mut() = download::body(source, range).await?;
     Ok(response)
 }
 
@@ -469,6 +496,35 @@ async fn delete(state: &Arc<State>, target: Target, role: Role) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_this_machine() {
+        let asked = |host: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_str(host).unwrap());
+            is_this_machine(&headers)
+        };
+        for local in [
+            "localhost",
+            "LOCALHOST:80",
+            "a.localhost",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "[::1]",
+        ] {
+            assert!(asked(local), "{local}");
+        }
+        for other in [
+            "evil.example",
+            "localhost.evil.example:8080",
+            "127.0.0.1.evil.example",
+            "x",
+            "",
+        ] {
+            assert!(!asked(other), "{other}");
+        }
+        assert!(is_this_machine(&HeaderMap::new()));
+    }
 
     #[test]
     fn paths_name_a_repository_and_a_key() {

@@ -18,19 +18,16 @@ use super::error::{Result, ServerError};
 use super::idle::Watch;
 use super::log::Log;
 use super::metrics::Metrics;
-use super::options::{Options, TlsFiles};
+use super::options::{Options, Patience, TlsFiles};
 use super::routes::{State, handle};
 use super::sessions::Sessions;
 use super::storage::Storage;
 use super::tokens::Tokens;
 use super::usage::Usage;
+use crate::causes::in_one_line;
 use crate::fs::{self, FileLock, LockKind, TempFile};
 use crate::progress::Progress;
 
-/// How long a request's head may take to arrive, and a connection may do nothing.
-const HEAD: Duration = Duration::from_secs(60);
-/// How long the first request on a connection may take to arrive.
-const FIRST: Duration = Duration::from_secs(20);
 /// The longest head of a request, and what is read from a connection at once.
 const BUFFER: usize = 128 * 1024;
 /// How often abandoned uploads are looked for.
@@ -100,6 +97,7 @@ impl Server {
             metrics: Metrics::default(),
             log: Log::open(options.log)?,
             spool,
+            patience: options.patience,
             max_object: options.max_object,
             public_read: options.public_read,
             open: local,
@@ -194,12 +192,12 @@ impl Server {
                 Ok(()) => notice("read the certificate again"),
                 Err(source) => {
                     let error = tls_error(files, source);
-                    notice(&format!("{}; the one before stays in use", super::error_chain(&error)));
+                    notice(&format!("{}; the one before stays in use", in_one_line(&error)));
                 }
             }
         }
         if let Err(error) = self.state.log.reopen() {
-            notice(&super::error_chain(&error));
+            notice(&in_one_line(&error));
         }
     }
 }
@@ -236,7 +234,7 @@ async fn sweep(state: Arc<State>) {
         tokio::time::sleep(SWEEP).await;
         let sweeping = Arc::clone(&state);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || sweeping.sessions.sweep()).await {
-            (state.notice)(&super::error_chain(&error));
+            (state.notice)(&in_one_line(&error));
         }
     }
 }
@@ -247,6 +245,7 @@ async fn listen(
     handle_: Handle<SocketAddr>,
     state: Arc<State>,
 ) -> std::io::Result<()> {
+    let Patience { first, head, idle } = state.patience;
     let router = Router::new().fallback(
         move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request<Body>| {
             handle(Arc::clone(&state), peer, request)
@@ -256,16 +255,16 @@ async fn listen(
     let mut server = axum_server::from_tcp(listener)?
         .handle(handle_)
         .http1_only()
-        .first_request_timeout(FIRST);
+        .first_request_timeout(first);
     server
         .http_builder()
         .http1()
-        .header_read_timeout(HEAD)
+        .header_read_timeout(head)
         .max_buf_size(BUFFER);
     match tls {
-        None => server.acceptor(Watch).serve(service).await,
+        None => server.acceptor(Watch { idle }).serve(service).await,
         Some(config) => {
-            let acceptor = RustlsAcceptor::new(config).acceptor(Watch);
+            let acceptor = RustlsAcceptor::new(config).acceptor(Watch { idle });
             server.acceptor(acceptor).serve(service).await
         }
     }

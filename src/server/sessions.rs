@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 
 use super::answer::{Answer, Refusal, empty, set_number};
@@ -20,12 +20,15 @@ use super::routes::State;
 use super::spool::{self, Sink, Spool};
 use super::upload::{self, Target, blocking};
 use super::usage::Reservation;
+use crate::causes::in_one_line;
 use crate::fs::{self, AppendFile};
 use crate::hash::{FileId, Hasher};
 use crate::remote::transport::{OFFSET_HEADER, PutMode};
 
 /// How long a client waits for one that holds its session.
 const TURN: Duration = Duration::from_secs(10);
+/// Uploads of one client that may have begun.
+const BEGUN: usize = 1000;
 /// Bytes read at a time to hash what arrived earlier.
 const PIECE: usize = 1 << 20;
 /// What names of files of sessions end with.
@@ -90,6 +93,14 @@ impl Sessions {
         let session = match known {
             Some(session) => session,
             None => {
+                let begun = state.sessions.open().values().filter(|open| open.who == who).count();
+                if begun >= BEGUN {
+                    return Err(Refusal::new(
+                        StatusCode::TOO_MANY_REQUESTS,
+                        format!("{begun} uploads with this token have begun and did not end"),
+                    )
+                    .with(RETRY_AFTER, "60"));
+                }
                 let room = upload::prepare(state, &target, mode, length).await?;
                 let session = Arc::new(Session {
                     path: state.sessions.dir.join(format!("{id}{SUFFIX}")),
@@ -150,7 +161,7 @@ impl Sessions {
         session.again.notify_waiters();
         let _turn = session.turn().await?;
         state.sessions.forget(&session);
-        fs::remove_file(&session.path).map_err(|error| Refusal::failed(super::error_chain(&error)))?;
+        fs::remove_file(&session.path).map_err(|error| Refusal::failed(in_one_line(&error)))?;
         Ok(empty(StatusCode::NO_CONTENT))
     }
 
@@ -184,7 +195,7 @@ impl Session {
 
     /// Bytes that have arrived. Blocks.
     pub(super) fn offset(&self) -> Result<u64, Refusal> {
-        let failed = |error: fs::FsError| Refusal::failed(super::error_chain(&error));
+        let failed = |error: fs::FsError| Refusal::failed(in_one_line(&error));
         let size = fs::stat(&self.path).map_err(failed)?.map_or(0, |stat| stat.size);
         if size > self.length {
             fs::remove_file(&self.path).map_err(failed)?;
@@ -252,7 +263,7 @@ impl Session {
             let opened = blocking(move || {
                 session
                     .spool(hashed)
-                    .map_err(|error| Refusal::failed(super::error_chain(&error)))
+                    .map_err(|error| Refusal::failed(in_one_line(&error)))
             });
             match opened.await? {
                 Some(opened) => break opened,
@@ -265,7 +276,7 @@ impl Session {
             }
         };
         if offset != size {
-            spool::drain(body, record).await;
+            spool::drain(body, state.patience.idle, record).await;
             *turn = Some(Hashed {
                 hasher: spool.hasher,
                 bytes: size,
@@ -273,18 +284,25 @@ impl Session {
             return Err(Refusal::offset(size));
         }
         if offset.checked_add(length).is_none_or(|end| end > self.length) {
+            spool::drain(body, state.patience.idle, record).await;
             return Err(Refusal::bad("the upload would be longer than was announced"));
         }
         let again = self.again.notified();
         let mut again = std::pin::pin!(again);
         again.as_mut().enable();
         let (spool, received) = tokio::select! {
-            done = spool::receive(body, spool, length, record) => done,
+            done = spool::receive(body, spool, length, state.patience.idle, record) => done,
             () = again => return Err(Refusal::new(StatusCode::CONFLICT, "the client came again")),
         };
         self.touch();
         let Some(spool) = spool else {
-            return Err(received.err().unwrap_or_else(|| Refusal::failed("the spool is gone")));
+            let refusal = received.err().unwrap_or_else(|| Refusal::failed("the spool is gone"));
+            if refusal.status == StatusCode::INSUFFICIENT_STORAGE {
+                // What did not fit keeps no room from what does.
+                state.sessions.forget(&self);
+                let _ = fs::remove_file(&self.path);
+            }
+            return Err(refusal);
         };
         let now = size + length;
         if received.is_err() || !last || now != self.length {

@@ -9,12 +9,11 @@ use http_body::Body as _;
 
 use super::answer::Refusal;
 use super::record::Record;
+use crate::causes::in_one_line;
 use crate::fs::{self, AppendFile, TempFile};
 use crate::hash::Hasher;
 
-/// How long nothing may arrive.
-pub(super) const IDLE: Duration = Duration::from_secs(60);
-/// Bytes a second below which a body that has had [`IDLE`] is not waited for.
+/// Bytes a second below which a body is not waited for after the time in which nothing may arrive.
 const SLOWEST: u64 = 128;
 /// Bytes that are written at a time.
 const PIECE: usize = 256 * 1024;
@@ -47,10 +46,10 @@ impl Spool {
 }
 
 /// The next piece of a body; `None` at its end.
-async fn next(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
+async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, Refusal> {
     loop {
         let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
-        match tokio::time::timeout(IDLE, frame).await {
+        match tokio::time::timeout(idle, frame).await {
             Err(_) => return Err(too_slow()),
             Ok(None) => return Ok(None),
             Ok(Some(Err(_))) => return Err(Refusal::bad("the content ended early")),
@@ -70,12 +69,13 @@ fn too_slow() -> Refusal {
     )
 }
 
-/// Takes in a body of `expected` bytes. What arrived of one that breaks off is in the file all the same. `None` in the
+/// Takes in a body of `expected` bytes, in which nothing may arrive for `idle`. What arrived of one that breaks off is in the file all the same. `None` in the
 /// place of the spool when that cannot be known.
 pub(super) async fn receive(
     mut body: Body,
     spool: Spool,
     expected: u64,
+    idle: Duration,
     record: &Record,
 ) -> (Option<Spool>, Result<(), Refusal>) {
     let begin = Instant::now();
@@ -83,7 +83,7 @@ pub(super) async fn receive(
     let mut pieces: Vec<Bytes> = Vec::new();
     let (mut held, mut received) = (0, 0_u64);
     loop {
-        let piece = next(&mut body).await;
+        let piece = next(&mut body, idle).await;
         let piece = match piece {
             Ok(Some(bytes)) => {
                 received += bytes.len() as u64;
@@ -93,7 +93,7 @@ pub(super) async fn receive(
                 let waited = begin.elapsed();
                 if received > expected {
                     Err(Refusal::bad("there is more content than was announced"))
-                } else if waited > IDLE && received < waited.as_secs() * SLOWEST {
+                } else if waited > idle && received < waited.as_secs() * SLOWEST {
                     Err(too_slow())
                 } else {
                     Ok(true)
@@ -127,7 +127,7 @@ pub(super) async fn receive(
                 } else {
                     Refusal::failed("")
                 };
-                refusal.private = Some(super::error_chain(&error));
+                refusal.private = Some(in_one_line(&error));
                 return (None, Err(refusal));
             }
             Err(error) => return (None, Err(Refusal::failed(error))),
@@ -140,14 +140,18 @@ pub(super) async fn receive(
     }
 }
 
-/// Takes in the rest of a body that nobody wants, if it is not long.
-pub(super) async fn drain(mut body: Body, record: &Record) {
+/// Takes in the rest of a body that nobody wants, if it is not long and does not take longer than `idle` in all: whoever
+/// may do nothing here may not hold a connection either.
+pub(super) async fn drain(mut body: Body, idle: Duration, record: &Record) {
     let mut left = DRAINED;
-    while let Ok(Some(bytes)) = next(&mut body).await {
-        record.add_in(bytes.len() as u64);
-        left = left.saturating_sub(bytes.len() as u64);
-        if left == 0 {
-            return;
+    let all = async {
+        while let Ok(Some(bytes)) = next(&mut body, idle).await {
+            record.add_in(bytes.len() as u64);
+            left = left.saturating_sub(bytes.len() as u64);
+            if left == 0 {
+                return;
+            }
         }
-    }
+    };
+    let _ = tokio::time::timeout(idle, all).await;
 }

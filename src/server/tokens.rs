@@ -161,6 +161,8 @@ impl TokenFile {
         }
         let lock = self.path.with_added_extension("lock");
         let _lock = FileLock::acquire(&lock, LockKind::Exclusive, &Progress::new(), |_| ())?;
+        // The server, and whoever it runs as, must be able to use what root writes here.
+        fs::give(&lock, root)?;
         let mut tokens = self.load()?.unwrap_or_default();
         let done = change(&mut tokens)?;
         let mut text = serde_json::to_vec_pretty(&tokens).map_err(|source| ServerError::Tokens {
@@ -171,6 +173,7 @@ impl TokenFile {
         let mut file = TempFile::create_beside(&self.path)?;
         file.set_mode(0o600)?;
         file.write_all(&text)?;
+        fs::give(file.path(), root)?;
         file.persist(&self.path)?;
         Ok(done)
     }

@@ -13,6 +13,7 @@ use super::record::Record;
 use super::routes::State;
 use super::spool::{self, Sink, Spool};
 use super::usage::Reservation;
+use crate::causes::in_one_line;
 use crate::fs::{self, TempFile};
 use crate::hash::Hasher;
 use crate::remote::transport::{PutMode, PutOutcome};
@@ -70,16 +71,16 @@ pub(super) async fn put(
     let reservation = match prepared {
         Ok(reservation) => reservation,
         Err(refusal) => {
-            spool::drain(body, record).await;
+            spool::drain(body, state.patience.idle, record).await;
             return Err(refusal);
         }
     };
-    let file = TempFile::create_in(&state.spool).map_err(|error| Refusal::failed(super::error_chain(&error)))?;
+    let file = TempFile::create_in(&state.spool).map_err(|error| Refusal::failed(in_one_line(&error)))?;
     let spool = Spool {
         sink: Sink::Temp(file),
         hasher: Hasher::new(),
     };
-    let (spool, received) = spool::receive(body, spool, length, record).await;
+    let (spool, received) = spool::receive(body, spool, length, state.patience.idle, record).await;
     received?;
     let Some(spool) = spool else {
         return Err(Refusal::failed("the spool is gone"));
@@ -96,7 +97,7 @@ pub(super) fn publish(
     mode: PutMode,
     reservation: Reservation,
 ) -> Answer {
-    let failed = |error: fs::FsError| Refusal::failed(super::error_chain(&error));
+    let failed = |error: fs::FsError| Refusal::failed(in_one_line(&error));
     let path = match &spool.sink {
         Sink::Temp(file) => file.path(),
         Sink::Session(file) => file.path(),

@@ -15,6 +15,8 @@ const FRESH: Duration = Duration::from_secs(60);
 struct Count {
     stored: u64,
     reserved: u64,
+    /// All that was ever stored since the server began.
+    spent: u64,
     at: Instant,
 }
 
@@ -52,15 +54,26 @@ impl Usage {
             return Ok(());
         }
         let at = Instant::now();
-        let stored = self
+        let spent_before = known.map_or(0, |known| known.spent);
+        let listed: u64 = self
             .storage
             .list(repository, "")?
             .iter()
             .map(|object| object.size)
             .sum();
         let mut counts = self.counts();
-        let reserved = counts.get(repository).map_or(0, |count| count.reserved);
-        counts.insert(repository.to_owned(), Count { stored, reserved, at });
+        let (reserved, spent) = counts
+            .get(repository)
+            .map_or((0, 0), |count| (count.reserved, count.spent));
+        // What was stored since then may be listed or not: rather counted twice, until the next time, than not at all.
+        let stored = listed.saturating_add(spent - spent_before);
+        let count = Count {
+            stored,
+            reserved,
+            spent,
+            at,
+        };
+        counts.insert(repository.to_owned(), count);
         Ok(())
     }
 
@@ -126,6 +139,7 @@ impl Reservation {
     pub(super) fn spend(self, replaced: u64) {
         if let Some(count) = self.usage.counts().get_mut(&self.repository) {
             count.stored = count.stored.saturating_add(self.bytes).saturating_sub(replaced);
+            count.spent = count.spent.saturating_add(self.bytes);
         }
     }
 }

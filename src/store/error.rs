@@ -55,6 +55,14 @@ pub enum StoreError {
         /// What is wrong with it.
         defect: &'static str,
     },
+    /// The system does not let a shard be read. That is no damage: it may be whole.
+    #[error("cannot read shard {shard}")]
+    UnreadableShard {
+        /// The shard.
+        shard: ShardId,
+        /// Why not.
+        source: std::sync::Arc<Self>,
+    },
     /// A catalog run is not what its name or the format says.
     #[error("catalog run {run} is damaged: {defect}")]
     DamagedRun {

@@ -30,6 +30,9 @@ pub enum MarkerError {
     /// A feature that every reader must know.
     #[error("the store needs the feature `{0}`, which this modver does not have")]
     Feature(String),
+    /// Encrypted, and read by somebody who does not decrypt.
+    #[error("it is encrypted, and the settings do not say so")]
+    Encrypted,
 }
 
 /// The marker of a new store.
@@ -139,9 +142,12 @@ pub fn check(bytes: &[u8]) -> Result<(), MarkerError> {
     if marker.hash != HASH {
         return Err(MarkerError::Hash(marker.hash));
     }
-    match marker.required.into_iter().next() {
-        None => Ok(()),
-        Some(feature) => Err(MarkerError::Feature(feature)),
+    let (encryption, mut others): (Vec<_>, Vec<_>) =
+        marker.required.into_iter().partition(|feature| feature == ENCRYPTION);
+    match (others.pop(), encryption.is_empty()) {
+        (Some(feature), _) => Err(MarkerError::Feature(feature)),
+        (None, false) => Err(MarkerError::Encrypted),
+        (None, true) => Ok(()),
     }
 }
 
@@ -168,12 +174,12 @@ mod tests {
             salt: "s".into(),
             check: "k".into(),
         });
-        assert_eq!(check(sealed.as_bytes()), Err(MarkerError::Feature("encryption".into())));
+        assert_eq!(check(sealed.as_bytes()), Err(MarkerError::Encrypted));
         assert_eq!(check(&without_encryption(sealed.as_bytes()).unwrap()), Ok(()));
         let read = encryption(sealed.as_bytes()).unwrap();
         assert_eq!(encrypted_text(&read), sealed);
         assert_eq!(encryption(text().as_bytes()), None);
         let other = text().replace("[]", "[\"encryption\"]");
-        assert_eq!(check(other.as_bytes()), Err(MarkerError::Feature("encryption".into())));
+        assert_eq!(check(other.as_bytes()), Err(MarkerError::Encrypted));
     }
 }

@@ -58,7 +58,9 @@ impl Cache {
         if self.access() != Access::Exclusive {
             return Err(StoreError::NotExclusive);
         }
-        let old = self.index().clone();
+        // What was in the way may have gone.
+        let old = Index::open(&self.shards_dir())?;
+        old.all_readable()?;
         let mut rebuild = Rebuild {
             cache: self,
             progress,

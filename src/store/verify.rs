@@ -48,6 +48,7 @@ impl Cache {
     pub fn verify(&self, quick: bool, progress: &Progress) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
         let index = self.index();
+        index.all_readable()?;
         report
             .damage
             .extend(index.damaged().iter().map(|(id, _)| Damage::Shard(*id)));

@@ -75,7 +75,7 @@ fn who_has_the_key_pulls_and_nobody_else() {
     assert!(
         refused
             .err()
-            .contains("modver remote modify --local NAME key-file FILE"),
+            .contains("modver remote modify --local vault key-file FILE"),
         "{refused}"
     );
     refused.fails(1);
@@ -100,6 +100,35 @@ fn who_has_the_key_pulls_and_nobody_else() {
             .err()
             .starts_with("everything is as the pointers say")
     );
+}
+
+/// Whoever forgot to say that a place is encrypted is told so, when the remote is added and when it is used.
+#[test]
+fn an_encrypted_place_is_known_for_one() {
+    let (s, key) = encrypted();
+    sample_in(&s);
+    let place = s.root().join("vault");
+    let added = s.repo().modver(["remote", "add", "plain", place.to_str().unwrap()]);
+    for shown in [
+        added.err(),
+        s.repo().modver(["push", "--remote", "plain"]).err(),
+        s.repo()
+            .modver(["-c", "remote.vault.encryption=false", "push", "--remote", "vault"])
+            .err(),
+    ] {
+        assert!(
+            shown.contains("it is encrypted, and the settings do not say so"),
+            "{shown}"
+        );
+        assert!(shown.contains("hint: modver remote modify "), "{shown}");
+    }
+    s.repo()
+        .modver(["remote", "modify", "plain", "encryption", "true"])
+        .ok();
+    s.repo()
+        .modver(["remote", "modify", "--local", "plain", "key-file", &key])
+        .ok();
+    s.repo().modver(["push", "--remote", "plain"]).ok();
 }
 
 #[test]

@@ -10,10 +10,10 @@ fn s3_round_trip() {
     let s = with_s3_remote(&server);
     sample_in(&s);
     s.repo().modver(["push"]).ok();
-    let before = server.total();
+    let (before, counted) = (server.total(), server.requests());
     s.repo().modver(["push"]).ok();
     // The marker, and what is marked, claimed and in the catalog.
-    assert!(server.total() - before <= 4, "{:?}", server.requests());
+    assert!(server.total() - before <= 4, "{counted:?} {:?}", server.requests());
     let clone = s.clone_to("clone");
     s.at(&clone).modver(["pull"]).ok();
     assert_eq!(digest(&clone), digest(&s.path("")));
@@ -117,7 +117,7 @@ fn wrong_credentials_are_named_with_what_to_do() {
             "{refused}"
         );
         assert!(
-            refused.err().contains("\nhint: modver remote modify NAME profile "),
+            refused.err().contains("\nhint: modver remote modify origin profile "),
             "{refused}"
         );
         assert!(!refused.err().contains("not-the-secret"), "{refused}");

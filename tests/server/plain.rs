@@ -12,31 +12,7 @@ fn serve_files(dir: &Path, ranges: bool) -> web::Web {
         let Some(path) = request.path.strip_prefix("/files/") else {
             return web::status("404 Not Found", "");
         };
-        if !["GET", "HEAD"].contains(&request.method.as_str()) {
-            return web::status("405 Method Not Allowed", "");
-        }
-        let Ok(body) = std::fs::read(dir.join(path)) else {
-            return web::status("404 Not Found", "");
-        };
-        let range = request.header("range").filter(|_| ranges).map(|range| {
-            let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
-            (first.parse::<usize>().unwrap(), last.parse::<usize>().unwrap())
-        });
-        let (line, extra, body) = match range {
-            Some((first, last)) => {
-                let last = last.min(body.len() - 1);
-                let extra = format!("content-range: bytes {first}-{last}/{}\r\n", body.len());
-                ("206 Partial Content", extra, body[first..=last].to_vec())
-            }
-            None => ("200 OK", String::new(), body),
-        };
-        let length = body.len();
-        let mut answer =
-            format!("HTTP/1.1 {line}\r\n{extra}content-length: {length}\r\nconnection: close\r\n\r\n").into_bytes();
-        if request.method == "GET" {
-            answer.extend_from_slice(&body);
-        }
-        answer
+        web::stored(request, &dir.join(path), ranges)
     })
 }
 

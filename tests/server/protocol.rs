@@ -109,6 +109,32 @@ fn parts_of_objects() {
     assert_eq!((head.status, head.header("content-length")), (200, Some("2000000")));
 }
 
+/// Uploads at the same moment do not have more together than one may have, and what is refused takes no room.
+#[test]
+fn quotas_hold_for_uploads_at_the_same_time() {
+    let s = Scratch::new();
+    let serve = Serve::start(&s, &["--quota", "1000000"]);
+    let a = serve.address();
+    let objects: Vec<Vec<u8>> = (0..12).map(|i| noise(100 + i, 200_000)).collect();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let one = |object: &Vec<u8>| put(a, &key(object), &[NEW], object);
+        let all: Vec<_> = objects.iter().map(|object| scope.spawn(move || one(object))).collect();
+        all.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let stored = statuses.iter().filter(|status| **status == 201).count();
+    assert!(stored <= 5, "{statuses:?}");
+    assert!(
+        statuses.iter().all(|status| [201, 507].contains(status)),
+        "{statuses:?}"
+    );
+    // What was reserved for those that were refused or broke off is free again.
+    for object in &objects {
+        put(a, &key(object), &[NEW], object);
+    }
+    assert_eq!(files(&serve.path("r/packs")).len(), 5);
+    assert_eq!(files(&serve.root.join("uploads")), [""; 0]);
+}
+
 /// Whoever may write cannot take away what others pushed.
 #[test]
 fn writers_remove_only_what_is_said_elsewhere() {
@@ -173,14 +199,17 @@ fn hostile_requests_are_refused() {
     ];
     for path in escapes {
         for method in ["GET", "HEAD", "DELETE"] {
-            let answer = send(a, format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
+            let answer = send(
+                a,
+                format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes(),
+            );
             let status = answer.as_ref().map_or(0, |answer| answer.status);
             let fine = [0, 400, 404].contains(&status) || status == 204 && method == "DELETE";
             assert!(fine, "{method} {path}: {answer:?}");
         }
         let answer = send(
             a,
-            format!("PUT {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx").as_bytes(),
+            format!("PUT {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\nx").as_bytes(),
         );
         let status = answer.as_ref().map_or(0, |answer| answer.status);
         assert!([0, 400, 404].contains(&status), "PUT {path}: {answer:?}");
@@ -191,7 +220,7 @@ fn hostile_requests_are_refused() {
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(100)]).into_owned();
         assert!(allowed.contains(&status), "{shown}: {answer:?}");
     };
-    let h = "host: x\r\n";
+    let h = "host: localhost\r\n";
     refused(
         format!("GET /{long} HTTP/1.1\r\n{h}\r\n").as_bytes(),
         &[0, 404, 414, 431],
@@ -214,7 +243,7 @@ fn hostile_requests_are_refused() {
     refused(format!("GET /r/?nonsense=1 HTTP/1.1\r\n{h}\r\n").as_bytes(), &[400]);
     refused(format!("GET /r/?list=../ HTTP/1.1\r\n{h}\r\n").as_bytes(), &[400]);
     refused(format!("GET /r/?list=%zz HTTP/1.1\r\n{h}\r\n").as_bytes(), &[400]);
-    let put = "PUT /r/leases/y HTTP/1.1\r\nhost: x\r\n";
+    let put = "PUT /r/leases/y HTTP/1.1\r\nhost: localhost\r\n";
     refused(format!("{put}\r\n").as_bytes(), &[411]);
     refused(format!("{put}content-length: -1\r\n\r\n").as_bytes(), &[0, 400]);
     refused(
@@ -284,7 +313,7 @@ fn a_hundred_uploads_at_once() {
     let mut streams: Vec<TcpStream> = objects.iter().map(|_| TcpStream::connect(a).unwrap()).collect();
     for (stream, object) in streams.iter_mut().zip(&objects) {
         let head = format!(
-            "PUT {} HTTP/1.1\r\nhost: x\r\n{NEW}\r\ncontent-length: {}\r\n\r\n",
+            "PUT {} HTTP/1.1\r\nhost: localhost\r\n{NEW}\r\ncontent-length: {}\r\n\r\n",
             key(object),
             object.len()
         );

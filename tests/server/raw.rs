@@ -68,7 +68,7 @@ pub(super) fn read(stream: &mut TcpStream, no_body: bool) -> Option<Answer> {
 
 /// A request with content and these further lines of its head.
 pub(super) fn request(address: &str, first: &str, lines: &[String], body: &[u8]) -> Answer {
-    let mut head = format!("{first} HTTP/1.1\r\nhost: x\r\n");
+    let mut head = format!("{first} HTTP/1.1\r\nhost: localhost\r\n");
     for line in lines {
         head.push_str(line);
         head.push_str("\r\n");

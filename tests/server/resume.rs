@@ -54,7 +54,7 @@ fn an_object_arrives_in_parts() {
     assert_eq!((head.status, head.header("upload-offset")), (200, Some("1500000")));
     // A connection that breaks off leaves what arrived.
     let mut stream = TcpStream::connect(a).unwrap();
-    let text = format!("PATCH {}?upload={id} HTTP/1.1\r\nhost: x\r\n", key(&object));
+    let text = format!("PATCH {}?upload={id} HTTP/1.1\r\nhost: localhost\r\n", key(&object));
     write!(
         stream,
         "{text}upload-offset: 1500000\r\ncontent-length: 1500000\r\n\r\n"

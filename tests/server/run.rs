@@ -20,7 +20,7 @@ fn requests_under_way_end_before_the_server_does() {
     let mut stream = TcpStream::connect(serve.address()).unwrap();
     write!(
         stream,
-        "PUT /{key} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        "PUT /{key} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n",
         object.len()
     )
     .unwrap();
@@ -167,6 +167,12 @@ fn certificates() {
     let distrusted = s.repo().modver(["push"]);
     assert_eq!(distrusted.code, 1, "{distrusted}");
     assert!(distrusted.err().to_lowercase().contains("certificate"), "{distrusted}");
+    assert!(
+        distrusted
+            .err()
+            .contains("hint: modver remote modify --local hub ca_file CERT.pem"),
+        "{distrusted}"
+    );
     s.repo()
         .modver(["remote", "modify", "--local", "hub", "ca_file", cert.to_str().unwrap()])
         .ok();
@@ -174,6 +180,10 @@ fn certificates() {
     let plain = format!("remote.hub.url=http://{}/project", serve.address());
     let plain = s.repo().modver(["-c", &plain, "push"]);
     assert_eq!(plain.code, 1, "{plain}");
+    assert!(
+        plain.err().contains("hint: modver remote modify hub url https://"),
+        "{plain}"
+    );
 
     // A new certificate counts from the signal on.
     assert!(certificate(&s, "two"));

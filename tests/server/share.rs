@@ -105,6 +105,54 @@ fn a_full_repository_says_so() {
     s.repo().modver(["-c", &other, "push", "data"]).ok();
 }
 
+/// A small file system, unmounted at the end.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    /// `None` where that is not allowed.
+    fn of(path: std::path::PathBuf, size: &str) -> Option<Self> {
+        std::fs::create_dir_all(&path).unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(&path)
+            .stderr(std::process::Stdio::null())
+            .status();
+        if mount.is_ok_and(|status| status.success()) {
+            return Some(Self(path));
+        }
+        // Written past the test's captured output on purpose: a skipped test must be seen.
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"SKIPPED: only root mounts a small disk\n");
+        None
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// What does not fit is told, and keeps no room from what does.
+#[test]
+fn a_full_disk_says_so_and_is_not_kept_full() {
+    let s = Scratch::new();
+    let Some(_disk) = Disk::of(s.root().join("serve"), "8m") else {
+        return;
+    };
+    let serve = Serve::start(&s, &[]);
+    with_remote(&s, &format!("{}/project", serve.url));
+    let refused = s.repo().modver(["push", "big.bin"]);
+    assert_eq!(refused.code, 1, "{refused}");
+    assert!(refused.err().contains("the server has no space left"), "{refused}");
+    assert_eq!(files(&serve.root.join("uploads")), [""; 0]);
+    s.repo().modver(["push", "--quiet", "data"]).ok();
+    s.repo().modver(["verify", "--remote"]).fails(1);
+    let clone = s.clone_to("clone");
+    let clone = s.at(&clone);
+    clone.modver(["pull", "--quiet", "data"]).ok();
+    assert_eq!(clone.read("data/7.bin"), s.read("data/7.bin"));
+}
+
 /// What is encrypted before it leaves is kept like anything else, but for what only its content could tell.
 #[test]
 fn encrypted_stores() {

@@ -61,10 +61,7 @@ impl<T: Transport> Faulty<T> {
     }
 
     fn error(&self, key: &str, fault: Fault) -> TransportError {
-        let place = Place {
-            remote: self.inner.describe().into(),
-            key: key.to_owned(),
-        };
+        let place = Place::new(self.inner.describe(), key);
         let source = format!("injected: {fault:?}").into();
         match fault {
             Fault::Denied => TransportError::Denied { place, source },

@@ -269,6 +269,20 @@ impl std::fmt::Display for Output {
     }
 }
 
+/// Bytes that look random and are the same each time.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
 /// A directory as text that is equal for equal trees: names, kinds, permission bits and contents; without `.git` at
 /// the top. For comparing, and for reading when the comparison fails.
 pub fn digest(dir: &Path) -> String {

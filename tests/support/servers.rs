@@ -242,7 +242,8 @@ fn apache(dir: &Path, port: &str) -> Vec<String> {
     vec!["-X".into(), "-f".into(), format!("{home}/apache.conf")]
 }
 
-/// SFTP for the user who runs this, by a key. A program `ssh` that knows the server and the key is in `bin`.
+/// SFTP for the user who runs this, by a key. A program `ssh` that knows the server and the key is in
+/// `bin`, one that knows no key in `keyless`.
 fn sshd(dir: &Path, port: &str) -> Vec<String> {
     let home = dir.to_str().unwrap();
     for key in ["host", "user", "other"] {
@@ -271,14 +272,21 @@ fn sshd(dir: &Path, port: &str) -> Vec<String> {
         format!("Host *\nUserKnownHostsFile {home}/known\nGlobalKnownHostsFile /dev/null\nIdentityFile {home}/user\nIdentityAgent none\n"),
     )
     .unwrap();
-    let bin = dir.join("bin");
-    std::fs::create_dir(&bin).unwrap();
-    let ssh = find("ssh").expect("sshd comes with ssh");
     std::fs::write(
-        bin.join("ssh"),
-        format!("#!/bin/sh\nexec {} -F {home}/ssh.conf \"$@\"\n", ssh.display()),
+        dir.join("keyless.conf"),
+        format!("Host *\nUserKnownHostsFile {home}/known\nGlobalKnownHostsFile /dev/null\nIdentityFile none\nIdentityAgent none\n"),
     )
     .unwrap();
-    std::fs::set_permissions(bin.join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let ssh = find("ssh").expect("sshd comes with ssh");
+    for (bin, config) in [("bin", "ssh.conf"), ("keyless", "keyless.conf")] {
+        let bin = dir.join(bin);
+        std::fs::create_dir(&bin).unwrap();
+        std::fs::write(
+            bin.join("ssh"),
+            format!("#!/bin/sh\nexec {} -F {home}/{config} \"$@\"\n", ssh.display()),
+        )
+        .unwrap();
+        std::fs::set_permissions(bin.join("ssh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
     vec!["-D".into(), "-e".into(), "-f".into(), format!("{home}/sshd.conf")]
 }

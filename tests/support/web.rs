@@ -2,15 +2,18 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// A request without its content.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
     pub path: String,
+    /// Its content, if its length was said; not in the log.
+    pub body: Vec<u8>,
     head: String,
 }
 
@@ -63,14 +66,26 @@ fn serve(
     let mut head = String::new();
     while reader.read_line(&mut head).ok()? > 2 {}
     let mut words = head.split(' ');
-    let request = Request {
+    let mut request = Request {
         method: words.next()?.to_owned(),
         path: words.next()?.to_owned(),
+        body: Vec::new(),
         head: head.clone(),
     };
     log.lock().unwrap().push(request.clone());
+    let length = request
+        .header("content-length")
+        .map_or(0, |length| length.parse().unwrap());
+    reader.take(length).read_to_end(&mut request.body).ok()?;
     let bytes = answer(&request, &mut stream);
     stream.write_all(&bytes).ok()
+}
+
+/// An answer with content.
+pub fn page(line: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {line}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 /// An answer without content.
@@ -102,6 +117,40 @@ pub fn file(request: &Request, body: &[u8], etag: &str) -> Vec<u8> {
     .into_bytes();
     if request.method != "HEAD" {
         answer.extend_from_slice(body);
+    }
+    answer
+}
+
+/// When everything was written.
+const WRITTEN: &str = "last-modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n";
+
+/// A file of a directory, as a server of plain files gives it to GET and HEAD; `ranges` is whether it knows parts.
+pub fn stored(request: &Request, file: &Path, ranges: bool) -> Vec<u8> {
+    if !["GET", "HEAD"].contains(&request.method.as_str()) {
+        return status("405 Method Not Allowed", "");
+    }
+    let Ok(body) = std::fs::read(file) else {
+        return status("404 Not Found", "");
+    };
+    let range = request.header("range").filter(|_| ranges).map(|range| {
+        let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+        (first.parse::<usize>().unwrap(), last.parse::<usize>().unwrap())
+    });
+    let (line, extra, body) = match range {
+        Some((first, _)) if first >= body.len() => return status("416 Range Not Satisfiable", ""),
+        Some((first, last)) => {
+            let last = last.min(body.len() - 1);
+            let extra = format!("content-range: bytes {first}-{last}/{}\r\n", body.len());
+            ("206 Partial Content", extra, body[first..=last].to_vec())
+        }
+        None => ("200 OK", String::new(), body),
+    };
+    let length = body.len();
+    let mut answer =
+        format!("HTTP/1.1 {line}\r\n{extra}{WRITTEN}content-length: {length}\r\nconnection: close\r\n\r\n")
+            .into_bytes();
+    if request.method == "GET" {
+        answer.extend_from_slice(&body);
     }
     answer
 }

@@ -84,6 +84,24 @@ impl Fixture {
         })
     }
 
+    /// A name node and a data node in this process.
+    #[cfg(feature = "webhdfs")]
+    fn webhdfs() -> Option<Self> {
+        let scratch = tempfile::tempdir().unwrap();
+        let server = super::webhdfs::start(&scratch.path().join("hdfs"));
+        let spec = RemoteSpec {
+            url: server.url.replace("http:", "webhdfs:") + "/some/dir",
+            user: Some("me".into()),
+            ..Default::default()
+        };
+        Some(Self {
+            scratch,
+            files: true,
+            single: false,
+            ..Self::new(&spec)
+        })
+    }
+
     fn dir() -> Option<Self> {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().join("remote dir");
@@ -208,6 +226,8 @@ macro_rules! for_every_remote {
         over!(webdav: $($name),*);
         over!(sftp: $($name),*);
         over!(sealed: $($name),*);
+        #[cfg(feature = "webhdfs")]
+        over!(webhdfs: $($name),*);
     };
 }
 

@@ -138,7 +138,9 @@ fn what_was_tampered_with_is_not_what_was_asked_for() {
     let remote = open_dir(&dir, Some(Some(KeySource::File(key.clone()))));
     let plain: Arc<dyn Transport> = Arc::from(open_dir(&dir, None));
     let (one, two) = (pattern(300_000, 1), pattern(300_000, 2));
-    for (name, bytes) in [("packs/1", &one), ("packs/2", &two)] {
+    let (first, second) = (format!("packs/{}", "1".repeat(64)), format!("packs/{}", "2".repeat(64)));
+    let (first, second) = (first.as_str(), second.as_str());
+    for (name, bytes) in [(first, &one), (second, &two)] {
         let file = scratch.path().join("pack");
         std::fs::write(&file, bytes).unwrap();
         remote.put(name, &Body::file(&file), PutMode::IfAbsent).unwrap();
@@ -165,7 +167,7 @@ fn what_was_tampered_with_is_not_what_was_asked_for() {
             .unwrap();
     }
     for remote in [&remote, &open_dir(&dir, Some(Some(KeySource::File(key.clone()))))] {
-        for name in ["packs/1", "packs/2"] {
+        for name in [first, second] {
             let got = remote.get(name, LIMIT).unwrap();
             assert!(got != one && got != two);
             let range = remote.get_range(name, 10..70_000).unwrap();
@@ -190,6 +192,51 @@ fn what_was_tampered_with_is_not_what_was_asked_for() {
             .put(&object.key, &bytes.clone().into(), PutMode::Overwrite)
             .unwrap();
     }
-    assert_eq!(remote.get_range("packs/1", 10..70_000).unwrap(), one[10..70_000]);
-    assert_eq!(remote.get("packs/2", LIMIT).unwrap(), two);
+    assert_eq!(remote.get_range(first, 10..70_000).unwrap(), one[10..70_000]);
+    assert_eq!(remote.get(second, LIMIT).unwrap(), two);
+}
+
+/// What has no hash for a name is checked by nobody else: nothing of anybody's may come in under it.
+#[test]
+fn what_has_no_hash_for_a_name_opens_or_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let remote = open_dir(dir.path(), with_passphrase("x"));
+    let plain = open_dir(dir.path(), None);
+    remote
+        .put("refs/r/main", &Body::from(b"mine".to_vec()), PutMode::IfAbsent)
+        .unwrap();
+    let name = plain.list("sealed/").unwrap()[0].key.clone();
+    let sealed = plain.get(&name, LIMIT).unwrap();
+    let mut damaged = sealed.clone();
+    damaged[50] ^= 1;
+    // Somebody's own text, a header and nothing else, and damage.
+    for bytes in [b"theirs".to_vec(), sealed[..48].to_vec(), damaged, Vec::new()] {
+        plain.put(&name, &bytes.into(), PutMode::Overwrite).unwrap();
+        let refused = remote.get("refs/r/main", LIMIT).unwrap_err();
+        assert!(matches!(refused, TransportError::Failed { .. }), "{refused:?}");
+        let refused = open_dir(dir.path(), with_passphrase("x"));
+        assert!(refused.get_range("refs/r/main", 0..4).is_err());
+    }
+    plain.put(&name, &sealed.into(), PutMode::Overwrite).unwrap();
+    assert_eq!(remote.get("refs/r/main", LIMIT).unwrap(), b"mine");
+}
+
+/// A new marker would have another salt, and what is there could never be read again.
+#[test]
+fn a_marker_that_was_lost_is_not_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let remote = open_dir(dir.path(), with_passphrase("x"));
+    let body = Body::from(b"x".to_vec());
+    remote.put("refs/r/main", &body, PutMode::IfAbsent).unwrap();
+    let kept = dir.path().join(marker::NAME);
+    let text = std::fs::read(&kept).unwrap();
+    std::fs::remove_file(&kept).unwrap();
+    let again = open_dir(dir.path(), with_passphrase("x"));
+    assert!(matches!(
+        problem(again.put("refs/r/other", &body, PutMode::IfAbsent).unwrap_err()),
+        KeyError::MarkerLost
+    ));
+    assert!(!kept.exists());
+    std::fs::write(&kept, text).unwrap();
+    assert_eq!(again.get("refs/r/main", LIMIT).unwrap(), b"x");
 }

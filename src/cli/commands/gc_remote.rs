@@ -62,7 +62,7 @@ impl Render for RemoteGcOutcome {
         let marked = &self.collection.marked;
         for keeping in marked.keeping.iter().filter(|keeping| keeping.roots > 0) {
             let whose = if keeping.repository == self.repository {
-                "pushed from here lately, or claimed long ago together with what is needed".to_owned()
+                "pushed within --claims-older-than days, or together with what is needed".to_owned()
             } else {
                 format!("claimed by {} ({})", keeping.repository, keeping.id)
             };
@@ -88,7 +88,7 @@ impl Render for RemoteGcOutcome {
         if marked.unreadable_listing {
             writeln!(
                 out,
-                "packs stay as they are: a directory's listing cannot be had\n{hint} modver verify --remote {}",
+                "packs stay as they are: a directory's listing cannot be had\n{hint} modver verify --remote={} --deep",
                 self.remote
             )?;
         }

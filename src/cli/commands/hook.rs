@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::{checkout, push};
+use crate::causes::chain;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, chain};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{self, Colour, Render, Style, human};
 use crate::git::{GitError, Hook, Unsent};

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::causes::chain;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, chain};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::rate::RateArgs;
 use crate::cli::scope::{ScopeArgs, versioned};

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
+use crate::causes::chain;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, chain};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Colour, Render, Style, human};
 use crate::pipeline::{

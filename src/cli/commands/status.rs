@@ -4,8 +4,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::diff::{file_line, show_counts};
+use crate::causes::chain;
 use crate::cli::context::Context;
-use crate::cli::error::{CliError, chain};
+use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::human::{self, count};
 use crate::cli::ui::{Colour, Render, Style};

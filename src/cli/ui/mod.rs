@@ -23,7 +23,7 @@ pub(crate) use terminal::{Colour, Style};
 
 use super::args::GlobalArgs;
 use super::context::Env;
-use super::error::{self, CliError};
+use super::error::CliError;
 use super::exit::Exit;
 use crate::progress::Progress;
 
@@ -105,7 +105,7 @@ impl Ui {
 
     /// Shows an error. Nothing can be done if that fails, too.
     pub(crate) fn show_error(&self, command: Option<&str>, error: &CliError, exit: Exit) {
-        let messages = error::chain(error);
+        let messages = crate::causes::chain(error);
         let hint = error.hint();
         if self.json {
             let line = json::failure(command, &messages, hint.as_deref(), exit);

@@ -159,8 +159,8 @@ impl RemoteStore {
         is_meant: impl Fn(&RootId) -> bool,
     ) -> Result<Vec<(String, String)>> {
         let claims = match self.transport().list(FOLDER) {
-            // Plain files: what nobody claims stays.
-            Err(TransportError::Unsupported { .. }) => return Ok(Vec::new()),
+            // What cannot be listed cannot be collected, either: what nobody claims stays.
+            Err(error) if error.is_refusal() => return Ok(Vec::new()),
             listed => listed?,
         };
         let mut unread = Vec::new();

@@ -48,9 +48,26 @@ impl RemoteStore {
             &key,
             format!("{{\"holder\":{}}}\n", serde_json::Value::from(holder)).into_bytes(),
         )?;
-        let written = self.transport().stat(&key)?.ok_or_else(|| self.lease_lost())?;
+        // As listings have it: what some services say of one object is cut to seconds.
+        let since = self
+            .transport()
+            .list(&key)
+            .map_err(RemoteError::from)
+            .and_then(|listed| {
+                let written = listed.into_iter().next().ok_or_else(|| self.lease_lost())?;
+                self.moment(&key, written.modified)
+            });
+        let since = match since {
+            Ok(since) => since,
+            Err(error) => {
+                // It would be of no use, and stay.
+                self.delete_if_allowed(&key)?;
+                fs::remove_file(&path)?;
+                return Err(error);
+            }
+        };
         Ok(Lease {
-            since: self.moment(&key, written.modified)?,
+            since,
             remote: self,
             key,
             file,

@@ -114,7 +114,16 @@ impl RemoteStore {
             now,
             least: ORPHANS.min(options.grace),
         };
-        self.find_unused(&snapshot, &there, &condemned, &used_shards, &used_packs, old, &mut text)?;
+        self.find_unused(
+            &snapshot,
+            &there,
+            &condemned,
+            &used_shards,
+            &used_packs,
+            &moved,
+            old,
+            &mut text,
+        )?;
         text.roots.sort_unstable();
         (marked.shards, marked.packs) = (text.shards.len() as u64, text.packs.len() as u64);
         marked.bytes = text.bytes;
@@ -239,12 +248,13 @@ impl RemoteStore {
         condemned: &Condemned,
         used_shards: &HashSet<ShardId>,
         used_packs: &HashSet<PackId>,
+        moved: &HashMap<PackId, Moved>,
         old: Age,
         text: &mut TombstoneText,
     ) -> Result<()> {
         // What roots needed that are dead: nobody is about to say what it is for.
         let named: HashSet<ShardId> = snapshot.roots.values().flatten().flatten().copied().collect();
-        let mut described: HashSet<PackId> = HashSet::new();
+        let mut described: HashSet<PackId> = moved.keys().copied().collect();
         for id in named.difference(used_shards).filter(|id| there.shards.contains_key(id)) {
             if let Some(shard) = of_one_object(self.shard(*id))? {
                 described.extend(shard.packs().map(|pack| pack.id));

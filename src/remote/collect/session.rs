@@ -30,8 +30,10 @@ impl RemoteStore {
         work: &mut dyn FnMut() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         match self.is_settled(claimant, roots) {
-            Ok(false) | Err(RemoteError::Transport(TransportError::Unsupported { .. })) => {}
+            Ok(false) => {}
             Ok(true) => return work(),
+            // Where nothing can be listed, writing says so.
+            Err(RemoteError::Transport(error)) if error.is_refusal() => {}
             Err(error) => return Err(error.into()),
         }
         self.write_beside_collectors(claimant, roots, work)

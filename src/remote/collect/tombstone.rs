@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::error::Result;
+use super::super::error::{RemoteError, Result};
 use super::super::store::RemoteStore;
 use super::super::transport::TransportError;
 use crate::hash::{FileId, PackId, RootId, ShardId};
@@ -122,10 +122,8 @@ impl RemoteStore {
             return Ok(Arc::default());
         }
         let (ever, tombstones) = match self.tombstones() {
-            // Where nothing can be listed nothing can be collected.
-            Err(super::super::error::RemoteError::Transport(TransportError::Unsupported { .. })) => {
-                (false, Vec::new())
-            }
+            // Others may list and collect.
+            Err(RemoteError::Transport(source)) if source.is_refusal() => return Err(self.cannot_list(source)),
             read => read?,
         };
         Ok(Arc::new(Condemned::of(ever, &tombstones)))

@@ -88,7 +88,8 @@ impl RemoteStore {
             // A run's name never comes twice: who removes it, however late, removes this one.
             let bytes = run::build(roots, fs::random()?)?;
             let id = RunId::of(&bytes);
-            self.put_meta(&run_key(id), bytes)?;
+            self.put_meta(&run_key(id), bytes.clone())?;
+            fs::write_atomic(&self.meta_dir("runs")?.join(id.to_string()), &bytes)?;
             new.push(id);
         }
         let holds = still()?;

@@ -185,6 +185,7 @@ impl RemoteStore {
             }
         }
         if !new.is_empty() {
+            self.must_list()?;
             // Also what was pushed from here and never committed.
             for shard in self.kept_shards()? {
                 planner.plan.known.add(shard);

@@ -87,8 +87,9 @@ impl RemoteStore {
     /// Repairs what a report of this remote names, from what is left of it and the cache; see the module.
     ///
     /// # Errors
-    /// When the remote cannot be asked or written, or the cache not be read. Nothing is worse then than before.
+    /// When the remote cannot be asked, listed or written, or the cache not be read. Nothing is worse then than before.
     pub fn repair(&self, cache: &Cache, report: &RemoteReport) -> Result<RemoteRepair> {
+        self.must_list()?;
         self.progress.start(Phase::Pushing, 0, 0);
         // What is sent from here on under the name of a damaged pack takes its place.
         self.distrust_all();

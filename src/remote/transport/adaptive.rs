@@ -151,10 +151,7 @@ impl<T: Transport> Adaptive<T> {
         let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         while control.under_way >= control.limit {
             if self.progress.check().is_err() {
-                return Err(TransportError::Interrupted(Place {
-                    remote: self.describe().into(),
-                    key: key.to_owned(),
-                }));
+                return Err(TransportError::Interrupted(Place::new(self.describe(), key)));
             }
             let waited = self.freed.wait_timeout(control, Duration::from_millis(100));
             control = waited.unwrap_or_else(PoisonError::into_inner).0;

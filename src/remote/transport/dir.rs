@@ -38,10 +38,7 @@ impl DirTransport {
     /// [`TransportError::NoRemote`] when it does not exist, others when it cannot be used.
     pub fn open(root: &Path, create: bool) -> Result<Self> {
         let name: Arc<str> = crate::path::quote(std::os::unix::ffi::OsStrExt::as_bytes(root.as_os_str())).into();
-        let place = || Place {
-            remote: Arc::clone(&name),
-            key: String::new(),
-        };
+        let place = || Place::new(Arc::clone(&name), "");
         if create {
             fs::create_dir_all(root).map_err(|error| failure(place(), error))?;
         }
@@ -102,10 +99,7 @@ impl DirTransport {
     }
 
     fn place(&self, key: &str) -> Place {
-        Place {
-            remote: Arc::clone(&self.name),
-            key: key.to_owned(),
-        }
+        Place::new(Arc::clone(&self.name), key)
     }
 
     fn path(&self, key: &str) -> Result<PathBuf> {
@@ -446,10 +440,7 @@ mod tests {
     #[test]
     fn system_errors_become_what_to_do() {
         let mapped = |code| {
-            let place = Place {
-                remote: "/r".into(),
-                key: "k".into(),
-            };
+            let place = Place::new("/r", "k");
             failure(
                 place,
                 fs::at(Attempt::Write, Path::new("/r/k"))(io::Error::from_raw_os_error(code)),

@@ -17,6 +17,20 @@ pub struct Place {
     pub remote: Arc<str>,
     /// The key, or the prefix of a listing; empty for the whole remote.
     pub key: String,
+    /// What the settings call the remote, if it is one of theirs.
+    pub name: Option<Arc<str>>,
+}
+
+impl Place {
+    /// A remote's URL without credentials, and a key in it or nothing.
+    #[must_use]
+    pub fn new(remote: impl Into<Arc<str>>, key: impl Into<String>) -> Self {
+        Self {
+            remote: remote.into(),
+            key: key.into(),
+            name: None,
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -71,12 +85,14 @@ pub enum TransportError {
         source: Source,
     },
     /// It is not known whether a server is the right one.
-    #[error("the key of the host is not known: {place}")]
+    #[error("the key of the host {}: {place}", if *.changed { "is not the one it had" } else { "is not known" })]
     HostKey {
         /// What was asked for.
         place: Place,
-        /// The host, as `ssh` is told it.
-        host: String,
+        /// What `ssh` is told to connect.
+        target: String,
+        /// Whether another key is known of this host.
+        changed: bool,
         /// What `ssh` said.
         source: Source,
     },
@@ -255,53 +271,10 @@ pub enum TransportError {
     },
 }
 
-impl TransportError {
-    /// Whether the same call may succeed if it is repeated a little later.
-    #[must_use]
-    pub const fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable { .. }
-                | Self::Disconnected { .. }
-                | Self::TimedOut { .. }
-                | Self::Throttled { .. }
-                | Self::Server { .. }
-                | Self::Truncated { .. }
-        )
-    }
-
-    /// The same about another place, where one call asked on behalf of another.
-    #[must_use]
-    pub(super) fn at(mut self, at: Place) -> Self {
-        match &mut self {
-            Self::NotFound(place) | Self::Interrupted(place) | Self::InvalidKey(place) => *place = at,
-            Self::Denied { place, .. }
-            | Self::Unauthenticated { place, .. }
-            | Self::NoCredentials { place, .. }
-            | Self::Unreachable { place, .. }
-            | Self::Disconnected { place, .. }
-            | Self::TimedOut { place, .. }
-            | Self::Throttled { place, .. }
-            | Self::Server { place, .. }
-            | Self::Refused { place, .. }
-            | Self::Failed { place, .. } => *place = at,
-            _ => {}
-        }
-        self
-    }
-
-    /// How long the service asked to wait.
-    #[must_use]
-    pub const fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-
-    /// What it is about, if it is about something in a remote.
-    pub(super) const fn place_mut(&mut self) -> Option<&mut Place> {
-        match self {
+/// The place in an error, borrowed as the error is.
+macro_rules! place_of {
+    ($error:expr) => {
+        match $error {
             Self::NotFound(place)
             | Self::Interrupted(place)
             | Self::InvalidKey(place)
@@ -330,6 +303,71 @@ impl TransportError {
             | Self::Encryption { place, .. } => Some(place),
             Self::Url { .. } => None,
         }
+    };
+}
+
+impl TransportError {
+    /// Whether the same call may succeed if it is repeated a little later.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Disconnected { .. }
+                | Self::TimedOut { .. }
+                | Self::Throttled { .. }
+                | Self::Server { .. }
+                | Self::Truncated { .. }
+        )
+    }
+
+    /// The same about another place, where one call asked on behalf of another.
+    #[must_use]
+    pub(super) fn at(mut self, at: Place) -> Self {
+        if let Some(place) = self.place_mut() {
+            *place = at;
+        }
+        self
+    }
+
+    /// How long the service asked to wait.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } | Self::Server { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What the settings call the remote that it is about.
+    #[must_use]
+    pub fn remote_name(&self) -> Option<&str> {
+        self.place()?.name.as_deref()
+    }
+
+    /// What it is about, if it is about something in a remote.
+    pub(super) const fn place_mut(&mut self) -> Option<&mut Place> {
+        place_of!(self)
+    }
+
+    const fn place(&self) -> Option<&Place> {
+        place_of!(self)
+    }
+
+    /// Whether this was refused, and not because of the moment: another way to the same may be open. A service that hides
+    /// what somebody may not see says that it does not exist.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound(_)
+                | Self::NoRemote { .. }
+                | Self::Denied { .. }
+                | Self::Unauthenticated { .. }
+                | Self::NoCredentials { .. }
+                | Self::Refused { .. }
+                | Self::Unsupported { .. }
+        )
     }
 
     /// Whether the object does not exist.

@@ -16,6 +16,7 @@ mod adaptive;
 mod dir;
 mod error;
 mod http;
+mod named;
 mod object;
 mod pace;
 mod probe;
@@ -241,6 +242,17 @@ pub struct OpenOptions {
 /// # Errors
 /// When the URL is not one of a known kind, or a directory does not exist.
 pub fn open(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transport>> {
+    // What is opened by its URL has that for a name.
+    if spec.name.is_empty() || spec.name.contains('/') {
+        return open_place(spec, options);
+    }
+    match open_place(spec, options) {
+        Ok(place) => Ok(Box::new(named::Named::new(place, &spec.name))),
+        Err(error) => Err(error.of(&spec.name.as_str().into())),
+    }
+}
+
+fn open_place(spec: &RemoteSpec, options: &OpenOptions) -> Result<Box<dyn Transport>> {
     let location = Location::parse(&spec.url, &options.base).map_err(|source| TransportError::Url {
         remote: spec.name.clone(),
         source,

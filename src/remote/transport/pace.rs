@@ -128,12 +128,7 @@ mod tests {
         let progress = Arc::new(Progress::new());
         let pace = Pace::new(Arc::clone(&progress), Some(1024));
         progress.interrupt();
-        let stopped = || {
-            TransportError::Interrupted(super::super::Place {
-                remote: "r".into(),
-                key: String::new(),
-            })
-        };
+        let stopped = || TransportError::Interrupted(super::super::Place::new("r", ""));
         assert!(pace.block(1 << 30, stopped).is_err());
     }
 }

@@ -118,10 +118,7 @@ impl<T: Transport> Retry<T> {
     }
 
     fn interrupted(&self, key: &str) -> TransportError {
-        TransportError::Interrupted(Place {
-            remote: self.inner.describe().into(),
-            key: key.to_owned(),
-        })
+        TransportError::Interrupted(Place::new(self.inner.describe(), key))
     }
 
     fn run<R>(&self, key: &str, call: impl Fn() -> Result<R>) -> Result<R> {
@@ -173,10 +170,7 @@ mod tests {
     use super::*;
 
     fn place() -> Place {
-        Place {
-            remote: "test".into(),
-            key: "k".into(),
-        }
+        Place::new("test", "k")
     }
 
     fn lost() -> TransportError {

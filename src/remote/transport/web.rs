@@ -203,10 +203,7 @@ impl WebReader {
 }
 
 fn place(url: &str) -> Place {
-    Place {
-        remote: shown_url(url).into(),
-        key: String::new(),
-    }
+    Place::new(shown_url(url), "")
 }
 
 fn status_error(place: Place, status: StatusCode, retry_after: Option<Duration>) -> TransportError {

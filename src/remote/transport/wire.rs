@@ -15,7 +15,7 @@ use super::runtime::runtime;
 use crate::progress::Progress;
 
 /// How long making a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// How long a connection that does nothing is kept: less than servers usually do.
 const KEPT: Duration = Duration::from_secs(30);
 /// Redirects that are followed.

@@ -37,8 +37,9 @@ use std::sync::{Arc, Mutex};
 
 use session::{Desk, Idle, Session, lock};
 
-use super::transfer::{MAX_PATHS, in_one_line};
+use super::transfer::MAX_PATHS;
 use super::{OpenOptions, RepoError, Repository, Result};
+use crate::causes::in_one_line;
 use crate::fs::TempFile;
 use crate::git::{Filter, FilterRequest, Smudged, TransparentPointer, looks_like_pointer, serve};
 use crate::object::Root;

@@ -1,6 +1,7 @@
 //! Fetching imports from where they came from, when no remote of this repository has them.
 
-use crate::repo::transfer::{Paths, in_one_line};
+use crate::causes::in_one_line;
+use crate::repo::transfer::Paths;
 use crate::repo::{FetchOutcome, FetchState, FetchedFrom, FetchedOutput, RepoError, Repository, Result, Target};
 
 use super::shown;

@@ -63,6 +63,7 @@ impl GcPlan {
     pub fn new(cache: &Cache, mut marks: Marks, spare: &mut dyn FnMut(&Location) -> Result<bool>) -> Result<Self> {
         let mut plan = Self::default();
         let index = cache.index();
+        index.all_readable()?;
         if let Some((shard, _)) = index.damaged().first() {
             return Err(StoreError::DamagedShard {
                 shard: *shard,

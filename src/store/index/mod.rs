@@ -65,6 +65,24 @@ impl Index {
         &self.damaged
     }
 
+    /// Goes on only if every shard could be read, damaged or not: before anything is removed or called damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::UnreadableShard`] for the first that the system did not let be read.
+    pub fn all_readable(&self) -> Result<()> {
+        match self
+            .damaged
+            .iter()
+            .find(|(_, error)| matches!(**error, StoreError::Fs(_)))
+        {
+            None => Ok(()),
+            Some((shard, error)) => Err(StoreError::UnreadableShard {
+                shard: *shard,
+                source: Arc::clone(error),
+            }),
+        }
+    }
+
     /// The shards in use.
     #[must_use]
     pub fn shards(&self) -> &[Arc<Shard>] {

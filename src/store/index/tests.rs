@@ -114,6 +114,25 @@ fn damaged_shards_are_left_out_and_reported() {
     assert!(index.locate(&pack_slots(9)[0].chunk).unwrap().is_some());
 }
 
+/// What the system does not let be read may be whole: nobody may call it damaged, or make a new index without it.
+#[test]
+fn shards_that_cannot_be_read_are_not_damaged() {
+    let (_root, shards, tmp) = dirs();
+    let ids: Vec<ShardId> = (0..2)
+        .map(|n| publish_shard(&shards, &tmp, &one(n).bytes()).unwrap())
+        .collect();
+    std::fs::write(shard_path(&shards, ids[0]), "").unwrap();
+    assert!(Index::open(&shards).unwrap().all_readable().is_ok());
+    let path = shard_path(&shards, ids[1]);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let index = Index::open(&shards).unwrap();
+    assert!(matches!(
+        index.all_readable(),
+        Err(StoreError::UnreadableShard { shard, .. }) if shard == ids[1]
+    ));
+}
+
 #[test]
 fn a_merge_into_an_input_keeps_it() {
     let (_root, shards, tmp) = dirs();

@@ -71,7 +71,7 @@ impl Shard {
     /// # Errors
     /// When it cannot be mapped, or as [`Shard::parse`].
     pub fn open(path: &Path, id: ShardId) -> Result<Self> {
-        Self::parse(id, crate::fs::map(path)?)
+        Self::parse(id, crate::fs::map_or_read(path)?)
     }
 
     /// Takes bytes for the shard `id`. Looks at the header, the packs and the fan-outs, not at each slot; does not

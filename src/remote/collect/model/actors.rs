@@ -94,9 +94,16 @@ fn store(cache: &Cache, blobs: &[u64]) -> Root {
     root
 }
 
+/// A directory in memory, where there is one: nobody here cares for durability.
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
+}
+
 /// The root of a version, without storing it.
 fn root_of(blobs: &[u64]) -> Root {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     store(&open(dir.path()), blobs)
 }
 
@@ -209,9 +216,7 @@ impl Process {
                 let version = known[self.dice.below(known.len() as u64) as usize];
                 (version, history.versions[&version].clone())
             };
-            if !history.named.contains_key(&version) {
-                history.named.insert(version, fresh);
-            }
+            history.named.entry(version).or_insert(fresh);
             let times = history.named[&version];
             let mut lineage: Vec<Vec<u64>> = Vec::new();
             for (earlier, _) in history
@@ -350,7 +355,7 @@ impl Process {
 
     /// Fetches a version into a new cache.
     fn read(&self, blobs: &[u64]) -> Result<(), String> {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let cache = open(dir.path());
         let remote = self.remote();
         let wanted = Wanted {
@@ -390,7 +395,7 @@ impl Process {
 pub(super) fn live(seed: u64, without: Option<&'static str>) -> Told {
     let world = World::new(seed);
     let mut dice = Dice(seed);
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let common: Common = Arc::new(Mutex::new(Shared {
         histories: vec![History::default(), History::default()],
         next: 1,

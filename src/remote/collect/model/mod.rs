@@ -14,7 +14,7 @@ use super::guards;
 /// Worlds that a run of the tests tries.
 const WORLDS: u64 = 12;
 /// Worlds that are tried until one shows that a guard is needed.
-const PATIENCE: u64 = 400;
+const PATIENCE: u64 = 600;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name)

@@ -183,10 +183,7 @@ impl World {
     /// Waits for its turn, then does a request.
     fn request<T>(&self, actor: usize, what: &str, act: impl FnOnce(&mut State) -> T) -> Result<T> {
         let mut state = self.state();
-        let place = || Place {
-            remote: "world".into(),
-            key: what.into(),
-        };
+        let place = || Place::new("world", what);
         if state.actors[actor].stand == Stand::Dead {
             return Err(TransportError::Interrupted(place()));
         }
@@ -227,10 +224,7 @@ pub(super) struct Line {
 }
 
 fn place(key: &str) -> Place {
-    Place {
-        remote: "world".into(),
-        key: key.into(),
-    }
+    Place::new("world", key)
 }
 
 impl Line {
@@ -267,7 +261,7 @@ impl Transport for Line {
     fn put(&self, key: &str, body: &Body, mode: PutMode) -> Result<PutOutcome> {
         let bytes = match body {
             Body::Bytes(bytes) => bytes.to_vec(),
-            Body::File(path) => std::fs::read(path).unwrap(),
+            Body::File(path) => crate::fs::read(path, 1 << 30).unwrap(),
         };
         self.world.request(self.actor, &format!("put {key}"), |state| {
             if mode == PutMode::IfAbsent && state.objects.contains_key(key) {

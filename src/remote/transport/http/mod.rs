@@ -88,10 +88,7 @@ impl HttpTransport {
             }));
         }
         let name: Arc<str> = url.into();
-        let place = || Place {
-            remote: Arc::clone(&name),
-            key: String::new(),
-        };
+        let place = || Place::new(Arc::clone(&name), "");
         let failed = |source: super::error::Source| TransportError::Failed { place: place(), source };
         let mut builder = wire::client();
         if let Some(path) = &spec.ca_file {
@@ -124,10 +121,7 @@ impl HttpTransport {
     }
 
     fn place(&self, key: &str) -> Place {
-        Place {
-            remote: Arc::clone(&self.name),
-            key: key.to_owned(),
-        }
+        Place::new(Arc::clone(&self.name), key)
     }
 
     fn url(&self, key: &str) -> Result<String> {
@@ -326,6 +320,7 @@ impl Transport for HttpTransport {
         }
         let mut objects: Vec<ObjectMeta> = Vec::new();
         let mut url = format!("{}/?list={}", self.name, percent_encode(prefix));
+        let mut after: Option<String> = None;
         loop {
             add(&self.counters.lists, 1);
             let answer = self.send(prefix, Method::GET, &url, HeaderMap::new(), None)?;
@@ -337,19 +332,29 @@ impl Transport for HttpTransport {
                 place: self.place(prefix),
                 source: error.into(),
             })?;
-            objects.extend(page.objects.into_iter().map(|object| ObjectMeta {
+            // An answer is input.
+            let listed = page.objects.into_iter();
+            let listed = listed.filter(|object| object.key.starts_with(prefix) && check_key(&object.key));
+            objects.extend(listed.map(|object| ObjectMeta {
                 key: object.key,
                 size: object.size,
                 modified: object.modified.map(moment),
                 etag: object.etag,
             }));
             let Some(next) = page.next else { break };
+            if after.is_some_and(|after| next <= after) {
+                return Err(TransportError::Failed {
+                    place: self.place(prefix),
+                    source: "the server's list does not end".into(),
+                });
+            }
             url = format!(
                 "{}/?list={}&after={}",
                 self.name,
                 percent_encode(prefix),
                 percent_encode(&next)
             );
+            after = Some(next);
         }
         Ok(objects)
     }

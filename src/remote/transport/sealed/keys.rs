@@ -43,6 +43,9 @@ pub enum KeyError {
     /// What is there is not encrypted.
     #[error("it holds a store that is not encrypted")]
     NotEncrypted,
+    /// There are sealed objects and no marker.
+    #[error("it holds encrypted objects, and `modver-store.toml`, without which they cannot be read, is gone")]
+    MarkerLost,
     /// The marker asks for something this program does not know or allow.
     #[error("its marker asks for an encryption that this modver does not know")]
     Unknown,

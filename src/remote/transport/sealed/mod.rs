@@ -3,7 +3,8 @@
 //! `docs/remotes.md` for what that protects from.
 //!
 //! The key is checked against the store's marker, which stays readable: it says how the key is derived, and that whoever
-//! has none must keep out. What does not open is passed on as it is: everybody who reads objects checks them.
+//! has none must keep out. What does not open and has its hash for a name is passed on as it is: everybody who reads such
+//! objects checks them, and knows what is damaged. Nobody could tell of any other whose it is, so that is an error.
 
 mod keys;
 mod names;
@@ -21,6 +22,7 @@ use super::error::{Place, TransportError};
 use super::traffic::Traffic;
 use super::{Body, ObjectMeta, PutMode, PutOutcome, Result, Transport, check_key, check_prefix};
 use crate::fs::{self, TempFile};
+use crate::hash::FileId;
 use crate::store::marker;
 
 /// Headers that are remembered, so that ranges of an object cost a request for its header once.
@@ -52,16 +54,21 @@ impl<T: Transport> Sealed<T> {
     }
 
     fn place(&self, key: &str) -> Place {
-        Place {
-            remote: self.describe().into(),
-            key: key.to_owned(),
-        }
+        Place::new(self.describe(), key)
     }
 
     fn failed(&self, key: &str, problem: KeyError) -> TransportError {
         TransportError::Encryption {
             place: self.place(key),
             problem: Box::new(problem),
+        }
+    }
+
+    /// What does not open, and could be anybody's.
+    fn not_ours(&self, key: &str) -> TransportError {
+        TransportError::Failed {
+            place: self.place(key),
+            source: "it was not written with this key, or was changed since".into(),
         }
     }
 
@@ -97,12 +104,21 @@ impl<T: Transport> Sealed<T> {
         // One that is there is never replaced: everything in the store would be lost with it.
         let outcome = match (mode, self.keys()?) {
             (_, Some(_)) => PutOutcome::Existed,
+            (_, None) if self.holds_objects() && self.keys()?.is_none() => {
+                return Err(self.failed("", KeyError::MarkerLost));
+            }
             (_, None) => self.inner.put(marker::NAME, &body, PutMode::IfAbsent)?,
         };
         match self.keys()? {
             Some(_) => Ok(outcome),
             None => Err(TransportError::NotFound(self.place(marker::NAME))),
         }
+    }
+
+    /// Whether something was sealed here under a marker that is gone: a new one would have another salt, and nobody would see
+    /// that everything is lost that the old one is needed for.
+    fn holds_objects(&self) -> bool {
+        self.inner.list(names::ROOT_PREFIX).is_ok_and(|there| !there.is_empty())
     }
 
     /// The keys of a store that must be there, and the name of an object in it.
@@ -205,6 +221,13 @@ impl<T: Transport> Sealed<T> {
     }
 }
 
+/// Whether a key says the hash of its object.
+fn is_named(key: &str) -> bool {
+    key.rsplit('/')
+        .next()
+        .is_some_and(|name| name.parse::<FileId>().is_ok())
+}
+
 impl<T: Transport> Transport for Sealed<T> {
     fn describe(&self) -> &str {
         self.inner.describe()
@@ -224,9 +247,14 @@ impl<T: Transport> Transport for Sealed<T> {
         let opened = Header::parse(&sealed).and_then(|header| {
             let segments = sealed.get(HEADER as usize..)?;
             let (content, is_sound) = header.cipher(&keys.content, key).open(0, segments);
-            is_sound.then_some(content)
+            // Every segment that is there may be sound, and the last ones missing.
+            (is_sound && content.len() as u64 == header.len).then_some(content)
         });
-        Ok(opened.unwrap_or(sealed))
+        match opened {
+            Some(opened) => Ok(opened),
+            None if is_named(key) => Ok(sealed),
+            None => Err(self.not_ours(key)),
+        }
     }
 
     fn get_range(&self, key: &str, range: Range<u64>) -> Result<Vec<u8>> {
@@ -236,6 +264,9 @@ impl<T: Transport> Transport for Sealed<T> {
         }
         loop {
             let Some((header, remembered)) = self.about(key, self.header(&name))? else {
+                if !is_named(key) {
+                    return Err(self.not_ours(key));
+                }
                 return self.about(key, self.inner.get_range(&name, range));
             };
             let first = range.start / SEGMENT;
@@ -261,6 +292,9 @@ impl<T: Transport> Transport for Sealed<T> {
                 // It may have been replaced since its header was read.
                 self.headers().remove(&name);
                 continue;
+            }
+            if !is_sound && !is_named(key) {
+                return Err(self.not_ours(key));
             }
             // As many bytes as were asked for; those that could not be opened are no content.
             let skip = (range.start - first * SEGMENT) as usize;
@@ -289,7 +323,7 @@ impl<T: Transport> Transport for Sealed<T> {
         }
         let Some(keys) = self.keys()? else {
             // That the place cannot be used is to be seen all the same.
-            return self.inner.list("sealed/");
+            return self.inner.list(names::ROOT_PREFIX);
         };
         let Some(sealed) = keys.seal_prefix(prefix) else {
             return Ok(Vec::new());

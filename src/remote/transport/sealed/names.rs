@@ -8,6 +8,8 @@ use super::keys::{Keys, hex, unhex};
 
 /// What all sealed objects are in.
 const ROOT: &str = "sealed";
+/// How the names of all sealed objects start.
+pub(super) const ROOT_PREFIX: &str = "sealed/";
 /// Bytes of a part of a key: longer ones would not be a name on every service.
 const MAX_PART: usize = 111;
 
@@ -44,7 +46,7 @@ impl Keys {
     /// The start of the names of all objects whose keys start with `prefix`, and of some others.
     pub(super) fn seal_prefix(&self, prefix: &str) -> Option<String> {
         match prefix.rsplit_once('/') {
-            None => Some(format!("{ROOT}/")),
+            None => Some(ROOT_PREFIX.to_owned()),
             Some((above, _)) => Some(self.seal_name(above)? + "/"),
         }
     }

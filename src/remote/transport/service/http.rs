@@ -22,11 +22,10 @@ use tokio::time::{Instant, Sleep};
 
 use super::super::pace::Pace;
 use super::super::traffic::{Counters, add};
-use super::super::wire::{Turn, while_moving};
+use super::super::wire::{self, CONNECT, Turn, while_moving};
 
-/// How long making a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
-/// As that, and for the first answer, of the addresses inside cloud machines that hand out credentials: elsewhere nobody answers there.
+/// As for connections, and for the first answer, of the addresses inside cloud machines that hand out credentials: elsewhere
+/// nobody answers there.
 const METADATA: Duration = Duration::from_secs(2);
 /// Bytes of a file that are read and sent at a time.
 const PIECE: usize = 256 * 1024;
@@ -254,15 +253,18 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(counters: Arc<Counters>, pace: Pace) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("modver/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(Duration::from_secs(30))
+    /// `redirects` is whether the service sends its clients to other hosts.
+    pub(super) fn new(counters: Arc<Counters>, pace: Pace, redirects: bool) -> reqwest::Result<Self> {
+        let client = match redirects {
+            true => wire::client(),
             // A signature is for one host: following a redirect would only fail there, with a misleading error.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        Ok(Self { client, counters, pace })
+            false => wire::client().redirect(reqwest::redirect::Policy::none()),
+        };
+        Ok(Self {
+            client: client.build()?,
+            counters,
+            pace,
+        })
     }
 
     /// The region of a bucket at AWS, which tells it to everybody.

@@ -82,6 +82,10 @@ impl Service for Hub {
         Box::pin(std::future::ready(self.client(http)))
     }
 
+    fn redirects(&self) -> bool {
+        true
+    }
+
     fn writes(&self) -> Writes {
         Writes::Plain
     }

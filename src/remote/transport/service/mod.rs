@@ -39,7 +39,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use opendal::options::{ListOptions, WriteOptions};
 use opendal::{Buffer, HttpTransporter, OperationContext, Operator};
@@ -52,9 +52,9 @@ use self::http::{Call, Failure, Http, Upload};
 use super::error::{Place, TransportError};
 use super::pace::Pace;
 use super::probe::Capabilities;
-use super::runtime::runtime;
 use super::traffic::{Counters, Traffic};
 use super::url::{Buckets, Location, RemoteSpec, Servers, UrlError};
+use super::wire::drive;
 use super::{Body, ObjectMeta, PutMode, PutOutcome, Result, Transport, check_key, check_prefix};
 use crate::progress::Progress;
 
@@ -111,6 +111,11 @@ trait Service: Send + Sync {
 
     /// Whether a redirect means that the bucket is in another region.
     fn has_regions(&self) -> bool {
+        false
+    }
+
+    /// Whether it sends its clients elsewhere for content.
+    fn redirects(&self) -> bool {
         false
     }
 
@@ -272,13 +277,11 @@ impl ServiceTransport {
         })?;
         let name: Arc<str> = service.describe().into();
         let counters = Arc::new(Counters::default());
-        let http = Http::new(Arc::clone(&counters), pace).map_err(|error| TransportError::Failed {
-            place: Place {
-                remote: Arc::clone(&name),
-                key: String::new(),
-            },
-            source: error.into(),
-        })?;
+        let http =
+            Http::new(Arc::clone(&counters), pace, service.redirects()).map_err(|error| TransportError::Failed {
+                place: Place::new(Arc::clone(&name), ""),
+                source: error.into(),
+            })?;
         let unconditional = spec
             .abilities
             .is_some_and(|seen| seen.writable && !seen.conditional_put);
@@ -296,10 +299,7 @@ impl ServiceTransport {
     }
 
     fn place(&self, key: &str) -> Place {
-        Place {
-            remote: Arc::clone(&self.name),
-            key: key.to_owned(),
-        }
+        Place::new(Arc::clone(&self.name), key)
     }
 
     fn valid<'k>(&self, key: &'k str) -> Result<&'k str> {
@@ -328,30 +328,17 @@ impl ServiceTransport {
         call: Call,
         work: impl AsyncFnOnce(Operator, Arc<Call>) -> opendal::Result<T>,
     ) -> Result<std::result::Result<T, Failed>> {
-        let interrupted = || TransportError::Interrupted(self.place(key));
-        self.progress.check().map_err(|_| interrupted())?;
-        let runtime = runtime().map_err(|error| TransportError::Failed {
-            place: self.place(key),
-            source: error.into(),
-        })?;
         let call = Arc::new(call);
-        let stop = async {
-            while self.progress.check().is_ok() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
         let own = Arc::clone(&call);
         let work = Arc::clone(&call).scope(async { work(self.operator().await?, own).await });
-        let result = runtime.block_on(async {
-            tokio::select! {
-                result = work => Some(result),
-                () = stop => None,
-            }
-        });
-        match result {
-            None => Err(interrupted()),
-            Some(Ok(value)) => Ok(Ok(value)),
-            Some(Err(error)) => Ok(Err(Failed { call, error })),
+        match drive(&self.progress, work) {
+            Ok(Some(Ok(value))) => Ok(Ok(value)),
+            Ok(Some(Err(error))) => Ok(Err(Failed { call, error })),
+            Ok(None) => Err(TransportError::Interrupted(self.place(key))),
+            Err(error) => Err(TransportError::Failed {
+                place: self.place(key),
+                source: error.into(),
+            }),
         }
     }
 
@@ -423,6 +410,14 @@ impl Failed {
         self.call.seen().status
     }
 
+    /// Whether the object ends before the part that was asked for.
+    fn says_beyond_the_end(&self) -> bool {
+        let seen = self.call.seen();
+        let says = |words: &str| seen.message.as_deref().is_some_and(|message| message.contains(words));
+        // HDFS has no status for it.
+        seen.status == Some(416) || (seen.status == Some(403) && says("out of the range [0, "))
+    }
+
     /// Whether a condition was not met because the object exists.
     fn says_exists(&self) -> bool {
         let seen = self.call.seen();
@@ -482,7 +477,7 @@ impl Transport for ServiceTransport {
         match read {
             Ok(bytes) if bytes.len() as u64 == wanted => Ok(bytes),
             Ok(_) => Err(outside()),
-            Err(failed) if failed.status() == Some(416) => Err(outside()),
+            Err(failed) if failed.says_beyond_the_end() => Err(outside()),
             Err(failed) if failed.call.seen().failure == Some(Failure::TooLarge) => {
                 Err(TransportError::Unsupported {
                     place: self.place(key),

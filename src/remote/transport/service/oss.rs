@@ -16,6 +16,7 @@ pub(super) struct Oss {
     endpoint: String,
     credentials: Option<Credentials>,
     anonymous: bool,
+    path_style: bool,
 }
 
 impl Oss {
@@ -45,6 +46,7 @@ impl Oss {
             endpoint,
             credentials: spec.credentials.clone(),
             anonymous: spec.anonymous,
+            path_style: spec.path_style == Some(true),
         })
     }
 
@@ -60,6 +62,9 @@ impl Oss {
             if let Some(token) = &keys.session_token {
                 builder = builder.security_token(token.expose());
             }
+        }
+        if self.path_style {
+            builder = builder.addressing_style("path");
         }
         if self.anonymous {
             builder = builder.skip_signature();

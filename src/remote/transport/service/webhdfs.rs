@@ -102,6 +102,10 @@ impl Service for WebHdfs {
         Box::pin(std::future::ready(self.client(http)))
     }
 
+    fn redirects(&self) -> bool {
+        true
+    }
+
     fn writes(&self) -> Writes {
         Writes::Staged
     }

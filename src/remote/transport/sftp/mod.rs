@@ -20,14 +20,14 @@ use openssh_sftp_client::error::SftpErrorKind;
 use openssh_sftp_client::file::File;
 use openssh_sftp_client::metadata::MetaData;
 
-use self::files::{Source, Trouble, patient};
+use self::files::{Trouble, patient};
 use self::session::{Failed, Session, Target};
-use super::error::{Place, TransportError};
+use super::error::{Place, Source, TransportError};
 use super::pace::Pace;
-use super::runtime::runtime;
 use super::traffic::{Counters, Traffic, add};
 use super::unique::unique;
 use super::url::RemoteSpec;
+use super::wire::drive;
 use super::{Body, ObjectMeta, PutMode, PutOutcome, Result, Transport, check_key, check_prefix};
 use crate::progress::Progress;
 
@@ -91,10 +91,7 @@ impl SftpTransport {
     }
 
     fn place(&self, key: &str) -> Place {
-        Place {
-            remote: Arc::clone(&self.name),
-            key: key.to_owned(),
-        }
+        Place::new(Arc::clone(&self.name), key)
     }
 
     fn path(&self, key: &str) -> Result<PathBuf> {
@@ -120,17 +117,6 @@ impl SftpTransport {
 
     /// Runs one call to its end, or until the operation is interrupted.
     fn run<T>(&self, key: &str, work: impl AsyncFnOnce(&Session) -> Answer<T>) -> Result<Answer<T>> {
-        let interrupted = || TransportError::Interrupted(self.place(key));
-        self.progress.check().map_err(|_| interrupted())?;
-        let runtime = runtime().map_err(|error| TransportError::Failed {
-            place: self.place(key),
-            source: error.into(),
-        })?;
-        let stop = async {
-            while self.progress.check().is_ok() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
         let work = async {
             let session = self.session().await?;
             let answer = work(&session).await;
@@ -158,12 +144,14 @@ impl SftpTransport {
                 answer => answer,
             })
         };
-        runtime.block_on(async {
-            tokio::select! {
-                result = work => result,
-                () = stop => Err(interrupted()),
-            }
-        })
+        match drive(&self.progress, work) {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(TransportError::Interrupted(self.place(key))),
+            Err(error) => Err(TransportError::Failed {
+                place: self.place(key),
+                source: error.into(),
+            }),
+        }
     }
 
     /// Why there is no connection.
@@ -186,7 +174,8 @@ impl SftpTransport {
             },
             Failed::HostKey(words) => TransportError::HostKey {
                 place,
-                host: self.target.host.clone(),
+                target: self.target.words(),
+                changed: words.contains("has changed"),
                 source: words.into(),
             },
             Failed::NoSftp(words) => TransportError::Unsupported {
@@ -219,11 +208,13 @@ impl SftpTransport {
                 source: "the file became shorter".into(),
             },
             Trouble::Sftp(error) => {
-                let kind = match &error {
-                    openssh_sftp_client::Error::SftpError(kind, _) => Some(*kind),
-                    _ => None,
+                let (kind, source): (_, Source) = match &error {
+                    openssh_sftp_client::Error::SftpError(kind, said) => {
+                        let said: String = said.get().0.chars().filter(|c| !c.is_control()).collect();
+                        (Some(*kind), format!("the server says: {said}").into())
+                    }
+                    _ => (None, error.into()),
                 };
-                let source = error.into();
                 match kind {
                     Some(SftpErrorKind::NoSuchFile) => TransportError::NotFound(place),
                     Some(SftpErrorKind::PermDenied) => TransportError::Denied { place, source },
@@ -344,7 +335,7 @@ impl SftpTransport {
         }
     }
 
-    async fn store(&self, session: &Session, path: &Path, source: &Source, mode: PutMode) -> Answer<bool> {
+    async fn store(&self, session: &Session, path: &Path, source: &files::Source, mode: PutMode) -> Answer<bool> {
         let tmp = self.root.join("tmp");
         if !self.swept.swap(true, Relaxed) {
             self.sweep(session, &tmp).await;
@@ -505,7 +496,7 @@ impl Transport for SftpTransport {
         let path = self.path(key)?;
         add(&self.counters.puts, 1);
         let source = match body {
-            Body::Bytes(bytes) => Source::Memory(bytes.clone()),
+            Body::Bytes(bytes) => files::Source::Memory(bytes.clone()),
             Body::File(path) => {
                 let upload = |error: crate::fs::FsError| TransportError::Upload {
                     place: self.place(key),
@@ -513,7 +504,7 @@ impl Transport for SftpTransport {
                 };
                 let file = crate::fs::open(path).map_err(upload)?;
                 let size = crate::fs::stat_file(&file, path).map_err(upload)?.size;
-                Source::File(Arc::new(file), size)
+                files::Source::File(Arc::new(file), size)
             }
         };
         let stored = self.run(key, async |session| self.store(session, &path, &source, mode).await)?;
@@ -527,7 +518,7 @@ impl Transport for SftpTransport {
                 // What is missing is a directory, which somebody removes while this writes.
                 TransportError::NotFound(place) => TransportError::Failed {
                     place,
-                    source: "a directory is missing on the server and cannot be made".into(),
+                    source: "a directory is missing on the server and cannot be made, or a file has its name".into(),
                 },
                 error => error,
             }),

@@ -30,6 +30,20 @@ pub(super) struct Target {
     pub(super) program: Option<PathBuf>,
 }
 
+impl Target {
+    /// What `ssh` is told to connect, for people to type.
+    pub(super) fn words(&self) -> String {
+        let port = self.port.map_or_else(String::new, |port| format!("-p {port} "));
+        let user = self.user.as_ref().map_or_else(String::new, |user| format!("{user}@"));
+        format!("{port}{user}{}", self.bare_host())
+    }
+
+    /// The host without the brackets that an address has in a URL.
+    fn bare_host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+}
+
 /// A connection.
 pub(super) struct Session {
     pub(super) sftp: Sftp,
@@ -84,9 +98,8 @@ impl Session {
         if let Some(key) = &target.keyfile {
             command.arg("-i").arg(key).args(["-o", "IdentitiesOnly=yes"]);
         }
-        let host = target.host.trim_start_matches('[').trim_end_matches(']');
         let mut child = command
-            .args(["-s", "--", host, "sftp"])
+            .args(["-s", "--", target.bare_host(), "sftp"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
