@@ -179,7 +179,7 @@ impl Repository {
         } else {
             let roots = targets.iter().map(|target| target.output.root()).collect();
             let mut send = || self.send(remote, targets, false);
-            remote.push_beside_collectors(&self.claimant()?, &roots, &mut send)?
+            remote.write_beside_collectors(&self.claimant()?, &roots, &mut send)?
         };
         outcome.remotes.push(sent);
         outcome.outputs.extend(outputs);

@@ -78,7 +78,7 @@ pub fn push_runs(repository: &Repository, remote: Option<&str>, made: Option<&Ha
     let claimant = repository.claimant()?;
     let mut send = || remote.plan_push(cache, &roots)?.execute(&remote, cache);
     let done: PushOutcome = remote
-        .push_beside_collectors(&claimant, &claimed, &mut send)
+        .write_beside_collectors(&claimant, &claimed, &mut send)
         .map_err(RepoError::from)?;
     // Records do not name what others cannot have.
     if let Some((_, error)) = done.refused.into_iter().next() {

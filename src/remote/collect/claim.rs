@@ -14,7 +14,8 @@ use crate::object::Root;
 
 /// Where claims are.
 const FOLDER: &str = "refs/";
-/// A claim that is younger is not made again.
+/// A claim that is younger is not made again. Collectors that take back younger ones than twice this need nobody to push
+/// meanwhile.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
 /// Roots in one claim.
 const ROOTS_PER_CLAIM: usize = 100_000;
@@ -97,31 +98,6 @@ impl RemoteStore {
             }
         }
         self.put_claims(claimant, &unclaimed)
-    }
-
-    /// Whether nothing has to be said: this clone claimed all of these roots lately, the claims stand and the catalog names the
-    /// roots, and nothing was ever collected here. Costs no request if the first is not so.
-    pub(super) fn is_settled(&self, claimant: &Claimant, roots: &HashSet<Root>) -> Result<bool> {
-        let mut missing = roots.clone();
-        let mut claims = HashSet::new();
-        for (id, text) in self.young_notes::<ClaimText>(FRESH)? {
-            if text.repository == claimant.repository {
-                claims.insert(claim_key(&claimant.id(), id));
-                for root in text.roots() {
-                    missing.remove(&root);
-                }
-            }
-        }
-        if !missing.is_empty() || !self.exists()? || !self.transport().list(super::tombstone::FOLDER)?.is_empty() {
-            return Ok(false);
-        }
-        for object in self.transport().list(&format!("{FOLDER}{}/", claimant.id()))? {
-            claims.remove(&object.key);
-        }
-        self.refresh();
-        let catalog = self.runs()?;
-        let named = |root: &Root| catalog.iter().any(|run| run.lookup(&root.id()).is_some());
-        Ok(claims.is_empty() && roots.iter().all(named))
     }
 
     /// Claims roots, whatever stands there already.

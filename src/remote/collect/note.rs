@@ -1,8 +1,6 @@
 //! Small immutable texts on a remote, named by their hash: claims and tombstones. Each has a salt, so that no name comes
 //! twice: whoever deletes one deletes that one, however late.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -71,28 +69,6 @@ impl RemoteStore {
         }
         let framed: Framed<T> = serde_json::from_slice(&bytes).map_err(wrong)?;
         Ok(framed.content)
-    }
-
-    /// The texts of this form of which there is a copy here that is younger than `age`.
-    pub(super) fn young_notes<T: DeserializeOwned>(&self, age: Duration) -> Result<Vec<(FileId, T)>> {
-        let dir = self.meta_dir("notes")?;
-        let mut young = Vec::new();
-        for name in fs::list(&dir)? {
-            let path = dir.join(&name);
-            let Some(id) = name.to_str().and_then(|name| name.parse::<FileId>().ok()) else {
-                continue;
-            };
-            let since = fs::stat(&path)?.map(|stat| stat.modified());
-            let is_young = since.is_some_and(|since| since.elapsed().is_ok_and(|passed| passed < age));
-            if is_young
-                && let Some(bytes) = fs::read_if_exists(&path, MAX_NOTE)?
-                && FileId::of(&bytes) == id
-                && let Ok(framed) = serde_json::from_slice::<Framed<T>>(&bytes)
-            {
-                young.push((id, framed.content));
-            }
-        }
-        Ok(young)
     }
 
     /// Forgets the copies of texts that are not among these.

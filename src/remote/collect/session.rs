@@ -18,27 +18,6 @@ use crate::store::shard::Shard;
 const ATTEMPTS: usize = 3;
 
 impl RemoteStore {
-    /// As [`RemoteStore::write_beside_collectors`], of work that sends what the remote lacks of `roots` and nothing else: when
-    /// it lacks nothing, nothing is written.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn push_beside_collectors<T, E: From<RemoteError>>(
-        &self,
-        claimant: &Claimant,
-        roots: &HashSet<Root>,
-        work: &mut dyn FnMut() -> std::result::Result<T, E>,
-    ) -> std::result::Result<T, E> {
-        match self.is_settled(claimant, roots) {
-            Ok(false) => {}
-            Ok(true) => return work(),
-            // Where nothing can be listed, writing says so.
-            Err(RemoteError::Transport(error)) if error.is_refusal() => {}
-            Err(error) => return Err(error.into()),
-        }
-        self.write_beside_collectors(claimant, roots, work)
-    }
-
     /// Does `work`, which writes to this remote, and claims `roots` for a repository before. The remote becomes a store if
     /// it is none. When a collector took this process for dead meanwhile, the work is done again: it must ask the remote
     /// afresh what is there ([`RemoteStore::keeps`]).

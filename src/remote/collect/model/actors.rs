@@ -244,7 +244,7 @@ impl Process {
             let done = done.execute(&remote, cache)?;
             Ok(present || done.pushed.contains(&root))
         };
-        let done = remote.push_beside_collectors(&self.claimant(), &HashSet::from([root]), &mut work);
+        let done = remote.write_beside_collectors(&self.claimant(), &HashSet::from([root]), &mut work);
         if self.world.revive(self.actor) {
             self.say("is another process");
             return;
@@ -278,7 +278,7 @@ impl Process {
                 claimant: self.claimant(),
                 also: Vec::new(),
                 grace: days([0, 1, 7][self.dice.below(3) as usize]),
-                claims_older_than: days([0, 1, 10, 30][self.dice.below(4) as usize]),
+                claims_older_than: days([2, 3, 10, 30][self.dice.below(4) as usize]),
                 leases_older_than: days([1, 7][self.dice.below(2) as usize]),
                 unclaimed: self.dice.one_in(3),
                 repack: !self.dice.one_in(4),
