@@ -350,6 +350,7 @@ fn on_s3_and_encrypted() {
             "../vault.key",
         ])
         .ok();
+    s.sh("git add -A && git commit --quiet -m vault").ok();
     s.repo().modver(["push", "--quiet", "--remote", "vault"]).ok();
     s.write("model.bin", noise(3, 500_000));
     s.repo().modver(["add", "--quiet", "model.bin"]).ok();

@@ -49,14 +49,14 @@ impl RemoteStore {
             format!("{{\"holder\":{}}}\n", serde_json::Value::from(holder)).into_bytes(),
         )?;
         // As listings have it: what some services say of one object is cut to seconds.
-        let since = self
-            .transport()
-            .list(&key)
-            .map_err(RemoteError::from)
-            .and_then(|listed| {
-                let written = listed.into_iter().next().ok_or_else(|| self.lease_lost())?;
-                self.moment(&key, written.modified)
-            });
+        let refused = |error: TransportError| match error.is_refusal() {
+            true => self.cannot_list(error),
+            false => error.into(),
+        };
+        let since = self.transport().list(&key).map_err(refused).and_then(|listed| {
+            let written = listed.into_iter().next().ok_or_else(|| self.lease_lost())?;
+            self.moment(&key, written.modified)
+        });
         let since = match since {
             Ok(since) => since,
             Err(error) => {
