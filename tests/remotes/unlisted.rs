@@ -173,6 +173,7 @@ fn without_a_list_nothing_is_pushed() {
     point(clone, service, address);
     clone.write("mine.bin", noise(8, 1000));
     clone.modver(["add", "mine.bin"]).ok();
+    let _ = std::fs::remove_dir(store.join("leases"));
     let before = digest(&store);
     let refused = clone.modver(["push", "mine.bin"]);
     let shown = refused.err();
