@@ -105,6 +105,20 @@ impl FileLock {
         Ok(file)
     }
 
+    /// Whether the lock file is still the one at its path: somebody who held it before may have removed it.
+    ///
+    /// # Errors
+    /// When the file cannot be looked at.
+    pub fn is_in_place(&self) -> Result<bool> {
+        use std::os::unix::fs::MetadataExt as _;
+        let held = self.file.metadata().map_err(at(Attempt::Stat, &self.path))?;
+        match fs::symlink_metadata(&self.path) {
+            Ok(there) => Ok((there.dev(), there.ino()) == (held.dev(), held.ino())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(at(Attempt::Stat, &self.path)(error)),
+        }
+    }
+
     /// The lock file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -33,6 +33,8 @@ pub use std::fs::File;
 pub use lock::{FileLock, LockKind};
 pub use memmap2::Mmap;
 pub use probe::{Abilities, filesystem_type, probe};
+#[cfg(test)]
+pub(crate) use random::drawn;
 pub use random::random;
 pub use share::{Belongs, belongs, give, may_use, share};
 pub use temp::{ClosedTemp, DIRECT_ALIGN, TempFile, alone_name};

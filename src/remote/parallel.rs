@@ -10,6 +10,9 @@ use super::error::Result;
 /// # Errors
 /// The first error; no further item is begun after it, and those under way are finished.
 pub(super) fn in_parallel<T: Sync>(jobs: usize, items: &[T], work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+    if jobs.min(items.len()) <= 1 {
+        return items.iter().try_for_each(work);
+    }
     let next = AtomicUsize::new(0);
     let fatal = Mutex::new(None);
     std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
 //! Leases: who writes to the remote now. Nothing is swept that was marked while somebody wrote, until that writer is done or
 //! taken for dead; one that was taken for dead and wakes up finds its lease gone, and looks again at what it relied on.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::super::error::{RemoteError, Result};
@@ -38,11 +39,7 @@ impl RemoteStore {
     pub(super) fn take_lease(&self, holder: &str) -> Result<Lease<'_>> {
         let dir = self.meta_dir("leases")?;
         self.return_dead_leases(&dir)?;
-        let name = hex(&fs::random::<16>()?);
-        let path = dir.join(&name);
-        let Some(file) = FileLock::try_acquire(&path, LockKind::Exclusive)? else {
-            return Err(self.lease_lost());
-        };
+        let (name, file) = name_lease(&dir)?;
         let key = format!("{FOLDER}{name}");
         self.put_meta(
             &key,
@@ -62,7 +59,7 @@ impl RemoteStore {
             Err(error) => {
                 // It would be of no use, and stay.
                 self.delete_if_allowed(&key)?;
-                fs::remove_file(&path)?;
+                fs::remove_file(file.path())?;
                 return Err(error);
             }
         };
@@ -75,7 +72,7 @@ impl RemoteStore {
     }
 
     /// Deletes leases of processes of this clone that were killed.
-    fn return_dead_leases(&self, dir: &std::path::Path) -> Result<()> {
+    fn return_dead_leases(&self, dir: &Path) -> Result<()> {
         for name in fs::list(dir)? {
             let path = dir.join(&name);
             let Some(name) = name.to_str() else { continue };
@@ -120,6 +117,19 @@ impl RemoteStore {
     pub(super) fn lease_lost(&self) -> RemoteError {
         RemoteError::LeaseLost {
             remote: self.name().to_owned(),
+        }
+    }
+}
+
+/// A name for a lease, and the lock that shows that its process lives. Between making and locking the file another
+/// process of this clone may take it for that of a dead one: then under another name.
+fn name_lease(dir: &Path) -> Result<(String, FileLock)> {
+    loop {
+        let name = hex(&fs::random::<16>()?);
+        if let Some(lock) = FileLock::try_acquire(&dir.join(&name), LockKind::Exclusive)?
+            && lock.is_in_place()?
+        {
+            return Ok((name, lock));
         }
     }
 }

@@ -45,6 +45,7 @@ pub(super) struct Uploads {
 
 /// Threads that upload; at most a pack each, and one waiting.
 pub(super) struct Uploader {
+    remote: Arc<RemoteStore>,
     inbox: Option<Sender<(u32, SealedPack)>>,
     done: Arc<Mutex<Result<Uploads>>>,
     threads: Vec<JoinHandle<()>>,
@@ -85,6 +86,7 @@ impl Uploader {
             })
             .collect();
         Self {
+            remote: Arc::clone(remote),
             inbox: Some(inbox),
             done,
             threads,
@@ -93,6 +95,12 @@ impl Uploader {
 
     /// Hands over a pack; waits until a thread is free.
     pub(super) fn send(&mut self, number: u32, pack: SealedPack) -> Result<()> {
+        // A pack of this name may be deleted, now or later: it gets another one.
+        let pack = if self.remote.is_condemned_pack(&pack.id) {
+            pack.salted(fs::random()?)?
+        } else {
+            pack
+        };
         let failed = self.done.lock().unwrap_or_else(PoisonError::into_inner).is_err();
         match &self.inbox {
             Some(inbox) if !failed && inbox.send((number, pack)).is_ok() => Ok(()),
@@ -126,12 +134,6 @@ fn stored_len(slots: &[Slot]) -> u64 {
 
 fn upload(remote: &RemoteStore, number: u32, pack: SealedPack) -> Result<Uploaded> {
     remote.progress.check()?;
-    // A pack of this name may be deleted, now or later: it gets another one.
-    let pack = if remote.is_condemned_pack(&pack.id) {
-        pack.salted(fs::random()?)?
-    } else {
-        pack
-    };
     let body = Body::file(pack.path());
     remote.put_named(&pack_key(pack.id), &body, pack.file_len)?;
     remote.progress.advance(0, pack.file_len);

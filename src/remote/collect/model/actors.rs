@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::super::guards;
 use super::super::{Claimant, CollectOptions};
 use super::world::{Dice, Line, World};
+use crate::fs;
 use crate::hash::{FileId, TreeId, expand};
 use crate::object::{Entry, Node, Root, Tree};
 use crate::path::Name;
@@ -123,6 +124,12 @@ struct Process {
 }
 
 impl Process {
+    /// What holds for its thread.
+    fn begin(&mut self, without: Option<&'static str>) {
+        guards::take_away(without);
+        fs::drawn::by(self.dice.next());
+    }
+
     fn claimant(&self) -> Claimant {
         Claimant {
             repository: ["alpha", "beta"][self.repository].to_owned(),
@@ -419,7 +426,7 @@ pub(super) fn live(seed: u64, without: Option<&'static str>) -> Told {
         let mut clone = clone(&mut dice, [0, 0, 1, 0, 1, 0][actor], true);
         let times = 3 + dice.below(6);
         threads.push(std::thread::spawn(move || {
-            guards::take_away(without);
+            clone.begin(without);
             match actor {
                 0..=2 => clone.write(times),
                 3 | 4 => clone.collect(times, false),
@@ -435,7 +442,7 @@ pub(super) fn live(seed: u64, without: Option<&'static str>) -> Told {
             world.leap(Duration::from_secs(40 * DAY));
             let mut clone = clone(&mut dice, repository, false);
             let thread = std::thread::spawn(move || {
-                guards::take_away(without);
+                clone.begin(without);
                 clone.collect(1, true);
             });
             world.run();
