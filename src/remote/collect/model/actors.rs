@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::super::guards;
@@ -21,12 +22,18 @@ const DAY: u64 = 86_400;
 /// Who reads for longer may find that what he wanted moved.
 const PATIENT: Duration = Duration::from_secs(DAY / 2);
 
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * DAY)
+}
+
 /// What came of a world.
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) lost: Vec<String>,
     pub(super) pushed: u64,
     pub(super) swept: u64,
+    /// What all did, in a number.
+    pub(super) trace: u64,
 }
 
 /// The history of a repository, as git has it: all clones see the same.
@@ -46,7 +53,15 @@ struct Shared {
     told: Told,
 }
 
+impl History {
+    fn forget(&mut self, version: u64) {
+        self.named.remove(&version);
+        self.stored.remove(&version);
+    }
+}
+
 type Common = Arc<Mutex<Shared>>;
+type Roots = Arc<Mutex<BTreeMap<Vec<u64>, Root>>>;
 
 fn lock(common: &Common) -> std::sync::MutexGuard<'_, Shared> {
     common.lock().unwrap_or_else(PoisonError::into_inner)
@@ -120,16 +135,10 @@ struct Process {
     dir: PathBuf,
     dice: Dice,
     common: Common,
-    roots: Arc<Mutex<BTreeMap<Vec<u64>, Root>>>,
+    roots: Roots,
 }
 
 impl Process {
-    /// What holds for its thread.
-    fn begin(&mut self, without: Option<&'static str>) {
-        guards::take_away(without);
-        fs::drawn::by(self.dice.next());
-    }
-
     fn claimant(&self) -> Claimant {
         Claimant {
             repository: ["alpha", "beta"][self.repository].to_owned(),
@@ -177,10 +186,12 @@ impl Process {
             self.turn();
             match self.dice.below(10) {
                 0..=1 => self.forget(),
-                _ => self.push(&cache),
+                _ => {
+                    let version = self.choose();
+                    self.push(&cache, version);
+                }
             }
         }
-        self.world.end(self.actor);
     }
 
     /// Takes a version out of history.
@@ -190,39 +201,44 @@ impl Process {
         let named: Vec<u64> = history.named.keys().copied().collect();
         if named.len() > 2 {
             let version = named[self.dice.below(named.len() as u64) as usize];
-            history.named.remove(&version);
-            history.stored.remove(&version);
+            history.forget(version);
             drop(common);
             self.say(&format!("forgets version {version}"));
         }
     }
 
-    fn push(&mut self, cache: &Cache) {
-        let (version, blobs, times, lineage) = {
+    /// A version to push: a new one or one that there was.
+    fn choose(&mut self) -> u64 {
+        let mut common = lock(&self.common);
+        let fresh = common.next;
+        let history = &mut common.histories[self.repository];
+        let known: Vec<u64> = history.versions.keys().copied().collect();
+        if !known.is_empty() && self.dice.below(10) >= 6 {
+            return known[self.dice.below(known.len() as u64) as usize];
+        }
+        // A change of an earlier one, of this repository.
+        let mut blobs = match known.is_empty() {
+            true => Vec::new(),
+            false => history.versions[&known[self.dice.below(known.len() as u64) as usize]].clone(),
+        };
+        for _ in 0..1 + self.dice.below(4) {
+            if blobs.len() > 3 && self.dice.one_in(2) {
+                blobs.remove(self.dice.below(blobs.len() as u64) as usize);
+            }
+            blobs.push(self.dice.below(60));
+        }
+        blobs.sort_unstable();
+        blobs.dedup();
+        history.versions.insert(fresh, blobs);
+        fresh
+    }
+
+    fn push(&self, cache: &Cache, version: u64) {
+        let (blobs, times, lineage) = {
             let mut common = lock(&self.common);
             let fresh = common.next;
             let history = &mut common.histories[self.repository];
-            let known: Vec<u64> = history.versions.keys().copied().collect();
-            let (version, blobs) = if known.is_empty() || self.dice.below(10) < 6 {
-                // A change of an earlier one, of this repository.
-                let mut blobs = match known.is_empty() {
-                    true => Vec::new(),
-                    false => history.versions[&known[self.dice.below(known.len() as u64) as usize]].clone(),
-                };
-                for _ in 0..1 + self.dice.below(4) {
-                    if blobs.len() > 3 && self.dice.one_in(2) {
-                        blobs.remove(self.dice.below(blobs.len() as u64) as usize);
-                    }
-                    blobs.push(self.dice.below(60));
-                }
-                blobs.sort_unstable();
-                blobs.dedup();
-                history.versions.insert(fresh, blobs.clone());
-                (fresh, blobs)
-            } else {
-                let version = known[self.dice.below(known.len() as u64) as usize];
-                (version, history.versions[&version].clone())
-            };
+            let blobs = history.versions[&version].clone();
             history.named.entry(version).or_insert(fresh);
             let times = history.named[&version];
             let mut lineage: Vec<Vec<u64>> = Vec::new();
@@ -236,7 +252,7 @@ impl Process {
                 lineage.push(history.versions[earlier].clone());
             }
             common.next += 1;
-            (version, blobs, times, lineage)
+            (blobs, times, lineage)
         };
         let root = store(cache, &blobs);
         let push = PushRoot {
@@ -280,7 +296,6 @@ impl Process {
         let cache = open(&self.dir.join("cache"));
         for _ in 0..times {
             self.turn();
-            let days = |days: u64| Duration::from_secs(days * DAY);
             let options = CollectOptions {
                 claimant: self.claimant(),
                 also: Vec::new(),
@@ -291,46 +306,51 @@ impl Process {
                 repack: !self.dice.one_in(4),
                 dry_run: false,
             };
-            let remote = self.remote();
-            self.say(&format!(
-                "collects: {:?} {:?}",
-                options.grace, options.claims_older_than
-            ));
-            let mut named = || -> Result<HashSet<Root>, RemoteError> {
-                // Whoever comes to history now was not there before, and is claimed later than the collector's lease.
-                let common = lock(&self.common);
-                let history = &common.histories[self.repository];
-                Ok(history
-                    .named
-                    .keys()
-                    .map(|version| self.root(&history.versions[version]))
-                    .collect())
-            };
-            let done = remote.collect(&cache, &mut named, &options);
+            let done = self.collect_once(&cache, &options);
             if self.world.revive(self.actor) {
                 continue;
             }
             match done {
-                Ok(done) => {
-                    self.say(&format!("collected: {done:?}"));
-                    lock(&self.common).told.swept += done.swept.packs;
+                Err(error) if last => {
+                    let what = format!("a collection failed: {error} {error:?}");
+                    lock(&self.common).told.lost.push(what);
                 }
-                Err(RemoteError::LeaseLost { .. } | RemoteError::Unsettled { .. }) => self.say("gives up"),
-                Err(error) => {
-                    self.say(&format!("cannot collect: {error}"));
-                    if last {
-                        lock(&self.common)
-                            .told
-                            .lost
-                            .push(format!("a collection failed: {error} {error:?}"));
-                    }
-                }
+                Err(error) => self.say(&format!("cannot collect: {error}")),
+                Ok(()) => {}
             }
             if !last {
                 self.world.leap(days(self.dice.below(6)));
             }
         }
-        self.world.end(self.actor);
+    }
+
+    fn collect_once(&self, cache: &Cache, options: &CollectOptions) -> Result<(), RemoteError> {
+        self.say(&format!(
+            "collects: {:?} {:?}",
+            options.grace, options.claims_older_than
+        ));
+        let mut named = || -> Result<HashSet<Root>, RemoteError> {
+            // Whoever comes to history now was not there before, and is claimed later than the collector's lease.
+            let common = lock(&self.common);
+            let history = &common.histories[self.repository];
+            Ok(history
+                .named
+                .keys()
+                .map(|version| self.root(&history.versions[version]))
+                .collect())
+        };
+        match self.remote().collect(cache, &mut named, options) {
+            Ok(done) => {
+                self.say(&format!("collected: {done:?}"));
+                lock(&self.common).told.swept += done.swept.packs;
+                Ok(())
+            }
+            Err(RemoteError::LeaseLost { .. } | RemoteError::Unsettled { .. }) => {
+                self.say("gives up");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads what is stored, again and again.
@@ -357,7 +377,22 @@ impl Process {
                 lock(&self.common).told.lost.push(what);
             }
         }
-        self.world.end(self.actor);
+    }
+
+    /// Reads all that must be there.
+    fn read_stored(&self) {
+        let versions: Vec<(u64, Vec<u64>)> = {
+            let common = lock(&self.common);
+            let history = &common.histories[self.repository];
+            let blobs = |version: &u64| (*version, history.versions[version].clone());
+            history.stored.keys().map(blobs).collect()
+        };
+        for (version, blobs) in versions {
+            if let Err(problem) = self.read(&blobs) {
+                let what = format!("version {version} of repository {}: {problem}", self.repository);
+                lock(&self.common).told.lost.push(what);
+            }
+        }
     }
 
     /// Fetches a version into a new cache.
@@ -398,79 +433,143 @@ impl Process {
     }
 }
 
-/// Lets a world live, and reads at the end what must be there.
-pub(super) fn live(seed: u64, without: Option<&'static str>) -> Told {
-    let world = World::new(seed);
-    let mut dice = Dice(seed);
-    let dir = scratch();
-    let common: Common = Arc::new(Mutex::new(Shared {
-        histories: vec![History::default(), History::default()],
-        next: 1,
-        told: Told::default(),
-    }));
-    let roots = Arc::default();
-    let clone = |dice: &mut Dice, repository: usize, mortal: bool| {
-        let actor = world.enter(mortal);
-        Process {
-            dir: dir.path().join(actor.to_string()),
-            world: Arc::clone(&world),
+/// A world, what is known in it, and who comes.
+struct Life {
+    world: Arc<World>,
+    common: Common,
+    roots: Roots,
+    dice: Dice,
+    dir: tempfile::TempDir,
+    without: Option<&'static str>,
+}
+
+impl Life {
+    fn new(seed: u64, without: Option<&'static str>) -> Self {
+        Self {
+            world: World::new(seed),
+            common: Arc::new(Mutex::new(Shared {
+                histories: vec![History::default(), History::default()],
+                next: 1,
+                told: Told::default(),
+            })),
+            roots: Arc::default(),
+            dice: Dice(seed),
+            dir: scratch(),
+            without,
+        }
+    }
+
+    /// A process in a clone of a repository, in a thread.
+    fn start(
+        &mut self,
+        repository: usize,
+        mortal: bool,
+        live: impl FnOnce(&mut Process) + Send + 'static,
+    ) -> JoinHandle<()> {
+        let actor = self.world.enter(mortal);
+        let mut process = Process {
+            dir: self.dir.path().join(actor.to_string()),
+            world: Arc::clone(&self.world),
             actor,
             repository,
-            dice: Dice(dice.next()),
-            common: Arc::clone(&common),
-            roots: Arc::clone(&roots),
+            dice: Dice(self.dice.next()),
+            common: Arc::clone(&self.common),
+            roots: Arc::clone(&self.roots),
+        };
+        let without = self.without;
+        std::thread::spawn(move || {
+            guards::take_away(without);
+            fs::drawn::by(process.dice.next());
+            live(&mut process);
+            process.world.end(process.actor);
+        })
+    }
+
+    /// One that is alone.
+    fn alone(&mut self, repository: usize, live: impl FnOnce(&mut Process) + Send + 'static) {
+        let thread = self.start(repository, false, live);
+        self.world.run();
+        thread.join().unwrap();
+    }
+
+    /// Reads what must be there.
+    fn end(mut self) -> Told {
+        for repository in [0, 1] {
+            self.alone(repository, |reader| reader.read_stored());
         }
-    };
+        let mut told = std::mem::take(&mut lock(&self.common).told);
+        told.trace = self.world.trace();
+        told
+    }
+}
+
+/// Lets a world live, and reads at the end what must be there.
+pub(super) fn live(seed: u64, without: Option<&'static str>) -> Told {
+    let mut life = Life::new(seed, without);
     let mut threads = Vec::new();
     for actor in 0..6 {
-        let mut clone = clone(&mut dice, [0, 0, 1, 0, 1, 0][actor], true);
-        let times = 3 + dice.below(6);
-        threads.push(std::thread::spawn(move || {
-            clone.begin(without);
-            match actor {
-                0..=2 => clone.write(times),
-                3 | 4 => clone.collect(times, false),
-                _ => clone.pull(2 * times),
-            }
+        let times = 3 + life.dice.below(6);
+        threads.push(life.start([0, 0, 1, 0, 1, 0][actor], true, move |clone| match actor {
+            0..=2 => clone.write(times),
+            3 | 4 => clone.collect(times, false),
+            _ => clone.pull(2 * times),
         }));
     }
-    world.run();
+    life.world.run();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     // What is still marked goes.
     for repository in [0, 1] {
         for _ in 0..2 {
-            world.leap(Duration::from_secs(40 * DAY));
-            let mut clone = clone(&mut dice, repository, false);
-            let thread = std::thread::spawn(move || {
-                clone.begin(without);
-                clone.collect(1, true);
-            });
-            world.run();
-            thread.join().unwrap();
+            life.world.leap(days(40));
+            life.alone(repository, |clone| clone.collect(1, true));
         }
     }
-    for repository in [0, 1] {
-        let reader = clone(&mut dice, repository, false);
-        let thread = std::thread::spawn(move || {
-            let versions: Vec<(u64, Vec<u64>)> = {
-                let common = lock(&reader.common);
-                let history = &common.histories[repository];
-                history
-                    .stored
-                    .keys()
-                    .map(|version| (*version, history.versions[version].clone()))
-                    .collect()
-            };
-            for (version, blobs) in versions {
-                if let Err(problem) = reader.read(&blobs) {
-                    let what = format!("version {version} of repository {repository}: {problem}");
-                    lock(&reader.common).told.lost.push(what);
-                }
-            }
-            reader.world.end(reader.actor);
-        });
-        world.run();
-        thread.join().unwrap();
-    }
-    std::mem::take(&mut lock(&common).told)
+    life.end()
+}
+
+/// What was collected once comes back: a push of it runs between two requests of the sweep, behind its request of number
+/// `after`. `None` when the sweep does not do so many.
+pub(super) fn return_within_sweep(after: u64, without: Option<&'static str>) -> Option<Told> {
+    const VERSIONS: [&[u64]; 2] = [&[1, 2, 3], &[3, 4, 5]];
+    let options = |clone: &Process, grace| CollectOptions {
+        claimant: clone.claimant(),
+        also: Vec::new(),
+        grace,
+        claims_older_than: days(3),
+        leases_older_than: days(1),
+        unclaimed: false,
+        repack: true,
+        dry_run: false,
+    };
+    let mut life = Life::new(0, without);
+    life.world.lets_nobody_sleep();
+    life.alone(0, |clone| {
+        let cache = open(&clone.dir.join("cache"));
+        for (version, blobs) in (1..).zip(VERSIONS) {
+            lock(&clone.common).histories[0]
+                .versions
+                .insert(version, blobs.to_vec());
+            clone.push(&cache, version);
+        }
+    });
+    lock(&life.common).histories[0].forget(1);
+    life.world.leap(days(40));
+    life.alone(0, move |clone| {
+        let cache = open(&clone.dir.join("cache"));
+        clone.collect_once(&cache, &options(clone, days(7))).unwrap();
+    });
+    life.world.leap(days(8));
+    let threads = [
+        life.start(0, false, move |clone| {
+            let cache = open(&clone.dir.join("cache"));
+            clone.collect_once(&cache, &options(clone, days(7))).unwrap();
+        }),
+        life.start(0, false, |clone| {
+            let cache = open(&clone.dir.join("cache"));
+            clone.push(&cache, 1);
+        }),
+    ];
+    let whole = life.world.run_within(after);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    whole.then(|| life.end())
 }

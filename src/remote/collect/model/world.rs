@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::hash::FileId;
 use crate::remote::transport::{
     Body, ObjectMeta, Place, PutMode, PutOutcome, Result, Traffic, Transport, TransportError,
 };
@@ -59,6 +60,10 @@ struct State {
     dice: Dice,
     actors: Vec<Actor>,
     watch: bool,
+    /// Whether actors fall asleep and die.
+    calm: bool,
+    /// What all did so far, in a number.
+    trace: u64,
 }
 
 /// A remote that several actors share, and the only clock there is.
@@ -75,6 +80,8 @@ impl World {
                 clock: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
                 dice: Dice(seed.wrapping_mul(0x5851_f42d_4c95_7f2d) ^ 0xabc),
                 actors: Vec::new(),
+                calm: false,
+                trace: 0,
                 watch: std::env::var_os("MODVER_MODEL_WATCH").is_some(),
             }),
             changed: Condvar::new(),
@@ -119,6 +126,15 @@ impl World {
         self.state().clock += by;
     }
 
+    /// From now on nobody falls asleep or dies.
+    pub(super) fn lets_nobody_sleep(&self) {
+        self.state().calm = true;
+    }
+
+    pub(super) fn trace(&self) -> u64 {
+        self.state().trace
+    }
+
     pub(super) fn say(&self, actor: usize, what: &str) {
         let state = self.state();
         if state.watch {
@@ -129,16 +145,8 @@ impl World {
 
     /// Lets the actors run until all have ended: one request at a time.
     pub(super) fn run(&self) {
-        let mut state = self.state();
         loop {
-            // Nobody may compute while the next one is drawn: the order of requests depends on the seed alone.
-            while state
-                .actors
-                .iter()
-                .any(|actor| !matches!(actor.stand, Stand::Asks | Stand::Ended))
-            {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
+            let mut state = self.settled();
             let now = state.clock;
             let asks = |actor: &Actor| actor.stand == Stand::Asks;
             let awake: Vec<usize> = (0..state.actors.len())
@@ -163,19 +171,54 @@ impl World {
                 _ => Duration::from_millis(20 + state.dice.below(2000)),
             };
             state.clock += passes;
-            if state.dice.one_in(60) {
+            if !state.calm && state.dice.one_in(60) {
                 // It falls asleep before its next request.
                 let days = state.dice.below(30);
                 let asleep = Duration::from_secs(days * 86_400 + state.dice.below(86_400));
                 state.actors[chosen].wakes = state.clock + asleep;
                 continue;
             }
-            let dies = state.actors[chosen].mortal && state.dice.one_in(250);
+            let dies = !state.calm && state.actors[chosen].mortal && state.dice.one_in(250);
             state.actors[chosen].stand = match dies {
                 false => Stand::Allowed,
                 true if state.dice.one_in(2) => Stand::Last,
                 true => Stand::Dead,
             };
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until nobody computes: the order of requests depends on the seed alone.
+    fn settled(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        while state
+            .actors
+            .iter()
+            .any(|actor| !matches!(actor.stand, Stand::Asks | Stand::Ended))
+        {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
+    }
+
+    /// Lets the last actor but one do `after` requests, then the last one all of its, then the first the rest; whether it
+    /// did so many.
+    pub(super) fn run_within(&self, after: u64) -> bool {
+        let (mut done, mut whole) = (0, false);
+        loop {
+            let mut state = self.settled();
+            let last = state.actors.len() - 1;
+            let asks = |actor: usize| state.actors[actor].stand == Stand::Asks;
+            let chosen = match (asks(last - 1), asks(last)) {
+                (false, false) => return whole,
+                (true, true) if done < after => last - 1,
+                (_, true) => last,
+                (true, false) => last - 1,
+            };
+            whole |= chosen == last && asks(last - 1);
+            done += 1;
+            state.clock += Duration::from_secs(1);
+            state.actors[chosen].stand = Stand::Allowed;
             self.changed.notify_all();
         }
     }
@@ -209,6 +252,10 @@ impl World {
         }
         let done = act(&mut state);
         state.actors[actor].stand = Stand::Runs;
+        let at = state.clock.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let step = format!("{} {at:?} {actor} {what}", state.trace);
+        let digest = FileId::of(step.as_bytes());
+        state.trace = u64::from_le_bytes(digest.as_bytes()[..8].try_into().unwrap());
         drop(state);
         if !what.starts_with("get") && !what.starts_with("list") && !what.starts_with("stat") {
             self.say(actor, what);
@@ -279,7 +326,7 @@ impl Transport for Line {
         for part in 0..2 {
             self.world.request(self.actor, &format!("list {prefix}"), |state| {
                 for (key, (bytes, at)) in state.objects.iter().filter(|(key, _)| key.starts_with(prefix)) {
-                    if u64::from(*crate::hash::FileId::of(key.as_bytes()).as_bytes().first().unwrap()) % 2 == part {
+                    if u64::from(*FileId::of(key.as_bytes()).as_bytes().first().unwrap()) % 2 == part {
                         let meta = ObjectMeta {
                             key: key.clone(),
                             size: bytes.len() as u64,
