@@ -1,5 +1,5 @@
 """What the programs in this directory have in common: running, data, figures, tables in documents."""
-import os, platform, random, shutil, statistics, subprocess, sys, tempfile, time
+import atexit, os, platform, random, shutil, statistics, subprocess, sys, tempfile, time
 
 MiB = 1 << 20
 
@@ -75,9 +75,41 @@ def change_many(root):
                     out.write(data)
 
 
+dropped = []
+
+
 def drop_dir(path):
-    if os.path.isdir(path):
-        shutil.rmtree(path)
+    """Takes a directory away. Its small files are deleted at the end only: for half a minute after many files were deleted,
+    ext4 without a journal takes several times as long to make new ones, and that would be measured instead."""
+    if not os.path.isdir(path):
+        return
+    for d, _, files in os.walk(path):
+        for name in files:
+            if os.lstat(os.path.join(d, name)).st_size > MiB:
+                os.unlink(os.path.join(d, name))
+    aside = tempfile.mkdtemp(prefix="dropped-", dir=trash_of(path))
+    os.rename(path, os.path.join(aside, "it"))
+    dropped.append(aside)
+
+
+def trash_of(path):
+    """A directory on the same file system and outside of all repositories."""
+    parent = os.path.dirname(os.path.abspath(path))
+    while parent != "/" and any(os.path.exists(os.path.join(d, ".git")) for d in ancestors(parent)):
+        parent = os.path.dirname(parent)
+    return parent
+
+
+def ancestors(path):
+    while path != "/":
+        yield path
+        path = os.path.dirname(path)
+
+
+@atexit.register
+def empty_trash():
+    for path in dropped:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def median(samples):

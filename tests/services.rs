@@ -71,6 +71,31 @@ fn round_trip(s: &Scratch, add: &[&str], secrets: &[(&str, &str)]) {
     repo.git(["pull", "--quiet", dir.to_str().unwrap()]).ok();
     repo.modver(["pull"]).ok();
     assert_eq!(s.read("data/some/7.txt"), b"changed");
+    collection(&repo, &other);
+}
+
+/// What a branch had goes with it, and what others need stays.
+fn collection(repo: &support::Repo, other: &support::Repo) {
+    repo.git(["checkout", "--quiet", "-b", "side"]).ok();
+    repo.write("data/side.bin", support::noise(5, 2_000_000));
+    repo.modver(["add", "data"]).ok();
+    repo.git(["commit", "--quiet", "-am", "Side"]).ok();
+    repo.modver(["push"]).ok();
+    repo.git(["checkout", "--quiet", "-"]).ok();
+    repo.git(["branch", "--quiet", "-D", "side"]).ok();
+    repo.modver(["checkout"]).ok();
+    let gc = || {
+        let claims = ["--claims-older-than", "0", "--grace", "0"];
+        let gc = ["gc", "--remote", "store", "--all-branches", "--yes"];
+        repo.modver(gc.iter().chain(&claims)).ok()
+    };
+    let gone = gc();
+    assert!(gone.contains("deleted 1.9 MiB: "), "{gone}");
+    assert_eq!(gc(), "nothing to remove on `store`");
+    repo.modver(["verify", "--remote", "--deep"]).ok();
+    other.sh("rm -rf data .git/modver/cache .git/modver/remotes").ok();
+    other.modver(["pull"]).ok();
+    assert_eq!(other.read("data/some/7.txt"), b"changed");
 }
 
 fn with_sftp(server: &Server) -> Scratch {

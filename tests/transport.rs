@@ -14,6 +14,8 @@ mod conformance;
 mod dir;
 #[path = "support/faulty.rs"]
 mod faulty;
+#[path = "support/noise.rs"]
+mod noise;
 #[path = "transport/profile.rs"]
 mod profile;
 #[path = "transport/retry.rs"]
@@ -42,6 +44,8 @@ use std::time::Duration;
 
 use modver::progress::Progress;
 use modver::remote::transport::{Credentials, OpenOptions, RemoteSpec, Result, RetryPolicy, Secret, Transport, open};
+
+use noise::noise;
 
 /// Retries so quick that tests do not wait for them.
 const QUICK: RetryPolicy = RetryPolicy {
@@ -105,18 +109,4 @@ fn unique() -> String {
 
 fn open_s3(endpoint: &str) -> Result<Box<dyn Transport>> {
     open(&s3_spec(endpoint, "s3://bucket/p", "AKIDTEST", "secret"), &options())
-}
-
-/// Bytes that repeat nothing within reach of a mistake in offsets.
-fn pattern(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
 }

@@ -181,4 +181,17 @@ mod tests {
         assert_eq!(named(LockKind::Exclusive), Some(String::new()));
         drop(shared);
     }
+
+    #[test]
+    fn a_lock_of_a_removed_file_is_not_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = FileLock::try_acquire(&path, LockKind::Exclusive).unwrap().unwrap();
+        assert!(lock.is_in_place().unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!lock.is_in_place().unwrap());
+        let other = FileLock::try_acquire(&path, LockKind::Exclusive).unwrap().unwrap();
+        assert!(other.is_in_place().unwrap());
+        assert!(!lock.is_in_place().unwrap());
+    }
 }

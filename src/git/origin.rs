@@ -23,6 +23,27 @@ impl GitRepo {
         Some(common_name(&url.to_string(), self.root()))
     }
 
+    /// The first remote that `git fetch` does not get all branches of, as in a clone of a single branch.
+    #[must_use]
+    pub fn partly_fetched(&self) -> Option<String> {
+        let repo = self.local();
+        let config = repo.config_snapshot();
+        let fetches_all = |name: &str| {
+            let specs = config.plumbing().strings(format!("remote.{name}.fetch").as_str());
+            let specs: Vec<String> = specs.into_iter().flatten().map(|spec| spec.to_string()).collect();
+            let source = |spec: &String| {
+                let spec = spec.trim_start_matches('+');
+                spec.split(':').next().unwrap_or(spec).to_owned()
+            };
+            let all = |spec: &String| matches!(source(spec).as_str(), "refs/heads/*" | "refs/*");
+            specs.iter().any(all) && !specs.iter().any(|spec| spec.starts_with('^'))
+        };
+        let is_fetched = |name: &String| config.string(format!("remote.{name}.url").as_str()).is_some();
+        let names = repo.remote_names();
+        let mut fetched = names.iter().map(ToString::to_string).filter(is_fetched);
+        fetched.find(|name| !fetches_all(name))
+    }
+
     /// When this clone was last brought up to date: the last `git fetch`, or else when it was cloned. `None` without remotes,
     /// or when nothing tells.
     ///

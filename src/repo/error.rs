@@ -141,6 +141,8 @@ pub enum RepoError {
     ShallowHistory,
     #[error("this clone was last brought up to date {days} days ago, and what others pushed since may be needed")]
     OldClone { days: u64 },
+    #[error("this clone does not fetch all branches of `{remote}`, and what it does not see may be needed")]
+    PartOfHistory { remote: String },
     #[error("cannot ask remote `{remote}` what it has")]
     CannotAsk { remote: String, source: Box<Self> },
     #[error("the listing of `{path}` is not in the cache")]
@@ -416,6 +418,9 @@ impl RepoError {
             Self::NoUserCache => Some("export XDG_CACHE_HOME=DIR".to_owned()),
             Self::NotAnImport { .. } => Some("modver import URL PATH, or modver import-url URL".to_owned()),
             Self::OldClone { .. } => Some("git fetch --all --tags, then the same again".to_owned()),
+            Self::PartOfHistory { remote } => Some(format!(
+                "git remote set-branches {remote} '*', git fetch --all --tags, then the same again"
+            )),
             Self::ShallowHistory => Some("git fetch --unshallow, then the same again".to_owned()),
             Self::NoGcScope => Some("modver gc --workspace --all-branches --all-tags".to_owned()),
             Self::Remote(RemoteError::CannotCollect { remote, .. }) => {

@@ -48,6 +48,8 @@ pub struct RemoteGcOutcome {
     pub url: String,
     /// The name of this repository there.
     pub repository: String,
+    /// Days after which what was pushed stays only if a commit in scope needs it.
+    pub claim_days: u32,
     /// Roots that this repository needs.
     pub live_roots: u64,
     /// What was found and deleted.
@@ -59,7 +61,7 @@ impl Repository {
     /// Deletes what was marked on a remote long enough ago and is needed by nobody, and marks what nobody needs now.
     ///
     /// # Errors
-    /// [`RepoError::NoGcScope`]; [`RepoError::ShallowHistory`]; when pointers or history cannot be read, or the remote cannot
+    /// [`RepoError::NoGcScope`]; [`RepoError::ShallowHistory`]; [`RepoError::PartOfHistory`]; [`RepoError::OldClone`]; when pointers or history cannot be read, or the remote cannot
     /// be asked or written.
     pub fn gc_remote(&self, options: &RemoteGcOptions) -> Result<RemoteGcOutcome> {
         if !options.scope.workspace && !options.scope.has_history() {
@@ -67,6 +69,9 @@ impl Repository {
         }
         if self.git.is_shallow() {
             return Err(RepoError::ShallowHistory);
+        }
+        if let Some(remote) = self.git.partly_fetched() {
+            return Err(RepoError::PartOfHistory { remote });
         }
         if let Some(last) = self.git.last_fetched()? {
             let days = SystemTime::now()
@@ -106,6 +111,7 @@ impl Repository {
             remote: remote.name().to_owned(),
             url: remote.describe().to_owned(),
             repository: claimant.repository,
+            claim_days: options.claim_days,
             live_roots,
             collection,
         })

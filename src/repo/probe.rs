@@ -15,7 +15,7 @@ use crate::git::GitRepo;
 use crate::progress::Progress;
 use crate::remote::RemoteError;
 use crate::remote::transport::{
-    self, Body, Capabilities, Location, OpenOptions, PutMode, RemoteSpec, RetryPolicy, Transport,
+    self, Body, Capabilities, Location, OpenOptions, PutMode, RemoteSpec, RetryPolicy, Transport, TransportError,
 };
 use crate::store::marker;
 
@@ -55,6 +55,21 @@ impl Probed {
     }
 }
 
+impl Probed {
+    /// The same, or why it is of no use.
+    fn unless(self, checked: Result<()>) -> Self {
+        match checked {
+            Ok(()) => self,
+            Err(error) => Self {
+                abilities: None,
+                hint: error.hint(),
+                error: Some(in_one_line(&error)),
+                ..self
+            },
+        }
+    }
+}
+
 /// What was seen of a place before.
 pub(super) fn recorded(copies: &Path, config: &RemoteConfig) -> Option<Capabilities> {
     let path = copies.join(places::place_id(config)).join(RECORD);
@@ -86,27 +101,28 @@ impl Settings {
             return probed;
         }
         let root = self.git.as_ref().map_or(self.cwd.as_path(), GitRepo::root);
-        let marker = Body::from(marker::text().into_bytes());
-        let done = places::transport(config, root, false, progress).and_then(|place| {
-            if config.encryption {
-                place.put(marker::NAME, &marker, PutMode::IfAbsent)?;
-            } else if let Ok(there) = place.get(marker::NAME, marker::MAX_LEN) {
-                marker::check(&there).map_err(|source| RemoteError::Marker {
-                    remote: config.name.to_string(),
-                    source,
-                })?;
-            }
-            Ok(())
-        });
-        match done {
-            Ok(()) => probed,
-            Err(error) => Probed {
-                abilities: None,
-                hint: error.hint(),
-                error: Some(in_one_line(&error)),
-                ..probed
-            },
+        if !config.encryption {
+            return probed.unless(check_store(config, root, progress));
         }
+        let marker = Body::from(marker::text().into_bytes());
+        probed.unless(places::transport(config, root, false, progress).and_then(|place| {
+            place.put(marker::NAME, &marker, PutMode::IfAbsent)?;
+            Ok(())
+        }))
+    }
+}
+
+/// Sees whether the store that is there, if there is one, can be used with these settings and keys.
+fn check_store(config: &RemoteConfig, root: &Path, progress: &Arc<Progress>) -> Result<()> {
+    let place = places::transport(config, root, false, progress)?;
+    match place.get(marker::NAME, marker::MAX_LEN) {
+        Ok(there) => Ok(marker::check(&there).map_err(|source| RemoteError::Marker {
+            remote: config.name.to_string(),
+            source,
+        })?),
+        // A place that nobody has pushed to; what else may be wrong was seen before, but for the key.
+        Err(error) if config.encryption && !matches!(error, TransportError::NotFound(_)) => Err(error.into()),
+        Err(_) => Ok(()),
     }
 }
 
@@ -126,7 +142,13 @@ impl Repository {
         let copies = copies(&self.git);
         let remotes = configs
             .iter()
-            .map(|config| probe(config, self.root(), Some(&copies), &self.progress))
+            .map(|config| {
+                let probed = probe(config, self.root(), Some(&copies), &self.progress);
+                match probed.abilities {
+                    Some(_) => probed.unless(check_store(config, self.root(), &self.progress)),
+                    None => probed,
+                }
+            })
             .collect();
         Ok(ProbeOutcome { remotes })
     }

@@ -227,6 +227,17 @@ fn a_clone_that_does_not_know_enough_removes_nothing() {
         "{cut}"
     );
     cut.fails(1);
+    s.sh("git clone --quiet --single-branch --branch main ../hub.git ../narrow")
+        .ok();
+    let narrow = s
+        .at(&s.root().join("narrow"))
+        .modver(["gc", "--remote", "origin", "--all-branches"]);
+    assert_eq!(
+        narrow.err(),
+        "error: this clone does not fetch all branches of `origin`, and what it does not see may be needed\n\
+         hint: git remote set-branches origin '*', git fetch --all --tags, then the same again\n"
+    );
+    narrow.fails(1);
     // A lost shard may need any pack.
     s.git(["fetch", "--quiet"]).ok();
     let shard = files(&s.root().join("remote/shards")).remove(0).0;
@@ -365,4 +376,19 @@ fn on_s3_and_encrypted() {
     assert!(gone.out().contains("deleted 488."), "{gone}");
     assert!(size(Path::new(&place)) < whole - 480_000);
     s.repo().modver(["verify", "--remote=vault"]).ok();
+}
+
+#[test]
+fn pushes_of_one_clone_at_once_all_end_well() {
+    let s = with_dir_remote();
+    s.write("model.bin", noise(1, 300_000));
+    add(s.repo(), &["model.bin"]);
+    for _ in 0..5 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| s.repo().modver(["push", "--quiet"]).ok());
+            }
+        });
+    }
+    assert!(files(&s.root().join("remote/leases")).is_empty());
 }

@@ -79,18 +79,21 @@ fn who_has_the_key_pulls_and_nobody_else() {
         "{refused}"
     );
     refused.fails(1);
+    let doctor = clone.modver(["doctor", "--remote", "vault"]);
+    assert!(doctor.out().contains("the settings name no key"), "{doctor}");
+    doctor.fails(1);
     clone
         .modver(["remote", "modify", "--local", "vault", "passphrase", "guess"])
         .ok();
-    let wrong = clone.modver(["pull"]);
-    assert!(
-        wrong.err().contains("its content was encrypted with another key"),
-        "{wrong}"
-    );
-    wrong.fails(1);
+    for wrong in [clone.modver(["pull"]), clone.modver(["doctor", "--remote", "vault"])] {
+        let said = wrong.err() + &wrong.out();
+        assert!(said.contains("its content was encrypted with another key"), "{wrong}");
+        wrong.fails(1);
+    }
     clone
         .modver(["remote", "modify", "--local", "vault", "key-file", "../vault.key"])
         .ok();
+    clone.modver(["doctor", "--remote", "vault"]).ok();
     clone.modver(["pull"]).ok();
     assert_eq!(digest(&dir), digest(&s.path("")));
     clone.modver(["verify", "--remote", "--deep"]).ok();

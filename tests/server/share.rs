@@ -1,6 +1,6 @@
 //! What one pushes, others pull.
 
-use super::support::{Scratch, digest};
+use super::support::{Output, Scratch, digest};
 use super::{Serve, commit, files, noise, token, with_remote};
 
 #[test]
@@ -41,6 +41,44 @@ fn what_one_pushes_others_pull() {
     let pulled = s.at(&other).modver(["-c", &elsewhere, "pull"]);
     assert_ne!(pulled.code, 0, "{pulled}");
     assert!(pulled.err().contains("remote `hub` does not have it"), "{pulled}");
+}
+
+fn gc(s: &Scratch) -> Output {
+    let claims = ["--claims-older-than", "0", "--grace", "0"];
+    let gc = ["gc", "--remote", "hub", "--all-branches", "--yes"];
+    s.repo().modver(gc.iter().chain(&claims))
+}
+
+#[test]
+fn who_administers_a_repository_collects_it() {
+    let mut s = Scratch::new();
+    let ann = token(&s, &["--write", "ann"]);
+    let root = token(&s, &["--admin", "root"]);
+    let serve = Serve::start(&s, &[]);
+    with_remote(&s, &format!("{}/project", serve.url));
+    s.set_env("MODVER_REMOTE_HUB_TOKEN", ann);
+    s.repo().modver(["push", "--quiet"]).ok();
+    s.git(["checkout", "--quiet", "-b", "side"]).ok();
+    s.write("big.bin", noise(100, 8_000_000));
+    s.repo().modver(["add", "--quiet", "big.bin"]).ok();
+    commit(s.repo());
+    s.repo().modver(["push", "--quiet"]).ok();
+    s.sh("git checkout --quiet - && git branch --quiet -D side").ok();
+    // Who may write gives back what shows that he writes.
+    assert_eq!(files(&serve.path("project/leases")), [""; 0]);
+    let before = digest(&serve.path("project/packs"));
+    let refused = gc(&s);
+    assert!(refused.err().contains("token"), "{refused}");
+    refused.fails(1);
+    assert_eq!(digest(&serve.path("project/packs")), before);
+    s.set_env("MODVER_REMOTE_HUB_TOKEN", root);
+    let gone = gc(&s).ok();
+    assert!(gone.contains("deleted 7.6 MiB: 1 version, 1 pack"), "{gone}");
+    assert_eq!(gc(&s).ok(), "nothing to remove on `hub`");
+    let clone = s.clone_to("clone");
+    s.at(&clone).modver(["pull", "--quiet"]).ok();
+    assert_eq!(s.read(clone.join("big.bin")), noise(99, 12_000_000));
+    s.repo().modver(["verify", "--remote", "--deep", "--quiet"]).ok();
 }
 
 #[test]

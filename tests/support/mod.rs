@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "no test binary uses all of it")]
 #![allow(unreachable_pub, reason = "each test binary has its own copy")]
 
+mod noise;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -14,6 +16,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+#[allow(unused_imports, reason = "no test binary uses all of it")]
+pub use noise::noise;
 
 /// A temporary directory with a git repository in `repo/`; removed at the end.
 pub struct Scratch {
@@ -267,20 +272,6 @@ impl std::fmt::Display for Output {
             self.err()
         )
     }
-}
-
-/// Bytes that look random and are the same each time.
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes
 }
 
 /// A directory as text that is equal for equal trees: names, kinds, permission bits and contents; without `.git` at

@@ -8,7 +8,7 @@ use modver::remote::transport::{
 
 use super::s3::S3Server;
 use super::servers::Kind;
-use super::{azure_spec, options, pattern, s3_spec, unique, webdav_spec};
+use super::{azure_spec, noise, options, s3_spec, unique, webdav_spec};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -282,7 +282,7 @@ fn empty_object(f: &Fixture) {
 
 /// A pack is one request, even a large one, and arrives whole.
 fn large_file(f: &Fixture) {
-    let bytes = pattern(70 << 20, 1);
+    let bytes = noise(1, 70 << 20);
     let file = f.scratch.path().join("pack");
     std::fs::write(&file, &bytes).unwrap();
     // One question shows what kind of server there is, where that matters.
@@ -353,7 +353,7 @@ fn missing_key(f: &Fixture) {
 }
 
 fn limits_hold(f: &Fixture) {
-    f.put("big", &pattern(300_000, 2), PutMode::IfAbsent);
+    f.put("big", &noise(2, 300_000), PutMode::IfAbsent);
     assert_eq!(f.remote.get("big", 300_000).unwrap().len(), 300_000);
     let error = f.remote.get("big", 299_999).unwrap_err();
     assert!(
@@ -363,7 +363,7 @@ fn limits_hold(f: &Fixture) {
 }
 
 fn ranges_are_exact(f: &Fixture) {
-    let bytes = pattern(100_000, 3);
+    let bytes = noise(3, 100_000);
     f.put("r", &bytes, PutMode::IfAbsent);
     for range in [0..1, 0..100_000, 99_999..100_000, 500..70_000] {
         let part = f.remote.get_range("r", range.clone()).unwrap();

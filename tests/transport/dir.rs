@@ -7,7 +7,7 @@ use modver::remote::transport::{
     Body, OpenOptions, PutMode, PutOutcome, RemoteSpec, Transport, TransportError, open,
 };
 
-use super::{options, pattern};
+use super::{noise, options};
 
 fn open_dir(url: &str, base: &Path, create: bool) -> Result<Box<dyn Transport>, TransportError> {
     let spec = RemoteSpec {
@@ -51,7 +51,7 @@ fn files_come_from_another_file_system() {
     let Ok(there) = tempfile::tempdir_in("/dev/shm") else {
         return;
     };
-    let bytes = pattern(5 << 20, 9);
+    let bytes = noise(9, 5 << 20);
     let file = here.path().join("pack");
     std::fs::write(&file, &bytes).unwrap();
     let remote = open_dir(&format!("file://{}", there.path().display()), here.path(), false).unwrap();

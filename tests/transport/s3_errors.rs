@@ -11,7 +11,7 @@ use modver::remote::transport::{
 
 use super::s3::S3Server;
 use super::scripted::Scripted;
-use super::{open_s3, options, pattern, s3_spec};
+use super::{noise, open_s3, options, s3_spec};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngood";
 const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -227,7 +227,7 @@ fn very_large_files_go_in_parts() {
     .unwrap();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("large");
-    let bytes = pattern((128 << 20) + 12_345, 5);
+    let bytes = noise(5, (128 << 20) + 12_345);
     std::fs::write(&file, &bytes).unwrap();
     remote
         .put("packs/xx/large", &Body::file(&file), PutMode::IfAbsent)

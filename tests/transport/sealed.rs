@@ -9,7 +9,7 @@ use modver::remote::transport::{
 };
 use modver::store::marker;
 
-use super::{options, pattern};
+use super::{noise, options};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -137,7 +137,7 @@ fn what_was_tampered_with_is_not_what_was_asked_for() {
     assert!(make_key_file(&key).is_err());
     let remote = open_dir(&dir, Some(Some(KeySource::File(key.clone()))));
     let plain: Arc<dyn Transport> = Arc::from(open_dir(&dir, None));
-    let (one, two) = (pattern(300_000, 1), pattern(300_000, 2));
+    let (one, two) = (noise(1, 300_000), noise(2, 300_000));
     let (first, second) = (format!("packs/{}", "1".repeat(64)), format!("packs/{}", "2".repeat(64)));
     let (first, second) = (first.as_str(), second.as_str());
     for (name, bytes) in [(first, &one), (second, &two)] {

@@ -8,6 +8,9 @@ use crate::remote::{Marked, Swept, Waiting};
 use crate::repo::RemoteGcOutcome;
 use crate::time;
 
+/// A clone may have been brought up to date a day ago: younger claims may be of commits that it does not have.
+const SAFE_DAYS: u32 = 2;
+
 impl Render for RemoteGcOutcome {
     fn text(&self, out: &mut dyn Write, _style: Style) -> io::Result<()> {
         let collection = &self.collection;
@@ -59,6 +62,14 @@ impl Render for RemoteGcOutcome {
 
     fn notes(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         let hint = style.paint(Colour::Hint, "hint:");
+        if self.claim_days < SAFE_DAYS {
+            writeln!(
+                out,
+                "{} what was pushed since the last git fetch is taken back too with --claims-older-than {}: only while nobody else pushes",
+                style.paint(Colour::Bad, "warning:"),
+                self.claim_days
+            )?;
+        }
         let marked = &self.collection.marked;
         for keeping in marked.keeping.iter().filter(|keeping| keeping.roots > 0) {
             let whose = if keeping.repository == self.repository {

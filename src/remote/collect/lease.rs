@@ -169,3 +169,21 @@ impl Lease<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_process_has_is_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::drawn::by(1);
+        let (first, held) = name_lease(dir.path()).unwrap();
+        fs::drawn::by(1);
+        let (second, _own) = name_lease(dir.path()).unwrap();
+        assert_ne!(first, second);
+        drop(held);
+        fs::drawn::by(1);
+        assert_eq!(name_lease(dir.path()).unwrap().0, first);
+    }
+}

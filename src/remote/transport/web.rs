@@ -165,19 +165,13 @@ impl WebReader {
     /// Waits for something, but not longer than nothing may move on a connection, and not when the operation is asked to stop.
     fn wait<T>(&self, url: &str, work: impl Future<Output = reqwest::Result<T>>) -> Result<T> {
         let idle = self.pace.idle();
-        let result = drive(&self.progress, async { tokio::time::timeout(idle, work).await }).map_err(|error| {
-            TransportError::Failed {
-                place: place(url),
-                source: error.into(),
-            }
-        })?;
-        match result {
-            None => Err(Self::interrupted(url)),
-            Some(Err(_)) => Err(TransportError::TimedOut {
+        let limited = async { tokio::time::timeout(idle, work).await };
+        match drive(&self.progress, || place(url), limited)? {
+            Err(_) => Err(TransportError::TimedOut {
                 place: place(url),
                 after: idle,
             }),
-            Some(Ok(result)) => result.map_err(|error| request_error(place(url), error)),
+            Ok(result) => result.map_err(|error| request_error(place(url), error)),
         }
     }
 

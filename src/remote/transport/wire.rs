@@ -40,22 +40,34 @@ pub(super) fn client() -> reqwest::ClientBuilder {
         .redirect(redirects)
 }
 
-/// Runs requests on the threads that all share, to their end, or until the operation is asked to stop: `None`.
-pub(super) fn drive<F: Future>(progress: &Progress, work: F) -> std::io::Result<Option<F::Output>> {
+/// Runs requests for what is at `place` on the threads that all share, to their end.
+///
+/// # Errors
+/// When the operation is asked to stop, or there are no threads.
+pub(super) fn drive<F: Future>(
+    progress: &Progress,
+    place: impl Fn() -> Place,
+    work: F,
+) -> Result<F::Output, TransportError> {
+    let interrupted = || TransportError::Interrupted(place());
     if progress.check().is_err() {
-        return Ok(None);
+        return Err(interrupted());
     }
     let stop = async {
         while progress.check().is_ok() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    Ok(runtime()?.block_on(async {
+    let runtime = runtime().map_err(|error| TransportError::Failed {
+        place: place(),
+        source: error.into(),
+    })?;
+    runtime.block_on(async {
         tokio::select! {
-            result = work => Some(result),
-            () = stop => None,
+            result = work => Ok(result),
+            () = stop => Err(interrupted()),
         }
-    }))
+    })
 }
 
 /// What became of a request's content so far.

@@ -23,14 +23,7 @@ pub(super) struct Answer {
 impl HttpTransport {
     /// Runs requests to their end, or until the operation is interrupted.
     fn drive<T>(&self, key: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-        match drive(&self.progress, work) {
-            Ok(Some(result)) => result,
-            Ok(None) => Err(TransportError::Interrupted(self.place(key))),
-            Err(error) => Err(TransportError::Failed {
-                place: self.place(key),
-                source: error.into(),
-            }),
-        }
+        drive(&self.progress, || self.place(key), work)?
     }
 
     /// Sends a request and waits for the head of its answer.

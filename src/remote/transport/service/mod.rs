@@ -331,15 +331,8 @@ impl ServiceTransport {
         let call = Arc::new(call);
         let own = Arc::clone(&call);
         let work = Arc::clone(&call).scope(async { work(self.operator().await?, own).await });
-        match drive(&self.progress, work) {
-            Ok(Some(Ok(value))) => Ok(Ok(value)),
-            Ok(Some(Err(error))) => Ok(Err(Failed { call, error })),
-            Ok(None) => Err(TransportError::Interrupted(self.place(key))),
-            Err(error) => Err(TransportError::Failed {
-                place: self.place(key),
-                source: error.into(),
-            }),
-        }
+        let done = drive(&self.progress, || self.place(key), work)?;
+        Ok(done.map_err(|error| Failed { call, error }))
     }
 
     /// A call that sends `body`, and what it sends.

@@ -144,14 +144,7 @@ impl SftpTransport {
                 answer => answer,
             })
         };
-        match drive(&self.progress, work) {
-            Ok(Some(result)) => result,
-            Ok(None) => Err(TransportError::Interrupted(self.place(key))),
-            Err(error) => Err(TransportError::Failed {
-                place: self.place(key),
-                source: error.into(),
-            }),
-        }
+        drive(&self.progress, || self.place(key), work)?
     }
 
     /// Why there is no connection.
