@@ -191,7 +191,7 @@ pub fn map(path: &Path) -> Result<Mmap> {
 }
 
 /// The same for a file of which others may take the name away meanwhile. Where a map of it would end the process then (on
-/// network file systems a file is gone with its name), one of up to [`IN_MEMORY`] bytes is read into memory.
+/// network file systems a file is gone with its name), one of up to 64 MiB is read into memory.
 ///
 /// # Errors
 /// As [`map`].
