@@ -11,37 +11,38 @@ impl GitRepo {
     /// whatever protocol is spoken; of a path, the path itself. `None` without remotes. There are no credentials in it.
     #[must_use]
     pub fn origin(&self) -> Option<String> {
+        let name = self.origin_name()?;
         let repo = self.local();
-        let names = repo.remote_names();
-        let name = match names.iter().any(|name| *name == "origin") {
-            true => "origin".to_owned(),
-            false => names.iter().next()?.to_string(),
-        };
         let config = repo.config_snapshot();
         let value = |key: &str| config.string(format!("remote.{name}.{key}").as_str());
         let url = value("pushurl").or_else(|| value("url"))?;
         Some(common_name(&url.to_string(), self.root()))
     }
 
-    /// The first remote that `git fetch` does not get all branches of, as in a clone of a single branch.
+    /// The remote that commits are pushed to (see [`origin`](Self::origin)), when `git fetch` does not get all branches of it,
+    /// as in a clone of a single branch.
     #[must_use]
     pub fn partly_fetched(&self) -> Option<String> {
+        let name = self.origin_name()?;
         let repo = self.local();
         let config = repo.config_snapshot();
-        let fetches_all = |name: &str| {
-            let specs = config.plumbing().strings(format!("remote.{name}.fetch").as_str());
-            let specs: Vec<String> = specs.into_iter().flatten().map(|spec| spec.to_string()).collect();
-            let source = |spec: &String| {
-                let spec = spec.trim_start_matches('+');
-                spec.split(':').next().unwrap_or(spec).to_owned()
-            };
-            let all = |spec: &String| matches!(source(spec).as_str(), "refs/heads/*" | "refs/*");
-            specs.iter().any(all) && !specs.iter().any(|spec| spec.starts_with('^'))
+        let specs = config.plumbing().strings(format!("remote.{name}.fetch").as_str());
+        let specs: Vec<String> = specs.into_iter().flatten().map(|spec| spec.to_string()).collect();
+        let is_all = |spec: &String| {
+            let source = spec.trim_start_matches('+').split(':').next();
+            matches!(source, Some("refs/heads/*" | "refs/*"))
         };
-        let is_fetched = |name: &String| config.string(format!("remote.{name}.url").as_str()).is_some();
+        let all = specs.iter().any(is_all) && !specs.iter().any(|spec| spec.starts_with('^'));
+        (!all).then_some(name)
+    }
+
+    fn origin_name(&self) -> Option<String> {
+        let repo = self.local();
         let names = repo.remote_names();
-        let mut fetched = names.iter().map(ToString::to_string).filter(is_fetched);
-        fetched.find(|name| !fetches_all(name))
+        match names.iter().any(|name| *name == "origin") {
+            true => Some("origin".to_owned()),
+            false => names.iter().next().map(ToString::to_string),
+        }
     }
 
     /// When this clone was last brought up to date: the last `git fetch`, or else when it was cloned. `None` without remotes,

@@ -61,8 +61,8 @@ impl Repository {
     /// Deletes what was marked on a remote long enough ago and is needed by nobody, and marks what nobody needs now.
     ///
     /// # Errors
-    /// [`RepoError::NoGcScope`]; [`RepoError::ShallowHistory`]; [`RepoError::PartOfHistory`]; [`RepoError::OldClone`]; when pointers or history cannot be read, or the remote cannot
-    /// be asked or written.
+    /// [`RepoError::NoGcScope`]; [`RepoError::ShallowHistory`]; [`RepoError::PartOfHistory`];
+    /// [`RepoError::OldClone`]; when pointers or history cannot be read, or the remote cannot be asked or written.
     pub fn gc_remote(&self, options: &RemoteGcOptions) -> Result<RemoteGcOutcome> {
         if !options.scope.workspace && !options.scope.has_history() {
             return Err(RepoError::NoGcScope);

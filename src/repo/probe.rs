@@ -53,9 +53,7 @@ impl Probed {
         self.abilities
             .is_some_and(|seen| seen.writable && seen.conditional_put && seen.range && seen.list && seen.delete)
     }
-}
 
-impl Probed {
     /// The same, or why it is of no use.
     fn unless(self, checked: Result<()>) -> Self {
         match checked {

@@ -66,7 +66,7 @@ impl Render for RemoteGcOutcome {
             writeln!(
                 out,
                 "{} what was pushed since the last git fetch is taken back too with --claims-older-than {}: only while nobody else pushes",
-                style.paint(Colour::Bad, "warning:"),
+                style.paint(Colour::Hint, "warning:"),
                 self.claim_days
             )?;
         }
